@@ -1,0 +1,1 @@
+//! Reads DWARF in parallel and writes reproducible BTF.
