@@ -1,12 +1,21 @@
 //! The BTF model: everything that needs only bytes.
 #![forbid(unsafe_code)]
 
+pub mod builder;
 pub mod error;
 pub mod ids;
 pub mod kind;
+mod names;
+pub mod reader;
+pub mod strings;
+pub mod types;
 pub mod wire;
 
+pub use builder::Builder;
 pub use error::{Error, ErrorKind, Location, Result};
 pub use ids::{StrOffset, TypeId};
 pub use kind::Kind;
+pub use reader::Btf;
+pub use strings::StringTable;
+pub use types::Type;
 pub use wire::{ByteOrder, Info};

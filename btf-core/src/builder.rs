@@ -1,0 +1,288 @@
+//! Turns types into the bytes of BTF, of either byte order.
+//!
+//! Types get the ids in the order in which they are added, strings the offsets in the order of their first use. An id
+//! may be used before its type is added, as recursive types need it; whether all ids exist in the end is `validate`'s
+//! question. By default the output loads on every kernel: a header of 24 bytes and at most 65535 elements per type.
+//!
+//! Spec: Documentation/bpf/btf.rst, 2 "BTF Type and String Encoding".
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{StrOffset, TypeId};
+use crate::kind::Kind;
+use crate::reader::{Btf, Parts, SECTION};
+use crate::strings::StringTable;
+use crate::wire::{
+    ByteOrder, HEADER_LEN, HEADER_LEN_LAYOUT, Header, Info, LayoutEntry, MAX_VLEN, MAX_VLEN_16,
+};
+
+/// The largest bit offset of a member in a structure with bitfields, which leaves 24 bits for it.
+const MAX_BITFIELD_OFFSET: u32 = 0x00ff_ffff;
+
+/// BTF that is being built.
+#[derive(Debug)]
+pub struct Builder {
+    base: Option<Arc<Btf>>,
+    first_id: u32,
+    strings: StringTable,
+    words: Vec<u32>,
+    starts: Vec<u32>,
+    /// The layout of the BTF this one goes on with, which may describe kinds that are not known here.
+    layout: Option<Vec<LayoutEntry>>,
+}
+
+/// What the output may use; the default is what every kernel accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Write the layout section (about Linux 7.1 and later).
+    pub layout: bool,
+    /// Allow more than 65535 elements in a type (Linux 7.2 and later).
+    pub wide_vlen: bool,
+}
+
+/// A member for [`Builder::composite`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberSpec<'a> {
+    /// Its name; empty if it has none.
+    pub name: &'a [u8],
+    /// Its type.
+    pub ty: TypeId,
+    /// Where it starts, in bits from the start of the structure.
+    pub bit_offset: u32,
+    /// The number of bits of a bitfield, else 0.
+    pub bitfield_size: u8,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A builder of BTF that stands alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            base: None,
+            first_id: 1,
+            strings: StringTable::new(),
+            words: Vec::new(),
+            starts: Vec::new(),
+            layout: None,
+        }
+    }
+
+    /// A builder of split BTF, whose ids and strings continue those of `base`.
+    #[must_use]
+    pub fn with_base(base: Arc<Btf>) -> Self {
+        Self {
+            first_id: base.end_id(),
+            strings: StringTable::with_base(Arc::clone(&base)),
+            base: Some(base),
+            ..Self::new()
+        }
+    }
+
+    /// A builder that goes on with all of `btf`: its types, strings, base and layout.
+    #[must_use]
+    pub fn from_btf(btf: &Btf) -> Self {
+        let (_, starts) = btf.starts().split_last().unwrap_or((&0, &[]));
+        Self {
+            base: btf.base().cloned(),
+            first_id: btf.first_id(),
+            strings: StringTable::of(btf),
+            words: btf.words().to_vec(),
+            starts: starts.to_vec(),
+            layout: btf.layout().map(<[_]>::to_vec),
+        }
+    }
+
+    /// The offset of `string`, which is stored if neither this BTF nor its base has it.
+    ///
+    /// # Errors
+    /// What [`StringTable::add`] returns.
+    pub fn add_string(&mut self, string: &[u8]) -> Result<StrOffset> {
+        self.strings.add(string)
+    }
+
+    /// The strings so far.
+    #[must_use]
+    pub fn strings(&self) -> &StringTable {
+        &self.strings
+    }
+
+    /// The id that the next type gets.
+    ///
+    /// It stays in range: a type needs twelve bytes, so memory ends before the ids do.
+    #[must_use]
+    pub fn next_id(&self) -> TypeId {
+        let count = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        TypeId(self.first_id.saturating_add(count))
+    }
+
+    /// Adds a whole record with final ids and string offsets, and returns its id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownKind`]; [`ErrorKind::Invalid`] if the record's length does not belong to its kind and
+    /// `vlen`; [`ErrorKind::TooLarge`] if the types no longer fit 32 bits.
+    pub fn push_record(&mut self, words: &[u32]) -> Result<TypeId> {
+        let id = self.next_id();
+        let info = Info(words.get(1).copied().unwrap_or(0));
+        let Some(kind) = info.kind() else {
+            return Err(Error::new(ErrorKind::UnknownKind(info.kind_number())).in_type(id));
+        };
+        if words.len() != kind.record_words(info.vlen()) {
+            let (what, value) = ("record length in words", words.len() as u64);
+            return Err(Error::new(ErrorKind::Invalid { what, value }).in_type(id));
+        }
+        let end = (self.words.len() as u64 + words.len() as u64) * 4;
+        let start = u32::try_from(self.words.len());
+        let (Ok(start), true, true) = (start, end <= u32::MAX.into(), id.0 < u32::MAX) else {
+            return Err(Error::new(too_large("type section in bytes", end)).in_type(id));
+        };
+        self.starts.push(start);
+        self.words.extend_from_slice(words);
+        Ok(id)
+    }
+
+    /// Adds a record whose elements follow as words.
+    fn push(
+        &mut self,
+        kind: Kind,
+        kind_flag: bool,
+        vlen: usize,
+        name: StrOffset,
+        third: u32,
+        rest: &[u32],
+    ) -> Result<TypeId> {
+        let vlen = match u32::try_from(vlen) {
+            Ok(vlen) if vlen <= MAX_VLEN => vlen,
+            _ => {
+                let kind = ErrorKind::TooLarge {
+                    what: "number of elements",
+                    value: vlen as u64,
+                    limit: MAX_VLEN.into(),
+                };
+                return Err(Error::new(kind).in_type(self.next_id()));
+            }
+        };
+        let mut record = Vec::with_capacity(3 + rest.len());
+        record.extend([name.0, Info::new(kind, vlen, kind_flag).0, third]);
+        record.extend_from_slice(rest);
+        self.push_record(&record)
+    }
+
+    /// The header and the sections, in the order types, layout, strings.
+    fn header(&self, layout_len: usize, has_layout: bool) -> Result<Header> {
+        let fits = |value: usize| {
+            u32::try_from(value).map_err(|_| too_large("BTF in bytes", value as u64))
+        };
+        let type_len = fits(self.words.len().saturating_mul(4))?;
+        let layout_len = fits(layout_len)?;
+        let str_len = fits(self.strings.bytes().len())?;
+        let total = u64::from(type_len) + u64::from(layout_len) + u64::from(str_len);
+        if total > u64::from(u32::MAX) {
+            return Err(too_large("BTF in bytes", total).into());
+        }
+        Ok(Header {
+            hdr_len: if has_layout {
+                HEADER_LEN_LAYOUT
+            } else {
+                HEADER_LEN
+            },
+            type_off: 0,
+            type_len,
+            str_off: type_len + layout_len,
+            str_len,
+            layout_off: if has_layout { type_len } else { 0 },
+            layout_len,
+        })
+    }
+
+    /// The entries of the layout section: those of the known kinds, then what the original said about others.
+    fn layout_entries(&self) -> Vec<LayoutEntry> {
+        let mut entries = LayoutEntry::known();
+        let others = self.layout.iter().flatten().skip(entries.len());
+        entries.extend(others);
+        entries
+    }
+
+    /// Writes the BTF.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] if a type has more elements than the options allow or the sections do not fit 32 bits;
+    /// [`ErrorKind::UnknownKind`] if a type is of a kind that only a layout section can describe, and none is wanted.
+    pub fn write(&self, order: ByteOrder, options: WriteOptions) -> Result<Vec<u8>> {
+        self.check_records(options)?;
+        let entries = if options.layout {
+            self.layout_entries()
+        } else {
+            Vec::new()
+        };
+        let header = self.header(entries.len() * 4, options.layout)?;
+        let len = u64::from(header.hdr_len) + u64::from(header.str_off) + u64::from(header.str_len);
+        let mut out = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+        header.put(order, &mut out);
+        order.put_words(&self.words, &mut out);
+        out.extend(entries.iter().flat_map(|entry| entry.bytes(order)));
+        out.extend_from_slice(self.strings.bytes());
+        Ok(out)
+    }
+
+    /// Checks each record's header against the options.
+    fn check_records(&self, options: WriteOptions) -> Result<()> {
+        for (index, &start) in self.starts.iter().enumerate() {
+            let info = self.words.get(start as usize + 1).copied();
+            let info = Info(info.unwrap_or(0));
+            let error = match info.kind() {
+                None if !options.layout => ErrorKind::UnknownKind(info.kind_number()),
+                _ if info.vlen() > MAX_VLEN_16 && !options.wide_vlen => ErrorKind::TooLarge {
+                    what: "number of elements",
+                    value: info.vlen().into(),
+                    limit: MAX_VLEN_16.into(),
+                },
+                _ => continue,
+            };
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let id = TypeId(self.first_id.saturating_add(index));
+            let offset = u64::from(HEADER_LEN) + 4 * u64::from(start);
+            return Err(Error::new(error).at(SECTION, offset).in_type(id));
+        }
+        Ok(())
+    }
+
+    /// Ends the building without writing bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] if the sections do not fit 32 bits.
+    pub fn finish(self) -> Result<Btf> {
+        let header = self.header(0, false)?;
+        Btf::from_parts(Parts {
+            order: ByteOrder::NATIVE,
+            header,
+            blob_len: u64::from(header.hdr_len)
+                + u64::from(header.str_off)
+                + u64::from(header.str_len),
+            base: self.base,
+            words: self.words,
+            strings: self.strings.into_bytes(),
+            layout: self.layout,
+        })
+    }
+}
+
+/// A size that does not fit 32 bits.
+fn too_large(what: &'static str, value: u64) -> ErrorKind {
+    ErrorKind::TooLarge {
+        what,
+        value,
+        limit: u32::MAX.into(),
+    }
+}
+
+mod kinds;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,467 @@
+//! Turns the bytes of BTF into a checked index.
+//!
+//! Every field of the type section is a 32-bit word, so the section is converted to native words once, and one more
+//! list tells where each type starts: two allocations, none per type. From there on the byte order is forgotten.
+//!
+//! The reader is strict about what everything else relies on: sections inside the blob that do not overlap, records
+//! that fill the type section exactly, strings that end. Whether ids, names and values make sense is `validate`'s
+//! question, because an answer needs all types; lookups return an error for an id or a name that does not exist.
+//!
+//! Spec: Documentation/bpf/btf.rst, 2 "BTF Type and String Encoding"; include/uapi/linux/btf.h of Linux 7.2.
+#![deny(clippy::indexing_slicing)]
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{StrOffset, TypeId};
+use crate::names::NameIndex;
+use crate::strings::{StringIndex, string_at};
+use crate::types::Type;
+use crate::wire::{ByteOrder, Header, Info, LayoutEntry};
+
+/// The section's name in errors.
+pub(crate) const SECTION: &str = ".BTF";
+
+/// BTF that has been read: its own types and strings, and the base that they continue.
+#[derive(Debug)]
+pub struct Btf {
+    order: ByteOrder,
+    header: Header,
+    blob_len: u64,
+    base: Option<Arc<Btf>>,
+    first_id: u32,
+    end_id: u32,
+    words: Vec<u32>,
+    starts: Vec<u32>,
+    first_string: u32,
+    end_string: u32,
+    strings: Vec<u8>,
+    layout: Option<Vec<LayoutEntry>>,
+    names: OnceLock<NameIndex>,
+    string_index: OnceLock<StringIndex>,
+}
+
+/// What a [`Btf`] is made of, before it is checked.
+pub(crate) struct Parts {
+    pub(crate) order: ByteOrder,
+    pub(crate) header: Header,
+    pub(crate) blob_len: u64,
+    pub(crate) base: Option<Arc<Btf>>,
+    pub(crate) words: Vec<u32>,
+    pub(crate) strings: Vec<u8>,
+    pub(crate) layout: Option<Vec<LayoutEntry>>,
+}
+
+impl Btf {
+    /// Reads BTF of either byte order; `base` is what its ids and string offsets continue.
+    ///
+    /// Types of a kind that is not known are stepped over if the layout section, or the base's, tells their length.
+    ///
+    /// # Errors
+    /// What [`Header::parse`] returns; [`ErrorKind::Truncated`] if a section or record ends behind its container;
+    /// [`ErrorKind::Invalid`] for sections that overlap or are not aligned and for strings that do not start or end
+    /// as they must; [`ErrorKind::UnknownKind`]; [`ErrorKind::TooLarge`] if ids or offsets do not fit 32 bits.
+    ///
+    /// Spec: Documentation/bpf/btf.rst, 2 "BTF Type and String Encoding".
+    pub fn parse(bytes: &[u8], base: Option<Arc<Self>>) -> Result<Self> {
+        let (order, header) = Header::parse(bytes).map_err(|error| error.at(SECTION, 0))?;
+        check_sections(&header)?;
+        let section = |off, len| section(bytes, &header, off, len);
+        let types = section(header.type_off, header.type_len)?;
+        let strings = section(header.str_off, header.str_len)?;
+        let layout = section(header.layout_off, header.layout_len)?;
+        let (entries, _) = layout.as_chunks::<4>();
+        Self::from_parts(Parts {
+            order,
+            header,
+            blob_len: bytes.len() as u64,
+            base,
+            words: order.words(types),
+            strings: strings.to_vec(),
+            layout: (!entries.is_empty()).then(|| {
+                let entries = entries.iter();
+                entries.map(|&e| LayoutEntry::parse(order, e)).collect()
+            }),
+        })
+    }
+
+    /// Checks the strings and finds the records.
+    pub(crate) fn from_parts(parts: Parts) -> Result<Self> {
+        let base = parts.base.as_deref();
+        let first_string = base.map_or(0, |base| base.end_string);
+        let end_string = check_strings(&parts, first_string)?;
+        let first_id = base.map_or(1, |base| base.end_id);
+        let starts = find_records(&parts, first_id)?;
+        let count = starts.len().saturating_sub(1) as u64;
+        let end_id = fits(count + u64::from(first_id), "number of types")?;
+        Ok(Self {
+            order: parts.order,
+            header: parts.header,
+            blob_len: parts.blob_len,
+            base: parts.base,
+            first_id,
+            end_id,
+            words: parts.words,
+            starts,
+            first_string,
+            end_string,
+            strings: parts.strings,
+            layout: parts.layout,
+            names: OnceLock::new(),
+            string_index: OnceLock::new(),
+        })
+    }
+
+    /// The byte order that the blob had.
+    #[must_use]
+    pub fn byte_order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// The header as it was read.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The length of the blob in bytes.
+    #[must_use]
+    pub fn blob_len(&self) -> u64 {
+        self.blob_len
+    }
+
+    /// The BTF that this one continues.
+    #[must_use]
+    pub fn base(&self) -> Option<&Arc<Self>> {
+        self.base.as_ref()
+    }
+
+    /// This BTF and its bases, the deepest base last.
+    pub fn chain(&self) -> impl Iterator<Item = &Self> + Clone {
+        std::iter::successors(Some(self), |btf| btf.base.as_deref())
+    }
+
+    /// The id of the first own type: 1, or the base's [`Btf::end_id`].
+    #[must_use]
+    pub fn first_id(&self) -> u32 {
+        self.first_id
+    }
+
+    /// One past the last id, the base's types included.
+    #[must_use]
+    pub fn end_id(&self) -> u32 {
+        self.end_id
+    }
+
+    /// The own type section in words of the machine's byte order.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Where each own type starts in [`Btf::words`], and one last entry for where the last one ends.
+    #[must_use]
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The words of the type `id`, own or the base's; `void` has none.
+    #[must_use]
+    pub fn record(&self, id: TypeId) -> Option<&[u32]> {
+        let btf = self.chain().find(|btf| btf.first_id <= id.0)?;
+        let index = (id.0 - btf.first_id) as usize;
+        let start = *btf.starts.get(index)? as usize;
+        let end = *btf.starts.get(index + 1)? as usize;
+        btf.words.get(start..end)
+    }
+
+    /// The second word of the type `id`; `None` for `void` too.
+    #[must_use]
+    pub fn info(&self, id: TypeId) -> Option<Info> {
+        self.record(id)?.get(1).copied().map(Info)
+    }
+
+    /// Decodes the type `id`, own or the base's; 0 is `void`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeIdOutOfRange`] if neither this BTF nor its base has `id`.
+    pub fn ty(&self, id: TypeId) -> Result<Type<'_>> {
+        match self.record(id) {
+            Some(record) => Ok(Type::from_record(record)),
+            None if id.is_void() => Ok(Type::Void),
+            None => Err(ErrorKind::TypeIdOutOfRange(id).into()),
+        }
+    }
+
+    /// The own records with their ids.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (TypeId, &[u32])> + Clone {
+        let ends = self.starts.get(1..).unwrap_or_default();
+        let spans = self.starts.iter().zip(ends).enumerate();
+        spans.map(|(index, (&start, &end))| {
+            let record = self.words.get(start as usize..end as usize);
+            (self.own_id(index), record.unwrap_or_default())
+        })
+    }
+
+    /// The own types with their ids.
+    pub fn types(&self) -> impl ExactSizeIterator<Item = (TypeId, Type<'_>)> + Clone {
+        self.records()
+            .map(|(id, record)| (id, Type::from_record(record)))
+    }
+
+    /// The id of the own type at `index` of [`Btf::starts`].
+    pub(crate) fn own_id(&self, index: usize) -> TypeId {
+        // There are at most `end_id` types, which fits.
+        TypeId(
+            self.first_id
+                .saturating_add(u32::try_from(index).unwrap_or(u32::MAX)),
+        )
+    }
+
+    /// Where word `word` of the own type `id` stands, in bytes from the start of the blob.
+    #[must_use]
+    pub fn byte_offset(&self, id: TypeId, word: usize) -> Option<u64> {
+        let index = id.0.checked_sub(self.first_id)? as usize;
+        let start = u64::from(*self.starts.get(index)?);
+        let types = u64::from(self.header.hdr_len) + u64::from(self.header.type_off);
+        Some(types + 4 * (start + word as u64))
+    }
+
+    /// The offset of the first own string: 0, or where the base's strings end.
+    #[must_use]
+    pub fn first_string(&self) -> u32 {
+        self.first_string
+    }
+
+    /// One past the last string offset, the base's strings included.
+    #[must_use]
+    pub fn end_string(&self) -> u32 {
+        self.end_string
+    }
+
+    /// The own string section.
+    #[must_use]
+    pub fn string_bytes(&self) -> &[u8] {
+        &self.strings
+    }
+
+    /// The string at `offset`, own or the base's, without its NUL; `offset` may lie inside a string.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StringOutOfRange`] if neither this BTF nor its base has `offset`.
+    pub fn string(&self, offset: StrOffset) -> Result<&[u8]> {
+        self.string_tail(offset)
+            .and_then(|tail| string_at(tail, 0))
+            .ok_or_else(|| ErrorKind::StringOutOfRange(offset.0).into())
+    }
+
+    /// The bytes from `offset` to the end of its string section, which hold at least one NUL.
+    pub(crate) fn string_tail(&self, offset: StrOffset) -> Option<&[u8]> {
+        let btf = self.chain().find(|btf| btf.first_string <= offset.0)?;
+        let tail = btf
+            .strings
+            .get((offset.0 - btf.first_string) as usize..)
+            .unwrap_or_default();
+        (!tail.is_empty()).then_some(tail)
+    }
+
+    /// The name of the type `id`, own or the base's; empty if it has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeIdOutOfRange`] or [`ErrorKind::StringOutOfRange`].
+    pub fn name(&self, id: TypeId) -> Result<&[u8]> {
+        let ty = self.ty(id)?;
+        self.string(ty.name()).map_err(|error| error.in_type(id))
+    }
+
+    /// The offset of `string` if this BTF or its base has it; the deepest base counts first.
+    ///
+    /// Only whole strings are found, not the ends of longer ones. The first call builds an index of all strings.
+    #[must_use]
+    pub fn find_string(&self, string: &[u8]) -> Option<StrOffset> {
+        // The deepest BTF comes last, so the last find counts.
+        let found = self.chain().filter_map(|btf| {
+            let index = btf
+                .string_index
+                .get_or_init(|| StringIndex::of(&btf.strings));
+            let own = index.find(&btf.strings, string)?;
+            Some(StrOffset(btf.first_string + own))
+        });
+        found.last()
+    }
+
+    /// Whether the own types are ordered by their names, bytewise, as kernels since 7.0 need it.
+    ///
+    /// For hostile names, whose comparison takes more than a few times the size of the string section, the answer is
+    /// no.
+    #[must_use]
+    pub fn is_sorted(&self) -> bool {
+        self.name_index().is_sorted()
+    }
+
+    /// The ids of all types of that name, the base's included, in ascending order.
+    ///
+    /// The first call looks whether the types are sorted and builds an index if not.
+    pub fn find_by_name(&self, name: &[u8]) -> impl Iterator<Item = TypeId> {
+        let mut chain: Vec<_> = self.chain().collect();
+        chain.reverse();
+        chain
+            .into_iter()
+            .flat_map(move |btf| btf.name_index().find(btf, name))
+    }
+
+    fn name_index(&self) -> &NameIndex {
+        self.names.get_or_init(|| NameIndex::of(self))
+    }
+
+    /// What the own layout section says about each kind, by the kind's number.
+    #[must_use]
+    pub fn layout(&self) -> Option<&[LayoutEntry]> {
+        self.layout.as_deref()
+    }
+}
+
+/// Checks what the header says about the sections against itself.
+fn check_sections(header: &Header) -> Result<()> {
+    let aligned = [
+        ("type section offset", header.type_off),
+        ("type section length", header.type_len),
+        ("layout section offset", header.layout_off),
+        ("layout section length", header.layout_len),
+    ];
+    for (what, value) in aligned {
+        if !value.is_multiple_of(4) {
+            let value = value.into();
+            return Err(Error::new(ErrorKind::Invalid { what, value }).at(SECTION, 0));
+        }
+    }
+    let mut spans = [
+        (header.type_off, header.type_len),
+        (header.str_off, header.str_len),
+        (header.layout_off, header.layout_len),
+    ];
+    spans.sort_unstable();
+    let mut end = 0;
+    for (off, len) in spans.into_iter().filter(|&(_, len)| len > 0) {
+        if u64::from(off) < end {
+            let (what, value) = ("section, which overlaps another", off.into());
+            return Err(Error::new(ErrorKind::Invalid { what, value }).at(SECTION, 0));
+        }
+        end = u64::from(off) + u64::from(len);
+    }
+    Ok(())
+}
+
+/// The bytes of a section of the blob; an empty section has none, wherever it is.
+fn section<'a>(bytes: &'a [u8], header: &Header, off: u32, len: u32) -> Result<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    let start = u64::from(header.hdr_len) + u64::from(off);
+    let end = start + u64::from(len);
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+    range
+        .and_then(|(start, end)| bytes.get(start..end))
+        .ok_or_else(|| {
+            let kind = ErrorKind::Truncated {
+                needed: end,
+                available: bytes.len() as u64,
+            };
+            Error::new(kind).at(SECTION, start)
+        })
+}
+
+/// Checks that every string ends; returns the offset behind the last one.
+fn check_strings(parts: &Parts, first_string: u32) -> Result<u32> {
+    let strings = &parts.strings;
+    let at = u64::from(parts.header.hdr_len) + u64::from(parts.header.str_off);
+    let invalid = |what, value: u8| {
+        let value = value.into();
+        Err(Error::new(ErrorKind::Invalid { what, value }).at(SECTION, at))
+    };
+    match (strings.first(), strings.last()) {
+        (None, None) if parts.base.is_none() => {
+            return invalid("length of a string section without a base", 0);
+        }
+        (Some(&first), _) if parts.base.is_none() && first != 0 => {
+            return invalid(
+                "first string (not empty: this is split BTF and needs its base)",
+                first,
+            );
+        }
+        (_, Some(&last)) if last != 0 => return invalid("last byte of the strings", last),
+        _ => {}
+    }
+    let end = u64::from(first_string) + strings.len() as u64;
+    fits(end, "string section in bytes").map_err(|error| error.at(SECTION, at))
+}
+
+/// Finds where each record starts, and appends where the last one ends.
+fn find_records(parts: &Parts, first_id: u32) -> Result<Vec<u32>> {
+    let words = &parts.words;
+    // More words cannot come from a header, but may come from a builder.
+    fits(words.len() as u64, "type section in words")?;
+    let mut starts = Vec::with_capacity(words.len() / 6 + 1);
+    let mut start = 0;
+    while let Some(rest) = words.get(start..)
+        && !rest.is_empty()
+    {
+        let record_error = |kind: ErrorKind| {
+            let at = u64::from(parts.header.hdr_len) + u64::from(parts.header.type_off);
+            let id = u64::from(first_id) + starts.len() as u64;
+            let id = TypeId(u32::try_from(id).unwrap_or(u32::MAX));
+            let offset = at + 4 * start as u64;
+            Error::new(kind).at(SECTION, offset).in_type(id)
+        };
+        let truncated = |needed: usize| ErrorKind::Truncated {
+            needed: needed as u64 * 4,
+            available: rest.len() as u64 * 4,
+        };
+        let &[_, info, _] = rest
+            .first_chunk::<3>()
+            .ok_or_else(|| record_error(truncated(3)))?;
+        let len = record_len(parts, Info(info)).map_err(record_error)?;
+        if len > rest.len() {
+            return Err(record_error(truncated(len)));
+        }
+        starts.push(u32::try_from(start).unwrap_or(u32::MAX));
+        start += len;
+    }
+    starts.push(u32::try_from(start).unwrap_or(u32::MAX));
+    Ok(starts)
+}
+
+/// The length in words of a record that starts with `info`.
+fn record_len(parts: &Parts, info: Info) -> std::result::Result<usize, ErrorKind> {
+    let number = info.kind_number();
+    if let Some(kind) = info.kind() {
+        return Ok(kind.record_words(info.vlen()));
+    }
+    // Kind 0 is never stored, though a layout section has an entry for it.
+    if number == 0 {
+        return Err(ErrorKind::UnknownKind(number));
+    }
+    let bases = parts.base.iter().flat_map(|base| base.chain());
+    let layout = std::iter::once(parts.layout.as_deref())
+        .chain(bases.map(Btf::layout))
+        .flatten()
+        .next();
+    let entry = layout
+        .and_then(|layout| layout.get(number as usize))
+        .ok_or(ErrorKind::UnknownKind(number))?;
+    entry.record_words(info.vlen()).ok_or(ErrorKind::Invalid {
+        what: "layout of a kind, whose records are not whole words",
+        value: number.into(),
+    })
+}
+
+/// A count or end that must fit 32 bits.
+fn fits(value: u64, what: &'static str) -> Result<u32> {
+    u32::try_from(value).map_err(|_| {
+        let limit = u32::MAX.into();
+        Error::new(ErrorKind::TooLarge { what, value, limit }).at(SECTION, 0)
+    })
+}
+
+#[cfg(test)]
+mod tests;

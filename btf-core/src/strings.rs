@@ -1,0 +1,299 @@
+//! Looks up and interns the names of BTF.
+//!
+//! Offsets of split BTF go on where the base's string section ends, so a table with a base hands out the base's offset
+//! for whatever the base chain has, the deepest base first, and stores the rest itself. New strings are stored in the
+//! order of their first use, whatever the hash function: its seed is random, so that nobody can craft names that
+//! collide.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::error::{ErrorKind, Result};
+use crate::ids::StrOffset;
+use crate::reader::Btf;
+
+/// The largest end of a string section in bytes, which libbpf sets; the kernel's limit is lower and `validate`'s task.
+pub const MAX_STRING_END: u32 = i32::MAX as u32;
+
+/// The string that starts at `offset` of a string section, without its NUL.
+#[must_use]
+pub fn string_at(section: &[u8], offset: usize) -> Option<&[u8]> {
+    let tail = section.get(offset..)?;
+    let string = std::ffi::CStr::from_bytes_until_nul(tail).ok()?;
+    Some(string.to_bytes())
+}
+
+/// Finds the offset of a string in a section that is kept elsewhere.
+pub(crate) struct StringIndex {
+    seed: u64,
+    table: HashTable<Entry>,
+}
+
+/// A string of the indexed section.
+struct Entry {
+    offset: u32,
+    len: u32,
+}
+
+impl StringIndex {
+    /// An index of nothing.
+    fn new() -> Self {
+        Self {
+            seed: RandomState::new().hash_one(0),
+            table: HashTable::new(),
+        }
+    }
+
+    /// An index of all strings of `section`; of equal ones the first counts, and middles of strings do not count.
+    pub(crate) fn of(section: &[u8]) -> Self {
+        let mut index = Self::new();
+        let mut offset = 0;
+        for string in section.split_inclusive(|&byte| byte == 0) {
+            if let Some(string) = string.strip_suffix(&[0]) {
+                let hash = index.hash(string);
+                if index.find_hashed(section, string, hash).is_none() {
+                    index.insert(section, string, hash, offset);
+                }
+            }
+            offset += string.len();
+        }
+        index
+    }
+
+    fn hash(&self, string: &[u8]) -> u64 {
+        xxh3_64_with_seed(string, self.seed)
+    }
+
+    /// The offset of `string` in `section`, in bytes.
+    pub(crate) fn find(&self, section: &[u8], string: &[u8]) -> Option<u32> {
+        self.find_hashed(section, string, self.hash(string))
+    }
+
+    fn find_hashed(&self, section: &[u8], string: &[u8], hash: u64) -> Option<u32> {
+        let entry = self
+            .table
+            .find(hash, |entry| entry.string(section) == string)?;
+        Some(entry.offset)
+    }
+
+    /// Adds `string`, which stands at `offset` of `section`; a section too large for 32 bits is not indexed further.
+    fn insert(&mut self, section: &[u8], string: &[u8], hash: u64, offset: usize) {
+        let (Ok(offset), Ok(len)) = (u32::try_from(offset), u32::try_from(string.len())) else {
+            return;
+        };
+        let seed = self.seed;
+        self.table
+            .insert_unique(hash, Entry { offset, len }, |entry| {
+                xxh3_64_with_seed(entry.string(section), seed)
+            });
+    }
+}
+
+impl Entry {
+    fn string<'a>(&self, section: &'a [u8]) -> &'a [u8] {
+        let start = self.offset as usize;
+        section
+            .get(start..start.saturating_add(self.len as usize))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for StringIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StringIndex")
+            .field("strings", &self.table.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The string section of BTF that is being built.
+#[derive(Debug)]
+pub struct StringTable {
+    base: Option<Arc<Btf>>,
+    first: u32,
+    bytes: Vec<u8>,
+    index: StringIndex,
+}
+
+impl Default for StringTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl StringTable {
+    /// A table that holds the empty string at offset 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::from_bytes(vec![0], None)
+    }
+
+    /// An empty table behind the strings of `base`.
+    #[must_use]
+    pub fn with_base(base: Arc<Btf>) -> Self {
+        Self::from_bytes(Vec::new(), Some(base))
+    }
+
+    /// A table that goes on with the string section of `btf`.
+    #[must_use]
+    pub fn of(btf: &Btf) -> Self {
+        Self::from_bytes(btf.string_bytes().to_vec(), btf.base().cloned())
+    }
+
+    fn from_bytes(bytes: Vec<u8>, base: Option<Arc<Btf>>) -> Self {
+        Self {
+            first: base.as_ref().map_or(0, |base| base.end_string()),
+            base,
+            index: StringIndex::of(&bytes),
+            bytes,
+        }
+    }
+
+    /// The offset of `string`, which is stored if neither this table nor the base chain has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if `string` contains a NUL byte, [`ErrorKind::TooLarge`] if the section would end behind
+    /// [`MAX_STRING_END`].
+    pub fn add(&mut self, string: &[u8]) -> Result<StrOffset> {
+        if string.is_empty() {
+            return Ok(StrOffset::EMPTY);
+        }
+        if let Some(found) = self.base.as_ref().and_then(|base| base.find_string(string)) {
+            return Ok(found);
+        }
+        let hash = self.index.hash(string);
+        if let Some(found) = self.index.find_hashed(&self.bytes, string, hash) {
+            return Ok(StrOffset(self.first + found));
+        }
+        if string.contains(&0) {
+            let (what, value) = ("byte in a name", 0);
+            return Err(ErrorKind::Invalid { what, value }.into());
+        }
+        let end = self.bytes.len() as u64 + string.len() as u64 + 1 + u64::from(self.first);
+        if end > u64::from(MAX_STRING_END) {
+            return Err(ErrorKind::TooLarge {
+                what: "string section in bytes",
+                value: end,
+                limit: MAX_STRING_END.into(),
+            }
+            .into());
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(string);
+        self.bytes.push(0);
+        self.index.insert(&self.bytes, string, hash, start);
+        // The end fits, so the start does.
+        Ok(StrOffset(
+            self.first + u32::try_from(start).unwrap_or_default(),
+        ))
+    }
+
+    /// The offset of `string`, if this table or the base chain has it.
+    #[must_use]
+    pub fn find(&self, string: &[u8]) -> Option<StrOffset> {
+        if string.is_empty() {
+            return Some(StrOffset::EMPTY);
+        }
+        let in_base = self.base.as_ref().and_then(|base| base.find_string(string));
+        in_base.or_else(|| {
+            let own = self.index.find(&self.bytes, string)?;
+            Some(StrOffset(self.first + own))
+        })
+    }
+
+    /// The string at `offset` of this table or the base chain, without its NUL.
+    #[must_use]
+    pub fn get(&self, offset: StrOffset) -> Option<&[u8]> {
+        match (&self.base, offset.0.checked_sub(self.first)) {
+            (_, Some(own)) => string_at(&self.bytes, own as usize),
+            (Some(base), None) => base.string(offset).ok(),
+            (None, None) => None,
+        }
+    }
+
+    /// The offset of the first byte of this table: 0, or where the base's strings end.
+    #[must_use]
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// The offset behind the last byte of this table.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        u64::from(self.first) + self.bytes.len() as u64
+    }
+
+    /// The own string section.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The own string section, taken out.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::Builder;
+
+    #[test]
+    fn first_use_gives_the_order() {
+        let mut table = StringTable::new();
+        assert_eq!(table.add(b"").unwrap(), StrOffset(0));
+        assert_eq!(table.add(b"b").unwrap(), StrOffset(1));
+        assert_eq!(table.add(b"a").unwrap(), StrOffset(3));
+        assert_eq!(table.add(b"b").unwrap(), StrOffset(1));
+        assert_eq!(table.bytes(), b"\0b\0a\0");
+        assert_eq!(table.get(StrOffset(3)), Some(&b"a"[..]));
+        assert_eq!(table.get(StrOffset(5)), None);
+        assert_eq!(table.find(b"a"), Some(StrOffset(3)));
+        assert_eq!(table.find(b"c"), None);
+    }
+
+    #[test]
+    fn a_name_has_no_nul() {
+        let error = StringTable::new().add(b"a\0b").unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Invalid { .. }));
+    }
+
+    #[test]
+    fn many_strings_survive_growth() {
+        let mut table = StringTable::new();
+        let names: Vec<_> = (0..5000).map(|n| format!("name{n}").into_bytes()).collect();
+        let offsets: Vec<_> = names.iter().map(|name| table.add(name).unwrap()).collect();
+        for (name, offset) in names.iter().zip(offsets) {
+            assert_eq!(table.add(name).unwrap(), offset);
+            assert_eq!(table.get(offset), Some(&name[..]));
+        }
+    }
+
+    #[test]
+    fn the_deepest_base_wins() {
+        let deep = |base: Option<Arc<Btf>>, names: &[&[u8]]| {
+            let mut builder = base.map_or_else(Builder::new, Builder::with_base);
+            for name in names {
+                builder.add_string(name).unwrap();
+            }
+            Arc::new(builder.finish().unwrap())
+        };
+        let base = deep(None, &[b"a", b"b"]);
+        let split = deep(Some(base), &[b"b", b"c"]);
+        assert_eq!(split.string_bytes(), b"c\0");
+        let mut top = StringTable::with_base(split);
+        assert_eq!(top.first(), 7);
+        assert_eq!(top.add(b"a").unwrap(), StrOffset(1));
+        assert_eq!(top.add(b"c").unwrap(), StrOffset(5));
+        assert_eq!(top.add(b"d").unwrap(), StrOffset(7));
+        assert_eq!(top.get(StrOffset(5)), Some(&b"c"[..]));
+        assert_eq!(top.bytes(), b"d\0");
+    }
+}
