@@ -1,0 +1,246 @@
+//! Classes: the table in which the types of all fragments meet, and the workers that fill it.
+//!
+//! A class is all types of one key. The table keeps, for each, the least position at which a type of it stands; a
+//! minimum does not depend on the order in which threads bring their values, so neither does anything made from it.
+//! Class numbers do depend on that order, and must not reach the output.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hashbrown::HashTable;
+
+use super::fragment::{Fragment, FragmentIndex, for_each_type_word};
+use super::key::{Key, Keys, Label};
+use crate::wire::Info;
+
+/// The number of a class; its value depends on the scheduling of threads.
+pub(crate) type ClassId = u32;
+
+/// Where a type stands in the input: its fragment in the upper half, its local id in the lower.
+pub(crate) type Position = u64;
+
+/// Set in the position of a weak type, so that it comes after all that is not.
+pub(crate) const WEAK: Position = 1 << 63;
+
+/// The position of what stands nowhere.
+pub(crate) const NOWHERE: Position = Position::MAX;
+
+/// The position of the `local`-th type (from 0) of fragment `index`.
+#[inline]
+pub(crate) fn position(index: FragmentIndex, local: usize, is_weak: bool) -> Position {
+    u64::from(index) << 32 | (local as u64 + 1) | if is_weak { WEAK } else { 0 }
+}
+
+/// A hash map whose keys are few and trusted enough for a multiplication to hash them.
+pub(crate) type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<MulHasher>>;
+
+/// Multiplies and folds; for keys of at most a few words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MulHasher(u64);
+
+impl Hasher for MulHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.0);
+    }
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+    fn write_u64(&mut self, value: u64) {
+        let wide = u128::from(self.0 ^ value ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
+        self.0 = (wide as u64) ^ (wide >> 64) as u64;
+    }
+}
+
+/// The shards of the table; enough that two threads seldom want the same one.
+const SHARDS: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: Key,
+    class: ClassId,
+    position: Position,
+}
+
+/// The classes of all fragments, shared by all workers.
+#[derive(Debug)]
+pub(crate) struct ClassTable {
+    shards: Vec<Mutex<HashTable<Entry>>>,
+    next: AtomicU32,
+}
+
+impl ClassTable {
+    pub(crate) fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect();
+        Self {
+            shards,
+            next: AtomicU32::new(0),
+        }
+    }
+
+    /// The class of `key`, and whether it is new; its position becomes the lesser of what it was and `position`.
+    fn intern(&self, key: Key, position: Position) -> (ClassId, bool) {
+        let shard = &self.shards[(key >> 64) as usize % SHARDS];
+        let mut shard = shard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(entry) = shard.find_mut(key as u64, |entry| entry.key == key) {
+            entry.position = entry.position.min(position);
+            return (entry.class, false);
+        }
+        let class = self.next.fetch_add(1, Ordering::Relaxed);
+        shard.insert_unique(
+            key as u64,
+            Entry {
+                key,
+                class,
+                position,
+            },
+            |entry| entry.key as u64,
+        );
+        (class, true)
+    }
+
+    /// The position of each class.
+    pub(crate) fn into_positions(self) -> Vec<Position> {
+        let mut positions = vec![NOWHERE; self.next.into_inner() as usize];
+        for shard in self.shards {
+            let shard = shard
+                .into_inner()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            for entry in &shard {
+                positions[entry.class as usize] = entry.position;
+            }
+        }
+        positions
+    }
+}
+
+/// What one thread has added: fragments go in, classes come out.
+#[derive(Debug)]
+pub struct Worker<'t> {
+    table: &'t ClassTable,
+    keys: Keys,
+    /// What this thread knows of the table; an entry's position is the least that this thread has reported.
+    known: HashTable<Entry>,
+    created: Gathered,
+    new: Vec<(u32, ClassId)>,
+}
+
+/// The records of the classes that one thread met first, and the classes of all types that it saw.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Records with the class of each target plus 1 in place of its id, 0 for `void`.
+    pub(crate) words: Vec<u32>,
+    /// Each class created, its label and where in `words` its record begins.
+    pub(crate) classes: Vec<(ClassId, Label, u32)>,
+    /// Each fragment that was added.
+    pub(crate) fragments: Vec<Members>,
+    /// The class of each type of each fragment.
+    pub(crate) members: Vec<ClassId>,
+}
+
+/// Where the classes of one fragment's types are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Members {
+    pub(crate) index: FragmentIndex,
+    /// The index of the first in `members`.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    /// The first weak type, counted from 0.
+    pub(crate) first_weak: usize,
+}
+
+impl<'t> Worker<'t> {
+    pub(crate) fn new(table: &'t ClassTable) -> Self {
+        Self {
+            table,
+            keys: Keys::default(),
+            known: HashTable::new(),
+            created: Gathered::default(),
+            new: Vec::new(),
+        }
+    }
+
+    /// Adds the fragment that stands at `index` in the input.
+    ///
+    /// Any worker may add any fragment in any order; each index must be added once. Every record must be complete and
+    /// every type id in it local and in range.
+    pub fn add(&mut self, index: FragmentIndex, fragment: &Fragment) {
+        self.keys.compute(fragment);
+        let first_member = self.created.members.len();
+        let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
+        self.new.clear();
+        for local in 0..fragment.len() {
+            let class = self.class_of(local, position(index, local, local >= first_weak));
+            self.created.members.push(class);
+        }
+        for at in 0..self.new.len() {
+            let (local, class) = self.new[at];
+            self.store(fragment, local as usize, class, first_member);
+        }
+        self.created.fragments.push(Members {
+            index,
+            first: first_member,
+            count: fragment.len(),
+            first_weak,
+        });
+    }
+
+    /// What this worker has gathered, for [`super::Merger::finish`].
+    #[must_use]
+    pub fn finish(self) -> Gathered {
+        self.created
+    }
+
+    #[inline]
+    fn class_of(&mut self, local: usize, position: Position) -> ClassId {
+        let key = self.keys.keys[local];
+        if let Some(entry) = self.known.find_mut(key as u64, |entry| entry.key == key) {
+            if position < entry.position {
+                entry.position = position;
+                self.table.intern(key, position);
+            }
+            return entry.class;
+        }
+        let (class, is_new) = self.table.intern(key, position);
+        self.known.insert_unique(
+            key as u64,
+            Entry {
+                key,
+                class,
+                position,
+            },
+            |entry| entry.key as u64,
+        );
+        if is_new {
+            self.new.push((local as u32, class));
+        }
+        class
+    }
+
+    /// Keeps the record of a class that this fragment has brought first.
+    fn store(&mut self, fragment: &Fragment, local: usize, class: ClassId, first_member: usize) {
+        let start = fragment.starts[local] as usize;
+        let info = Info(fragment.words[start + 1]);
+        let Some(kind) = info.kind() else { return };
+        let record = &fragment.words[start..start + kind.record_words(info.vlen())];
+        let to = self.created.words.len();
+        self.created
+            .classes
+            .push((class, self.keys.labels[local], to as u32));
+        self.created.words.extend_from_slice(record);
+        for_each_type_word(kind, record.len(), |at| {
+            let target = record[at] as usize;
+            if target != 0 {
+                self.created.words[to + at] = self.created.members[first_member + target - 1] + 1;
+            }
+        });
+    }
+}

@@ -1,0 +1,110 @@
+//! The merge engine: fragments in, one graph of types out.
+//!
+//! dwarf2btf merges thousands of compile units, btf-link merges objects, modules merge against a base. It is the same
+//! job, and it is done here:
+//!
+//! ```text
+//! fragments → keys → classes → homonyms → numbering
+//! ```
+//!
+//! 1. [`fragment`](Fragment): the types of a unit, as words.
+//! 2. `key`: a hash of each type's words, in which a reference to a named structure, union or enumeration counts by name.
+//! 3. `classes`: types of equal key are one class. Threads share a table; only a type that is new is kept.
+//! 4. `homonyms`: where a name has several definitions, types that reach it are told apart by what it meant, exactly.
+//!    A forward declaration joins the definition of its name if there is one.
+//! 5. `numbering`: a type stands where the first of its class stood. That minimum does not depend on the order in which
+//!    fragments arrive, so neither does the output.
+//!
+//! The result is sound (types are one only if no path of references tells them apart, forward declarations apart), it
+//! is independent of threads, hash seeds and, but for the numbering, of the order of fragments, and no step takes more
+//! than about linear time: the refinement of homonyms is `O(edges · log classes)` for any input.
+
+mod classes;
+mod division;
+mod fragment;
+mod graph;
+mod homonyms;
+mod key;
+mod numbering;
+mod partition;
+#[cfg(test)]
+mod tests;
+
+pub use classes::{Gathered, Worker};
+pub use fragment::{Fragment, FragmentIndex, Name};
+pub use homonyms::Reload;
+pub use numbering::{Merged, Numbering, Output};
+
+use classes::ClassTable;
+use graph::Graph;
+
+/// A merge that is under way.
+///
+/// # Example
+/// ```
+/// use btf_core::dedup::{Fragment, Merger};
+/// use btf_core::{Info, Kind};
+///
+/// // Two fragments with the same `int`, whose name is number 1, and a pointer to it.
+/// let mut fragment = Fragment::default();
+/// let int = fragment.push(&[1, Info::new(Kind::Int, 0, false).0, 4, 0x0100_0020]);
+/// fragment.push(&[0, Info::new(Kind::Ptr, 0, false).0, int.0]);
+///
+/// let merger = Merger::new();
+/// let mut worker = merger.worker();
+/// worker.add(0, &fragment);
+/// worker.add(1, &fragment);
+/// let gathered = worker.finish();
+/// let merged = merger.finish(vec![gathered], &|_, into| into.clone_from(&fragment));
+/// assert_eq!(merged.number(&[]).len(), 2);
+/// ```
+#[derive(Debug)]
+pub struct Merger {
+    table: ClassTable,
+    has_base: bool,
+}
+
+impl Default for Merger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Merger {
+    /// A merge into standalone BTF.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            table: ClassTable::new(),
+            has_base: false,
+        }
+    }
+
+    /// A merge into split BTF: fragment 0 holds the types of the base, all of them, in the order of their ids.
+    ///
+    /// What equals a type of the base becomes that type and is not written again.
+    #[must_use]
+    pub fn with_base() -> Self {
+        Self {
+            table: ClassTable::new(),
+            has_base: true,
+        }
+    }
+
+    /// A worker for one thread.
+    #[must_use]
+    pub fn worker(&self) -> Worker<'_> {
+        Worker::new(&self.table)
+    }
+
+    /// Merges what the workers have gathered.
+    ///
+    /// `reload` gives back the fragment that was added under an index; it is asked for those few in which one name has
+    /// several definitions.
+    #[must_use]
+    pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
+        let graph = Graph::new(self.table, gathered, self.has_base);
+        let meanings = homonyms::resolve(&graph, reload);
+        Merged { graph, meanings }
+    }
+}

@@ -1,0 +1,159 @@
+//! Numbering: which types are written, under which id, in which order.
+
+use super::classes::WEAK;
+use super::fragment::{FragmentIndex, for_each_type_word};
+use super::graph::{Graph, is_in_base};
+use super::homonyms::{Meanings, NodeId};
+use crate::ids::TypeId;
+use crate::kind::Kind;
+
+/// A type of the output, before ids are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Output(NodeId);
+
+/// All fragments merged: each type of each fragment has become one type of the output.
+#[derive(Debug)]
+pub struct Merged {
+    pub(super) graph: Graph,
+    pub(super) meanings: Meanings,
+}
+
+impl Merged {
+    /// The output type that the type `id` of a fragment has become; `None` for `void` or if there is no such type.
+    #[must_use]
+    pub fn output(&self, fragment: FragmentIndex, id: TypeId) -> Option<Output> {
+        self.meanings
+            .node(&self.graph, fragment, id.0.checked_sub(1)?)
+            .map(Output)
+    }
+
+    /// The kind of an output type and its words, in which type ids mean nothing; see [`Merged::targets`].
+    #[must_use]
+    pub fn record(&self, output: Output) -> (Kind, &[u32]) {
+        self.graph.record(self.meanings.classes[output.0 as usize])
+    }
+
+    /// The types that an output type refers to, in the order of its record's type words, `None` for `void`.
+    pub fn targets(&self, output: Output, mut visit: impl FnMut(Option<Output>)) {
+        let (kind, record) = self.record(output);
+        let mut targets = Vec::new();
+        self.meanings
+            .for_each_target(&self.graph, output.0, |target| targets.push(target));
+        let mut targets = targets.into_iter();
+        for_each_type_word(kind, record.len(), |at| {
+            visit(if record[at] == 0 {
+                None
+            } else {
+                targets.next().map(Output)
+            });
+        });
+    }
+
+    /// Gives ids to all types that are not weak, and to weak ones that those or `needed` lead to.
+    #[must_use]
+    pub fn number(&self, needed: &[Output]) -> Numbering<'_> {
+        let positions = &self.meanings.positions;
+        let mut wanted = vec![false; positions.len()];
+        let mut stack: Vec<NodeId> = (0..positions.len() as NodeId)
+            .filter(|&node| {
+                positions[node as usize] & WEAK == 0 && self.meanings.same_as[node as usize] == node
+            })
+            .chain(needed.iter().map(|output| output.0))
+            .collect();
+        let mut order = Vec::with_capacity(stack.len());
+        while let Some(node) = stack.pop() {
+            if !std::mem::replace(&mut wanted[node as usize], true) {
+                order.push(node);
+                self.meanings.for_each_target(&self.graph, node, |target| {
+                    if !wanted[target as usize] {
+                        stack.push(target);
+                    }
+                });
+            }
+        }
+        order.sort_unstable_by_key(|&node| positions[node as usize]);
+        let in_base = if self.graph.has_base {
+            order.partition_point(|&node| is_in_base(positions[node as usize]))
+        } else {
+            0
+        };
+        let mut ids = vec![TypeId::VOID; positions.len()];
+        for &node in &order[..in_base] {
+            ids[node as usize] = TypeId(positions[node as usize] as u32);
+        }
+        let first = 1 + if self.graph.has_base {
+            self.graph.members(0).0.len() as u32
+        } else {
+            0
+        };
+        for (id, &node) in (first..).zip(&order[in_base..]) {
+            ids[node as usize] = TypeId(id);
+        }
+        order.drain(..in_base);
+        Numbering {
+            merged: self,
+            ids,
+            order,
+            first: TypeId(first),
+        }
+    }
+}
+
+/// The types that are written, in order.
+#[derive(Debug)]
+pub struct Numbering<'m> {
+    merged: &'m Merged,
+    ids: Vec<TypeId>,
+    order: Vec<NodeId>,
+    first: TypeId,
+}
+
+impl Numbering<'_> {
+    /// The number of types that are written; those of a base are not among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The id of the first type that is written.
+    #[must_use]
+    pub fn first_id(&self) -> TypeId {
+        self.first
+    }
+
+    /// The id of an output type; `void` if it is not written.
+    #[must_use]
+    pub fn id(&self, output: Output) -> TypeId {
+        self.ids[output.0 as usize]
+    }
+
+    /// Calls `visit` with the record of each type, in the order of ids: type words hold ids, name words hold
+    /// [`Name`](super::Name)s.
+    pub fn for_each_record(&self, mut visit: impl FnMut(Kind, &mut [u32])) {
+        let mut buffer = Vec::new();
+        let mut targets = Vec::new();
+        let Merged { graph, meanings } = self.merged;
+        for &node in &self.order {
+            let (kind, record) = graph.record(meanings.classes[node as usize]);
+            buffer.clear();
+            buffer.extend_from_slice(record);
+            targets.clear();
+            meanings.for_each_target(graph, node, |target| {
+                targets.push(self.ids[target as usize])
+            });
+            let mut targets = targets.iter();
+            for_each_type_word(kind, record.len(), |at| {
+                if record[at] != 0 {
+                    buffer[at] = targets.next().map_or(0, |id| id.0);
+                }
+            });
+            visit(kind, &mut buffer);
+        }
+    }
+}

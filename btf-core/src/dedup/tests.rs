@@ -1,0 +1,1 @@
+//! Tests of the merge engine as a whole.
