@@ -1,9 +1,7 @@
 //# about: with inconsistent_b.c: one function name, two prototypes; static functions of one name; weak and strong
 //# link: image
 //# expect: FUNC:only_in_a FUNC:agreed
-struct shared {
-	int member;
-};
+#include "shared.h"
 
 static __attribute__((noinline, used)) int different_prototype(int a, long b) { return a + b; }
 static __attribute__((noinline, used)) int different_return(int a) { return a; }

@@ -1,9 +1,7 @@
 //# about: the other half of inconsistent_a.c
 //# link: image
 //# expect: FUNC:only_in_b
-struct shared {
-	int member;
-};
+#include "shared.h"
 
 int agreed(struct shared *s, int x);
 static __attribute__((noinline, used)) int different_prototype(struct shared *a) { return a->member; }
