@@ -64,6 +64,22 @@ pub enum ErrorKind {
     Cycle,
     /// An ELF file that cannot be used.
     Elf(String),
+    /// The operating system refused something; the source of the error has its reason. Holds what was tried, as it
+    /// stands behind "cannot".
+    Io(&'static str),
+    /// A compressed section that cannot be unpacked.
+    Compressed(&'static str),
+    /// Something valid that this library does not read.
+    Unsupported(String),
+    /// A relocation whose meaning is not known, on a value that is needed.
+    Relocation {
+        /// The machine as ELF numbers it (`e_machine`).
+        machine: u16,
+        /// The relocation's type, which has a meaning for that machine only.
+        kind: u32,
+    },
+    /// The input was written to while it was read.
+    Changed,
 }
 
 impl Error {
@@ -146,6 +162,16 @@ impl std::fmt::Display for ErrorKind {
                 f.write_str("types form a cycle that no structure, union or pointer breaks")
             }
             Self::Elf(text) => f.write_str(text),
+            Self::Io(what) => write!(f, "cannot {what}"),
+            Self::Compressed(text) => write!(f, "cannot unpack: {text}"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::Relocation { machine, kind } => {
+                write!(
+                    f,
+                    "unknown relocation type: {kind} of ELF machine {machine}"
+                )
+            }
+            Self::Changed => f.write_str("the file changed while it was read"),
         }
     }
 }

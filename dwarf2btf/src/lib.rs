@@ -1,1 +1,3 @@
 //! Reads DWARF in parallel and writes reproducible BTF.
+
+pub mod input;

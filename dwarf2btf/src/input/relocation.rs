@@ -1,0 +1,497 @@
+//! Relocations of the debug sections of a relocatable file, decoded one by one and only where a value is read.
+//!
+//! In a kernel module for x86-64, `.rela.debug_info` is larger than `.debug_info` itself, and BTF needs about one value in
+//! five. So nothing is applied to a copy: the raw entries stay in the mapped file, sorted by offset as assemblers and
+//! linkers leave them, and a cursor walks them beside the reader. A file whose entries are not sorted costs a sorted copy.
+//!
+//! To add a machine, add a row to [`action`].
+//!
+//! Spec: gABI ch. 4 "Relocation"; the machines' psABI documents.
+#![warn(clippy::indexing_slicing)]
+
+use std::borrow::Cow;
+
+use btf_core::{ByteOrder, Error, ErrorKind, Result};
+
+/// A value as a linker would have written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocated {
+    /// The value; in a relocatable file an address counts from the start of [`Self::section`].
+    pub value: u64,
+    /// The index of the section that the value is an address in or an offset into; none if no relocation was applied,
+    /// if its symbol has no section, or if the value is a difference of two addresses.
+    pub section: Option<u32>,
+}
+
+/// How the file writes its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) is_64: bool,
+    pub(super) order: ByteOrder,
+    pub(super) machine: u16,
+}
+
+impl Layout {
+    fn u16(self, data: &[u8], offset: usize) -> Option<u16> {
+        let bytes = *data.get(offset..)?.first_chunk()?;
+        Some(match self.order {
+            ByteOrder::Little => u16::from_le_bytes(bytes),
+            ByteOrder::Big => u16::from_be_bytes(bytes),
+        })
+    }
+
+    fn u32(self, data: &[u8], offset: usize) -> Option<u32> {
+        let bytes = *data.get(offset..)?.first_chunk()?;
+        Some(match self.order {
+            ByteOrder::Little => u32::from_le_bytes(bytes),
+            ByteOrder::Big => u32::from_be_bytes(bytes),
+        })
+    }
+
+    fn u64(self, data: &[u8], offset: usize) -> Option<u64> {
+        let bytes = *data.get(offset..)?.first_chunk()?;
+        Some(match self.order {
+            ByteOrder::Little => u64::from_le_bytes(bytes),
+            ByteOrder::Big => u64::from_be_bytes(bytes),
+        })
+    }
+}
+
+/// The raw symbol table that relocations refer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RawSymbols<'a> {
+    /// The bytes of `.symtab`.
+    pub(super) data: &'a [u8],
+    /// The bytes of `.symtab_shndx`, if there is one.
+    pub(super) extended: &'a [u8],
+}
+
+const SHN_LORESERVE: u16 = 0xff00;
+const SHN_XINDEX: u16 = 0xffff;
+
+impl RawSymbols<'_> {
+    /// The value and section index of the symbol `index`.
+    fn get(&self, layout: Layout, index: usize) -> Option<(u64, Option<u32>)> {
+        let (value, number) = if layout.is_64 {
+            let start = index.checked_mul(24)?;
+            let entry = self.data.get(start..start.checked_add(24)?)?;
+            (layout.u64(entry, 8)?, layout.u16(entry, 6)?)
+        } else {
+            let start = index.checked_mul(16)?;
+            let entry = self.data.get(start..start.checked_add(16)?)?;
+            (u64::from(layout.u32(entry, 4)?), layout.u16(entry, 14)?)
+        };
+        let section = match number {
+            0 => None,
+            SHN_XINDEX => Some(layout.u32(self.extended, index.checked_mul(4)?)?),
+            SHN_LORESERVE.. => None,
+            number => Some(u32::from(number)),
+        };
+        Some((value, section))
+    }
+}
+
+/// The relocations of one section, by offset.
+#[derive(Clone, Debug)]
+pub struct Relocations<'a> {
+    /// The entries, sorted by offset; entries of one offset stand in the file's order.
+    entries: Cow<'a, [u8]>,
+    entry_size: usize,
+    count: usize,
+    has_addend: bool,
+    layout: Layout,
+    symbols: RawSymbols<'a>,
+    /// The name of the section that is relocated, for errors.
+    section: &'static str,
+}
+
+/// One entry, decoded.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    offset: u64,
+    symbol: u32,
+    kind: u32,
+    /// None where the addend stands in place (`SHT_REL`).
+    addend: Option<u64>,
+}
+
+impl<'a> Relocations<'a> {
+    /// No relocations: every value stays as it is.
+    pub(super) fn none(section: &'static str) -> Self {
+        let layout = Layout {
+            is_64: true,
+            order: ByteOrder::Little,
+            machine: 0,
+        };
+        Self {
+            entries: Cow::Borrowed(&[]),
+            entry_size: 1,
+            count: 0,
+            has_addend: true,
+            layout,
+            symbols: RawSymbols::default(),
+            section,
+        }
+    }
+
+    /// Takes the contents of a section of the type `SHT_RELA` (`has_addend`) or `SHT_REL`; sorts them if need be.
+    pub(super) fn new(
+        data: &'a [u8],
+        has_addend: bool,
+        layout: Layout,
+        symbols: RawSymbols<'a>,
+        section: &'static str,
+    ) -> Self {
+        let word = if layout.is_64 { 8 } else { 4 };
+        let entry_size = if has_addend { 3 * word } else { 2 * word };
+        let mut table = Self {
+            entries: Cow::Borrowed(data),
+            entry_size,
+            count: data.len() / entry_size,
+            has_addend,
+            layout,
+            symbols,
+            section,
+        };
+        let offsets = (0..table.count).map(|index| table.offset(index));
+        if !offsets.is_sorted() {
+            let mut entries: Vec<&[u8]> = data.chunks_exact(entry_size).collect();
+            entries.sort_by_key(|entry| table.word(entry, 0));
+            table.entries = Cow::Owned(entries.concat());
+        }
+        table
+    }
+
+    /// Whether there are none, so that every value stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// A cursor that stands before the value at `offset`, which counts in bytes from the start of the section.
+    #[must_use]
+    pub fn cursor(&self, offset: u64) -> RelocationCursor<'_> {
+        let mut cursor = RelocationCursor {
+            table: self,
+            index: 0,
+            next_offset: 0,
+            reached: 0,
+        };
+        cursor.seek(offset);
+        cursor
+    }
+
+    /// Relocates one value, by a binary search; a reader in order uses [`Self::cursor`].
+    ///
+    /// # Errors
+    /// As [`RelocationCursor::value`].
+    pub fn value(&self, offset: u64, in_place: u64) -> Result<Relocated> {
+        if self.is_empty() {
+            return Ok(Relocated {
+                value: in_place,
+                section: None,
+            });
+        }
+        self.cursor(offset).value(offset, in_place)
+    }
+
+    fn word(&self, data: &[u8], index: usize) -> Option<u64> {
+        if self.layout.is_64 {
+            self.layout.u64(data, index * 8)
+        } else {
+            self.layout.u32(data, index * 4).map(u64::from)
+        }
+    }
+
+    /// The offset of the entry `index`, or the largest number past the end.
+    fn offset(&self, index: usize) -> u64 {
+        self.raw(index)
+            .and_then(|entry| self.word(entry, 0))
+            .unwrap_or(u64::MAX)
+    }
+
+    fn raw(&self, index: usize) -> Option<&[u8]> {
+        let start = index.checked_mul(self.entry_size)?;
+        self.entries.get(start..start.checked_add(self.entry_size)?)
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry> {
+        let raw = self.raw(index)?;
+        let info = self.word(raw, 1)?;
+        let (symbol, kind) = split_info(info, self.layout);
+        Some(Entry {
+            offset: self.word(raw, 0)?,
+            symbol,
+            kind,
+            addend: if self.has_addend {
+                Some(self.word(raw, 2)?)
+            } else {
+                None
+            },
+        })
+    }
+
+    /// The first entry in `from..to` whose offset is not below `offset`, or `to`.
+    fn lower_bound(&self, mut from: usize, mut to: usize, offset: u64) -> usize {
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.offset(middle) < offset {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+
+    /// Applies the entry to `before`.
+    #[inline]
+    fn apply(&self, entry: Entry, before: Relocated) -> Result<Relocated> {
+        let Some(action) = action(self.layout.machine, entry.kind) else {
+            let machine = self.layout.machine;
+            return Err(Error::new(ErrorKind::Relocation {
+                machine,
+                kind: entry.kind,
+            })
+            .at(self.section, entry.offset));
+        };
+        let (operation, mask) = match action {
+            Action::Nothing => return Ok(before),
+            Action::Change(operation, mask) => (operation, mask),
+        };
+        let symbol = usize::try_from(entry.symbol).unwrap_or(usize::MAX);
+        let (value, section) = self.symbols.get(self.layout, symbol).ok_or_else(|| {
+            Error::new(ErrorKind::Invalid {
+                what: "symbol index of a relocation",
+                value: u64::from(entry.symbol),
+            })
+            .at(self.section, entry.offset)
+        })?;
+        // Without an addend of its own the entry's addend is what stands in place.
+        let target = value.wrapping_add(entry.addend.unwrap_or(0));
+        let (result, section) = match (operation, entry.addend) {
+            (Operation::Set, Some(_)) => (target, section),
+            (Operation::Set, None) | (Operation::Add, _) => {
+                (before.value.wrapping_add(target), section)
+            }
+            // The difference of two addresses of one section is no address.
+            (Operation::Subtract, _) => (before.value.wrapping_sub(target), None),
+        };
+        Ok(Relocated {
+            value: (before.value & !mask) | (result & mask),
+            section,
+        })
+    }
+}
+
+/// Splits `r_info` into the symbol's index and the relocation's type.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "fields are cut out of a wider word"
+)]
+fn split_info(info: u64, layout: Layout) -> (u32, u32) {
+    match (layout.is_64, layout.machine) {
+        (false, _) => ((info >> 8) as u32, (info & 0xff) as u32),
+        // Little-endian MIPS64: the symbol is the first word, then come single bytes with the type last.
+        (true, EM_MIPS) if layout.order == ByteOrder::Little => {
+            (info as u32, ((info >> 32) as u32).swap_bytes())
+        }
+        // The upper 24 bits of SPARC's type are data.
+        (true, EM_SPARCV9) => ((info >> 32) as u32, (info & 0xff) as u32),
+        (true, _) => ((info >> 32) as u32, info as u32),
+    }
+}
+
+/// A walk over the relocations of a section in the order of their offsets.
+///
+/// Values may be asked for in any order; ascending offsets are cheap.
+#[derive(Clone, Debug)]
+pub struct RelocationCursor<'r> {
+    table: &'r Relocations<'r>,
+    /// The first entry that is not before `reached`.
+    index: usize,
+    /// The offset of that entry.
+    next_offset: u64,
+    reached: u64,
+}
+
+impl RelocationCursor<'_> {
+    /// The value at `offset` (in bytes from the start of the section), which reads as `in_place` before relocation.
+    ///
+    /// Entries of one offset are applied one after the other, as RISC-V and `LoongArch` need it for differences.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Relocation`] if the type of an entry at `offset` is not known, [`ErrorKind::Invalid`] if its symbol does
+    /// not exist.
+    #[inline]
+    pub fn value(&mut self, offset: u64, in_place: u64) -> Result<Relocated> {
+        let before = Relocated {
+            value: in_place,
+            section: None,
+        };
+        if self.table.is_empty() || (self.reached <= offset && offset < self.next_offset) {
+            return Ok(before);
+        }
+        self.relocate(offset, before)
+    }
+
+    fn relocate(&mut self, offset: u64, before: Relocated) -> Result<Relocated> {
+        self.seek(offset);
+        let mut result = before;
+        let mut index = self.index;
+        while let Some(entry) = self.table.entry(index).filter(|e| e.offset == offset) {
+            result = self.table.apply(entry, result)?;
+            index += 1;
+        }
+        Ok(result)
+    }
+
+    /// Moves to the first entry that is not before `offset`.
+    fn seek(&mut self, offset: u64) {
+        let table = self.table;
+        if offset < self.reached {
+            self.index = table.lower_bound(0, self.index, offset);
+        } else {
+            // Gallop: most steps are short, but a subtree that is skipped can hold thousands of entries.
+            let mut from = self.index;
+            let mut step = 1;
+            while table.offset(from) < offset {
+                let to = from.saturating_add(step).min(table.count);
+                if table.offset(to) >= offset {
+                    from = table.lower_bound(from + 1, to, offset);
+                    break;
+                }
+                from = to;
+                step *= 2;
+            }
+            self.index = from;
+        }
+        self.reached = offset;
+        self.next_offset = table.offset(self.index);
+    }
+}
+
+/// What a relocation of some type does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Nothing,
+    /// Changes the bits of the mask.
+    Change(Operation, u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    /// Symbol + addend.
+    Set,
+    /// What is there + symbol + addend.
+    Add,
+    /// What is there − symbol − addend.
+    Subtract,
+}
+
+const EM_SPARC: u16 = 2;
+const EM_386: u16 = 3;
+const EM_MIPS: u16 = 8;
+const EM_PPC: u16 = 20;
+const EM_PPC64: u16 = 21;
+const EM_S390: u16 = 22;
+const EM_ARM: u16 = 40;
+const EM_SPARCV9: u16 = 43;
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+const EM_RISCV: u16 = 243;
+const EM_BPF: u16 = 247;
+const EM_LOONGARCH: u16 = 258;
+
+/// What the relocation type `kind` of `machine` does, if it is one that data of debug sections has.
+fn action(machine: u16, kind: u32) -> Option<Action> {
+    const M6: u64 = 0x3f;
+    const M8: u64 = 0xff;
+    const M16: u64 = 0xffff;
+    const M24: u64 = 0x00ff_ffff;
+    const M32: u64 = 0xffff_ffff;
+    const M64: u64 = u64::MAX;
+    use Action::{Change, Nothing};
+    use Operation::{Add, Set, Subtract};
+
+    if kind == 0 {
+        return Some(Nothing);
+    }
+    Some(match (machine, kind) {
+        (EM_X86_64, 1) => Change(Set, M64),              // R_X86_64_64
+        (EM_X86_64, 10 | 11) => Change(Set, M32),        // _32, _32S
+        (EM_X86_64, 12) => Change(Set, M16),             // _16
+        (EM_X86_64, 14) => Change(Set, M8),              // _8
+        (EM_386, 1) => Change(Set, M32),                 // R_386_32
+        (EM_386, 20) => Change(Set, M16),                // _16
+        (EM_386, 22) => Change(Set, M8),                 // _8
+        (EM_AARCH64, 256) => Nothing,                    // R_AARCH64_NONE, old number
+        (EM_AARCH64, 257) => Change(Set, M64),           // _ABS64
+        (EM_AARCH64, 258) => Change(Set, M32),           // _ABS32
+        (EM_AARCH64, 259) => Change(Set, M16),           // _ABS16
+        (EM_ARM, 2 | 38 | 55) => Change(Set, M32),       // R_ARM_ABS32, _TARGET1, _ABS32_NOI
+        (EM_ARM, 5) => Change(Set, M16),                 // _ABS16
+        (EM_ARM, 8) => Change(Set, M8),                  // _ABS8
+        (EM_S390, 1) => Change(Set, M8),                 // R_390_8
+        (EM_S390, 3) => Change(Set, M16),                // _16
+        (EM_S390, 4) => Change(Set, M32),                // _32
+        (EM_S390, 22) => Change(Set, M64),               // _64
+        (EM_PPC | EM_PPC64, 1 | 24) => Change(Set, M32), // R_PPC_ADDR32, _UADDR32
+        (EM_PPC | EM_PPC64, 3 | 25) => Change(Set, M16), // _ADDR16, _UADDR16
+        (EM_PPC64, 38 | 43) => Change(Set, M64),         // R_PPC64_ADDR64, _UADDR64
+        (EM_MIPS, 1) => Change(Set, M16),                // R_MIPS_16
+        (EM_MIPS, 2) => Change(Set, M32),                // _32
+        (EM_MIPS, 18) => Change(Set, M64),               // _64
+        (EM_SPARC | EM_SPARCV9, 1) => Change(Set, M8),   // R_SPARC_8
+        (EM_SPARC | EM_SPARCV9, 2 | 55) => Change(Set, M16), // _16, _UA16
+        (EM_SPARC | EM_SPARCV9, 3 | 23) => Change(Set, M32), // _32, _UA32
+        (EM_SPARCV9, 32 | 54) => Change(Set, M64),       // _64, _UA64
+        (EM_BPF, 1 | 2) => Change(Set, M64),             // R_BPF_64_64, _64_ABS64
+        (EM_BPF, 3 | 4 | 10) => Change(Set, M32),        // _64_ABS32, _64_NODYLD32, _64_32
+        (EM_RISCV, 51) | (EM_LOONGARCH, 100) => Nothing, // _RELAX
+        (EM_RISCV, 1) => Change(Set, M32),               // R_RISCV_32
+        (EM_RISCV, 2) => Change(Set, M64),               // _64
+        (EM_RISCV, 33) => Change(Add, M8),               // _ADD8
+        (EM_RISCV, 34) => Change(Add, M16),
+        (EM_RISCV, 35) => Change(Add, M32),
+        (EM_RISCV, 36) => Change(Add, M64),
+        (EM_RISCV, 37) => Change(Subtract, M8), // _SUB8
+        (EM_RISCV, 38) => Change(Subtract, M16),
+        (EM_RISCV, 39) => Change(Subtract, M32),
+        (EM_RISCV, 40) => Change(Subtract, M64),
+        (EM_RISCV, 52) => Change(Subtract, M6), // _SUB6
+        (EM_RISCV, 53) => Change(Set, M6),      // _SET6
+        (EM_RISCV, 54) => Change(Set, M8),
+        (EM_RISCV, 55) => Change(Set, M16),
+        (EM_RISCV, 56) => Change(Set, M32),
+        (EM_RISCV, 60) => Change(Set, M64),      // _SET_ULEB128
+        (EM_RISCV, 61) => Change(Subtract, M64), // _SUB_ULEB128
+        (EM_LOONGARCH, 1) => Change(Set, M32),   // R_LARCH_32
+        (EM_LOONGARCH, 2) => Change(Set, M64),   // _64
+        (EM_LOONGARCH, 47) => Change(Add, M8),   // _ADD8
+        (EM_LOONGARCH, 48) => Change(Add, M16),
+        (EM_LOONGARCH, 49) => Change(Add, M24),
+        (EM_LOONGARCH, 50) => Change(Add, M32),
+        (EM_LOONGARCH, 51) => Change(Add, M64),
+        (EM_LOONGARCH, 52) => Change(Subtract, M8), // _SUB8
+        (EM_LOONGARCH, 53) => Change(Subtract, M16),
+        (EM_LOONGARCH, 54) => Change(Subtract, M24),
+        (EM_LOONGARCH, 55) => Change(Subtract, M32),
+        (EM_LOONGARCH, 56) => Change(Subtract, M64),
+        (EM_LOONGARCH, 105) => Change(Add, M6),       // _ADD6
+        (EM_LOONGARCH, 106) => Change(Subtract, M6),  // _SUB6
+        (EM_LOONGARCH, 107) => Change(Add, M64),      // _ADD_ULEB128
+        (EM_LOONGARCH, 108) => Change(Subtract, M64), // _SUB_ULEB128
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "relocation_tests.rs"]
+mod tests;
