@@ -2,13 +2,19 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod dedup;
+#[cfg(feature = "elf")]
+pub mod elf;
 pub mod error;
+pub mod ext;
+pub mod graph;
 pub mod ids;
 pub mod kind;
 mod names;
 pub mod reader;
 pub mod strings;
 pub mod types;
+pub mod validate;
 pub mod wire;
 
 pub use builder::Builder;

@@ -533,6 +533,36 @@ impl<'a> Type<'a> {
         }
     }
 
+    /// The size in bytes that the record holds: of a number, enumeration, structure, union or section.
+    ///
+    /// See [`crate::graph::size_of`] for types whose size follows from others.
+    #[must_use]
+    pub const fn own_size(&self) -> Option<u32> {
+        match *self {
+            Self::Int(Int { size, .. })
+            | Self::Struct(Composite { size, .. })
+            | Self::Union(Composite { size, .. })
+            | Self::Enum(Enumeration { size, .. })
+            | Self::Enum64(Enumeration { size, .. })
+            | Self::Datasec(Datasec { size, .. })
+            | Self::Float { size, .. } => Some(size),
+            Self::Void
+            | Self::Ptr { .. }
+            | Self::Array { .. }
+            | Self::Fwd { .. }
+            | Self::Typedef { .. }
+            | Self::Volatile { .. }
+            | Self::Const { .. }
+            | Self::Restrict { .. }
+            | Self::Func { .. }
+            | Self::FuncProto(_)
+            | Self::Var { .. }
+            | Self::DeclTag { .. }
+            | Self::TypeTag { .. }
+            | Self::Unknown { .. } => None,
+        }
+    }
+
     /// The target of a typedef, qualifier or type tag, which is what the kernel skips when it looks for a size.
     #[must_use]
     pub const fn modified(&self) -> Option<TypeId> {

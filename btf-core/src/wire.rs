@@ -160,6 +160,50 @@ impl ByteOrder {
     }
 }
 
+/// Checks the start that the headers of BTF and `.BTF.ext` share: magic number, version, flags and the header's length,
+/// which is at least `min_len` bytes. Returns the byte order and the header.
+///
+/// Bytes behind the first `known_len` must be 0, because nobody can know what they mean.
+pub(crate) fn parse_header(
+    bytes: &[u8],
+    min_len: u32,
+    known_len: u32,
+) -> Result<(ByteOrder, &[u8])> {
+    let truncated = |needed: u32| ErrorKind::Truncated {
+        needed: needed.into(),
+        available: bytes.len() as u64,
+    };
+    let magic = bytes.first_chunk::<2>().ok_or_else(|| truncated(min_len))?;
+    let Some(order) = ByteOrder::of_magic(bytes) else {
+        return Err(ErrorKind::Magic(u16::from_le_bytes(*magic)).into());
+    };
+    let &[_, _, version, flags, l0, l1, l2, l3] =
+        bytes.first_chunk::<8>().ok_or_else(|| truncated(min_len))?;
+    let invalid = |what, value: u32| ErrorKind::Invalid {
+        what,
+        value: value.into(),
+    };
+    if version != VERSION {
+        return Err(invalid("version", version.into()).into());
+    }
+    if flags != 0 {
+        return Err(invalid("header flags", flags.into()).into());
+    }
+    let hdr_len = order.u32([l0, l1, l2, l3]);
+    if hdr_len < min_len {
+        return Err(invalid("header length", hdr_len).into());
+    }
+    let header = usize::try_from(hdr_len)
+        .ok()
+        .and_then(|len| bytes.get(..len))
+        .ok_or_else(|| truncated(hdr_len))?;
+    let mut unknown = header.iter().skip(known_len as usize);
+    if let Some(&byte) = unknown.find(|&&byte| byte != 0) {
+        return Err(invalid("byte in an unknown header field", byte.into()).into());
+    }
+    Ok((order, header))
+}
+
 /// The header of a BTF blob; offsets count in bytes from the end of the header, lengths in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
@@ -182,7 +226,7 @@ pub struct Header {
 impl Header {
     /// Reads the header at the start of `bytes`, and the byte order from its magic number.
     ///
-    /// Bytes of a longer header must be 0, because nobody can know what they mean.
+    /// Bytes of a longer header must be 0.
     ///
     /// # Errors
     /// [`ErrorKind::Magic`], [`ErrorKind::Truncated`], or [`ErrorKind::Invalid`] for an unknown version, flag, length
@@ -190,47 +234,16 @@ impl Header {
     ///
     /// Spec: Documentation/bpf/btf.rst, 2 "BTF Type and String Encoding".
     pub fn parse(bytes: &[u8]) -> Result<(ByteOrder, Self)> {
-        let truncated = |needed| ErrorKind::Truncated {
-            needed,
-            available: bytes.len() as u64,
-        };
-        let magic = bytes.first_chunk::<2>().ok_or_else(|| truncated(2))?;
-        let Some(order) = ByteOrder::of_magic(bytes) else {
-            return Err(ErrorKind::Magic(u16::from_le_bytes(*magic)).into());
-        };
-        let &[_, _, version, flags, l0, l1, l2, l3] = bytes
-            .first_chunk::<8>()
-            .ok_or_else(|| truncated(HEADER_LEN.into()))?;
-        let invalid = |what, value: u32| ErrorKind::Invalid {
-            what,
-            value: value.into(),
-        };
-        if version != VERSION {
-            return Err(invalid("version", version.into()).into());
-        }
-        if flags != 0 {
-            return Err(invalid("header flags", flags.into()).into());
-        }
-        let hdr_len = order.u32([l0, l1, l2, l3]);
-        if hdr_len < HEADER_LEN {
-            return Err(invalid("header length", hdr_len).into());
-        }
-        let header = usize::try_from(hdr_len)
-            .ok()
-            .and_then(|len| bytes.get(..len))
-            .ok_or_else(|| truncated(hdr_len.into()))?;
+        let (order, header) = parse_header(bytes, HEADER_LEN, HEADER_LEN_LAYOUT)?;
         // Fields that a shorter header lacks are 0, as the kernel and libbpf read them.
         let mut known = [0; HEADER_LEN_LAYOUT as usize];
         for (to, from) in known.iter_mut().zip(header) {
             *to = *from;
         }
-        if let Some(unknown) = header.iter().skip(known.len()).find(|&&byte| byte != 0) {
-            return Err(invalid("byte in an unknown header field", (*unknown).into()).into());
-        }
         let (words, _) = known.as_chunks::<4>();
         let field = |index: usize| words.get(index).map_or(0, |&word| order.u32(word));
         let header = Self {
-            hdr_len,
+            hdr_len: field(1),
             type_off: field(2),
             type_len: field(3),
             str_off: field(4),
