@@ -1,0 +1,227 @@
+//! Whether two units mean the same prototype.
+//!
+//! Two functions of one name in two units are usually one function, seen twice. Their prototypes may differ in ways that
+//! do not matter (a parameter's name, a `const`, a structure that one unit only forward-declares), so the comparison is
+//! loose: a named type counts by its name, and a `const` that only one side has is skipped. What it lets through, and
+//! what not, is exactly what pahole 1.32 does, checked by experiment. Of note: `const void *` and `void *` differ, since
+//! `void` is compared before a `const` is skipped; so do a typedef and what it stands for, and `volatile` or
+//! `restrict` on one side only.
+//!
+//! In C the comparison ends at names, so it is short. Types of a hostile input can form a cycle without one: an explicit
+//! stack and [`MAX_STEPS`] bound the work, and what is not compared by then counts as different.
+//!
+//! Spec: Documentation/bpf/btf.rst, 2.2 "Type Encoding".
+
+use std::fmt;
+
+use btf_core::dedup::{Merged, Output};
+use btf_core::{Info, Kind};
+
+/// How many pairs of types one comparison looks at; real prototypes need fewer than a hundred.
+pub const MAX_STEPS: usize = 10_000;
+
+/// A read-only graph of types in which equal ids are equal types.
+pub trait TypeGraph {
+    /// Refers to a type; `void` is `None` of an `Option`.
+    type Id: Copy + Eq;
+
+    /// The kind of a type and its words as in a BTF type record. Type ids among them are not looked at; names must be
+    /// equal numbers if and only if they are equal strings, with 0 for the empty one.
+    fn record(&self, id: Self::Id) -> (Kind, &[u32]);
+
+    /// Calls `visit` with each type that a type refers to, in the order of its words.
+    fn targets(&self, id: Self::Id, visit: &mut dyn FnMut(Option<Self::Id>));
+}
+
+impl TypeGraph for Merged {
+    type Id = Output;
+
+    fn record(&self, id: Output) -> (Kind, &[u32]) {
+        Merged::record(self, id)
+    }
+
+    fn targets(&self, id: Output, visit: &mut dyn FnMut(Option<Output>)) {
+        Merged::targets(self, id, visit);
+    }
+}
+
+/// How two prototypes differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// In the number of parameters; `...` counts as one.
+    ParamCount {
+        /// The first prototype's.
+        first: usize,
+        /// The other's.
+        other: usize,
+    },
+    /// In the type that they return.
+    Return,
+    /// In the type of this parameter, counted from 0.
+    Param(usize),
+}
+
+impl fmt::Display for Mismatch {
+    /// Writes it as pahole does, without parameter names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ParamCount { first, other } => {
+                write!(f, "param count mismatch; {first} params != {other} params")
+            }
+            Self::Return => f.write_str("return type mismatch"),
+            Self::Param(index) => write!(f, "param type mismatch for param#{}", index + 1),
+        }
+    }
+}
+
+/// Compares prototypes.
+pub trait Prototypes<P> {
+    /// Whether `other` can stand for the same function as `first`.
+    ///
+    /// # Errors
+    /// The first difference.
+    fn compare(&self, first: P, other: P) -> Result<(), Mismatch>;
+}
+
+/// The comparison of prototypes in a type graph.
+#[derive(Clone, Copy, Debug)]
+pub struct PrototypeComparison<'g, G>(pub &'g G);
+
+type Pair<G> = (Option<<G as TypeGraph>::Id>, Option<<G as TypeGraph>::Id>);
+
+impl<G: TypeGraph> Prototypes<G::Id> for PrototypeComparison<'_, G> {
+    fn compare(&self, first: G::Id, other: G::Id) -> Result<(), Mismatch> {
+        if first == other {
+            return Ok(());
+        }
+        let (first, other) = (self.targets(first), self.targets(other));
+        if first.len() != other.len() {
+            return Err(Mismatch::ParamCount {
+                first: first.len().saturating_sub(1),
+                other: other.len().saturating_sub(1),
+            });
+        }
+        for (position, pair) in first.into_iter().zip(other).enumerate() {
+            if !self.is_same(pair) {
+                return Err(match position {
+                    0 => Mismatch::Return,
+                    _ => Mismatch::Param(position - 1),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<G: TypeGraph> PrototypeComparison<'_, G> {
+    fn targets(&self, id: G::Id) -> Vec<Option<G::Id>> {
+        let mut targets = Vec::new();
+        self.0.targets(id, &mut |target| targets.push(target));
+        targets
+    }
+
+    /// Whether two types count as one.
+    fn is_same(&self, pair: Pair<G>) -> bool {
+        let mut stack = vec![pair];
+        for _ in 0..MAX_STEPS {
+            let Some(pair) = stack.pop() else {
+                return true;
+            };
+            if !self.step(pair, &mut stack) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Compares two types but for what they refer to, which goes on the stack.
+    fn step(&self, pair: Pair<G>, stack: &mut Vec<Pair<G>>) -> bool {
+        if pair.0 == pair.1 {
+            return true;
+        }
+        let (Some(a), Some(b)) = pair else {
+            return false;
+        };
+        let ((kind_a, words_a), (kind_b, words_b)) = (self.0.record(a), self.0.record(b));
+        match (kind_a == Kind::Const, kind_b == Kind::Const) {
+            (true, false) => {
+                stack.push((self.only_target(a), Some(b)));
+                return true;
+            }
+            (false, true) => {
+                stack.push((Some(a), self.only_target(b)));
+                return true;
+            }
+            (true, true) | (false, false) => {}
+        }
+        let (Some(kind_a), Some(kind_b)) = (named_as(kind_a, words_a), named_as(kind_b, words_b))
+        else {
+            return false;
+        };
+        kind_a == kind_b
+            && same_words(kind_a, words_a, words_b)
+            && self.push_targets(kind_a, (a, b), stack)
+    }
+
+    fn only_target(&self, id: G::Id) -> Option<G::Id> {
+        self.targets(id).first().copied().flatten()
+    }
+
+    /// Puts on the stack what two types of one kind refer to; false if it differs in number.
+    fn push_targets(&self, kind: Kind, (a, b): (G::Id, G::Id), stack: &mut Vec<Pair<G>>) -> bool {
+        let followed = match kind {
+            Kind::Ptr
+            | Kind::Const
+            | Kind::Volatile
+            | Kind::Restrict
+            | Kind::TypeTag
+            | Kind::Array => 1,
+            Kind::FuncProto => usize::MAX,
+            Kind::Int
+            | Kind::Struct
+            | Kind::Union
+            | Kind::Enum
+            | Kind::Fwd
+            | Kind::Typedef
+            | Kind::Func
+            | Kind::Var
+            | Kind::Datasec
+            | Kind::Float
+            | Kind::DeclTag
+            | Kind::Enum64 => return true,
+        };
+        let (a, b) = (self.targets(a), self.targets(b));
+        let is_same_count = a.len() == b.len();
+        stack.extend(a.into_iter().zip(b).take(followed));
+        is_same_count
+    }
+}
+
+/// The kind that a type counts as: a forward declaration is the structure or union that it announces.
+fn named_as(kind: Kind, words: &[u32]) -> Option<Kind> {
+    if kind != Kind::Fwd {
+        return Some(kind);
+    }
+    let is_union = Info(*words.get(1)?).kind_flag();
+    Some(if is_union { Kind::Union } else { Kind::Struct })
+}
+
+/// Whether two types of one kind agree in the words that count.
+fn same_words(kind: Kind, a: &[u32], b: &[u32]) -> bool {
+    let counted: &[usize] = match kind {
+        // Name, size and encoding; name and size; name.
+        Kind::Int => &[0, 2, 3],
+        Kind::Float => &[0, 2],
+        Kind::Typedef | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => &[0],
+        // The number of elements.
+        Kind::Array => &[5],
+        Kind::Ptr
+        | Kind::Const
+        | Kind::Volatile
+        | Kind::Restrict
+        | Kind::TypeTag
+        | Kind::FuncProto => &[],
+        Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag => return false,
+    };
+    counted.iter().all(|at| a.get(*at) == b.get(*at))
+}

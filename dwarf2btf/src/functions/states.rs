@@ -1,0 +1,170 @@
+//! States: what each unit knows of a function, gathered and grouped by name.
+
+use std::hash::Hash;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::Flags;
+use crate::symbols::FunctionKey;
+
+/// What one unit knows of a function.
+///
+/// `P` refers to a prototype; equal values are equal prototypes, parameter names included. It may be any small value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State<P> {
+    /// The function's name.
+    pub key: FunctionKey,
+    /// The unit, in input order.
+    pub unit: u32,
+    /// The offset of its DIE in `.debug_info`, in bytes.
+    pub die_offset: u64,
+    /// `DW_AT_low_pc`; 0 if there is none.
+    pub low_pc: u64,
+    /// In a relocatable file the section that `low_pc` is an offset in, by its ELF index.
+    pub section: Option<u32>,
+    /// What is doubtful about its parameters.
+    pub flags: Flags,
+    /// Its prototype as in the source.
+    pub proto: P,
+    /// Its prototype as the compiler changed it, if that was asked for and is known.
+    pub true_proto: Option<P>,
+}
+
+impl<P> State<P> {
+    /// Its position in the input, which orders states.
+    #[must_use]
+    pub fn position(&self) -> (u32, u64) {
+        (self.unit, self.die_offset)
+    }
+
+    /// Whether it has code: an abstract instance has not.
+    #[must_use]
+    pub fn has_code(&self) -> bool {
+        self.low_pc != 0 || self.section.is_some()
+    }
+}
+
+impl<P: Copy + Eq + Hash> State<P> {
+    /// Whether it says the same as `other`, perhaps in another place.
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.substance() == other.substance()
+    }
+
+    fn substance(&self) -> impl Hash + Eq + use<P> {
+        let place = (self.low_pc, self.section);
+        (self.key, place, self.flags, self.proto, self.true_proto)
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = Xxh3Default::new();
+        self.substance().hash(&mut hasher);
+        hasher.digest()
+    }
+}
+
+/// A set of states, each with the first place that says it.
+///
+/// States may come in any order, and sets may be joined in any order: the result is the same, since of equal ones
+/// the first in input order stays.
+#[derive(Debug)]
+pub struct States<P> {
+    states: Vec<State<P>>,
+    index: HashTable<u32>,
+}
+
+impl<P> Default for States<P> {
+    fn default() -> Self {
+        Self {
+            states: Vec::new(),
+            index: HashTable::new(),
+        }
+    }
+}
+
+impl<P: Copy + Eq + Hash> States<P> {
+    /// Adds one state.
+    pub fn push(&mut self, state: State<P>) {
+        let Ok(number) = u32::try_from(self.states.len()) else {
+            return;
+        };
+        let hash = state.hash();
+        let found = self.index.find(hash, |at| {
+            self.states
+                .get(*at as usize)
+                .is_some_and(|other| other.says_the_same(&state))
+        });
+        if let Some(at) = found.copied() {
+            if let Some(other) = self.states.get_mut(at as usize)
+                && state.position() < other.position()
+            {
+                *other = state;
+            }
+            return;
+        }
+        self.states.push(state);
+        let states = &self.states;
+        self.index.insert_unique(hash, number, |at| {
+            states.get(*at as usize).map_or(0, State::hash)
+        });
+    }
+
+    /// Adds all states of another set.
+    pub fn join(&mut self, other: Self) {
+        if self.states.is_empty() {
+            *self = other;
+            return;
+        }
+        for state in other.states {
+            self.push(state);
+        }
+    }
+
+    /// The same states with other references to prototypes; those that become equal collapse.
+    ///
+    /// `change` gets the unit and a reference of that unit. Units are asked in no particular order.
+    #[must_use]
+    pub fn map<Q: Copy + Eq + Hash>(self, mut change: impl FnMut(u32, P) -> Q) -> States<Q> {
+        let mut states = States::default();
+        for state in self.states {
+            let proto = change(state.unit, state.proto);
+            let true_proto = state.true_proto.map(|proto| change(state.unit, proto));
+            states.push(State {
+                key: state.key,
+                unit: state.unit,
+                die_offset: state.die_offset,
+                low_pc: state.low_pc,
+                section: state.section,
+                flags: state.flags,
+                proto,
+                true_proto,
+            });
+        }
+        states
+    }
+
+    /// How many states there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// All states, ordered by name and then by input order; [`groups`] splits them.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<State<P>> {
+        self.states
+            .sort_unstable_by_key(|state| (state.key, state.position()));
+        self.states
+    }
+}
+
+/// The groups of sorted states, one per name.
+pub fn groups<P>(states: &[State<P>]) -> impl Iterator<Item = &[State<P>]> {
+    states.chunk_by(|a, b| a.key == b.key)
+}
