@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod dedup;
 #[cfg(feature = "elf")]
 pub mod elf;

@@ -1,0 +1,70 @@
+//! What the three programs share on the command line: exit status, printer, progress, JSON Lines, man pages and completions.
+//!
+//! The only module of this library that talks to people, and the only one that uses clap and indicatif; it stands behind
+//! the feature `cli`. What one program alone says stays in that program.
+
+mod generate;
+mod json;
+mod printer;
+mod progress;
+mod status;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, ValueEnum};
+
+pub use generate::{Generate, ManSection, generate};
+pub use json::{JsonArray, JsonObject, json_line};
+pub use printer::{Environment, Printer, Stream, Style};
+pub use progress::ProgressBar;
+pub use status::{ExitStatus, is_broken_pipe};
+pub use text::{count, escape_name, escape_text, nearest, peak_memory_bytes, seconds, size};
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The options that all programs have.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CommonArgs {
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print more; twice for even more
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Print the man page or a shell's completions
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Generate>,
+}
+
+/// Ends a program: prints the error, if there is one, as one line and tells the status to exit with.
+///
+/// A reader of our output that has gone away is no error: `tool | head` ends quietly with 0.
+#[must_use]
+pub fn finish(
+    tool: &str,
+    printer: &Printer,
+    result: Result<ExitStatus, &(dyn std::error::Error + 'static)>,
+) -> ExitCode {
+    match result {
+        Ok(status) => status.into(),
+        Err(error) if is_broken_pipe(error) => ExitStatus::Done.into(),
+        Err(error) => {
+            printer.error(tool, error);
+            ExitStatus::Failed.into()
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Numbers and names as people read them.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// A name of the input, safe to print to a terminal.
+///
+/// Bytes that are not UTF-8 become `\xNN`. Control characters, and the invisible ones that reorder or hide text, become
+/// `\u{N}`; a backslash stays, since names have none and paths need it.
+#[must_use]
+pub fn escape_name(name: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(name) {
+        return escape_text(text);
+    }
+    let mut out = String::with_capacity(name.len() + 8);
+    for chunk in name.utf8_chunks() {
+        out.push_str(&escape_text(chunk.valid()));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// As [`escape_name`], for text.
+#[must_use]
+pub fn escape_text(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a character can move the cursor, change the terminal's state, or make text look like other text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A size in bytes with a unit, such as `6.3 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut scale = 1000;
+    let mut unit = 0;
+    while bytes / scale >= 1000 && unit + 1 < UNITS.len() {
+        scale *= 1000;
+        unit += 1;
+    }
+    let tenths = bytes / (scale / 10);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// A number with its digits in groups of three, such as `118,363`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A time with a unit, such as `0.47 s` or `3.1 ms`.
+#[must_use]
+pub fn seconds(time: Duration) -> String {
+    let micros = time.as_micros();
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..100_000 => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
+        _ => format!("{:.2} s", time.as_secs_f64()),
+    }
+}
+
+/// The most memory that this process has had mapped at once (peak RSS), in bytes, where the system tells it.
+///
+/// Spec: proc(5), `/proc/pid/status`, `VmHWM`.
+#[must_use]
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Of `known` the name that `typed` is most likely meant to be, if one is near.
+#[must_use]
+pub fn nearest<'n>(typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // A third of the letters may differ: enough for slips, too little to suggest another word.
+    let limit = typed.chars().count().div_ceil(3);
+    known
+        .into_iter()
+        .map(|name| (distance(typed, name), name))
+        .filter(|&(distance, _)| distance <= limit)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}
+
+/// The number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_names_stay_as_they_are() {
+        assert!(matches!(escape_name(b"task_struct"), Cow::Borrowed(_)));
+        assert_eq!(escape_name("größe".as_bytes()), "größe");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(escape_name(b"a\x1b[31mb\n"), "a\\u{1b}[31mb\\u{a}");
+        assert_eq!(escape_name(b"a\xff\xfeb"), "a\\xff\\xfeb");
+        assert_eq!(escape_text("a\u{202e}b\u{9b}"), "a\\u{202e}b\\u{9b}");
+    }
+
+    #[test]
+    fn numbers_have_units_and_groups() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1000), "1.0 kB");
+        assert_eq!(size(6_349_999), "6.3 MB");
+        assert_eq!(size(u64::MAX), "18446744.0 TB");
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(118_363), "118,363");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(seconds(Duration::from_micros(7)), "7 µs");
+        assert_eq!(seconds(Duration::from_micros(3_149)), "3.1 ms");
+        assert_eq!(seconds(Duration::from_millis(468)), "0.47 s");
+    }
+
+    #[test]
+    fn slips_find_their_word() {
+        let known = ["float", "decl_tag", "decl_tag_kfuncs", "var"];
+        assert_eq!(nearest("flaot", known), Some("float"));
+        assert_eq!(nearest("decl-tag", known), Some("decl_tag"));
+        assert_eq!(nearest("kfuncs", known), None);
+    }
+
+    #[test]
+    fn the_peak_is_at_least_a_megabyte() {
+        assert!(peak_memory_bytes().is_none_or(|bytes| bytes > 1 << 20));
+    }
+}
