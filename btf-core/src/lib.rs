@@ -15,6 +15,8 @@ pub mod kind;
 mod names;
 pub mod reader;
 pub mod strings;
+#[cfg(test)]
+mod testing;
 pub mod types;
 pub mod validate;
 pub mod wire;
