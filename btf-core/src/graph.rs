@@ -5,8 +5,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TypeId;
-use crate::kind::{Kind, Third, Word};
+use crate::kind::Word;
 use crate::reader::Btf;
+use crate::refs::role_at;
 use crate::types::{Member, Type};
 use crate::wire::Info;
 
@@ -179,23 +180,6 @@ impl Frame<'_> {
             }
         }
         None
-    }
-}
-
-/// What word `index` of a record holds.
-fn role_at(kind: Kind, index: usize) -> Word {
-    let info = kind.info();
-    match index.checked_sub(3) {
-        None if index == 0 => Word::Name,
-        None if index == 2 && !matches!(info.third, Third::Unused | Third::Size) => Word::Type,
-        None => Word::Value,
-        Some(index) => match index.checked_sub(info.trailer.len()) {
-            None => info.trailer.get(index).copied().unwrap_or(Word::Value),
-            Some(index) => index
-                .checked_rem(info.element.len())
-                .and_then(|index| info.element.get(index).copied())
-                .unwrap_or(Word::Value),
-        },
     }
 }
 

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod kind;
 mod names;
 pub mod reader;
+pub mod refs;
 pub mod strings;
 #[cfg(test)]
 mod testing;

@@ -109,7 +109,7 @@ pub(crate) fn random_record(random: &mut Random, end_id: u32, names: &[StrOffset
     let flag = kind.info().has_kind_flag && random.below(2) == 1;
     let info = Info::new(kind, vlen, flag);
     let mut record = Vec::new();
-    for role in crate::types::word_roles(info) {
+    for role in crate::refs::word_roles(info) {
         record.push(match role {
             Word::Name => names[random.below(u32::try_from(names.len()).unwrap()) as usize].0,
             Word::Type => TypeId(random.below(end_id)).0,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::builder::{Builder, MemberSpec};
+use crate::kind::Kind;
 
 /// `typedef int t0; typedef t0 t1; …`; returns the id of the last.
 fn chain(builder: &mut Builder, len: usize) -> TypeId {
@@ -89,15 +90,4 @@ fn reachable_follows_cycles_and_long_chains() {
     assert_eq!(marks.iter().filter(|&&mark| mark).count(), 100_001);
     let marks = reachable(&btf, [ptr, TypeId(u32::MAX)]);
     assert!(marks[node.0 as usize] && marks[ptr.0 as usize] && !marks[1]);
-}
-
-#[test]
-fn roles_agree_with_the_record_iterator() {
-    for kind in Kind::ALL {
-        let vlen = if kind.info().element.is_empty() { 0 } else { 3 };
-        let roles: Vec<_> = crate::types::word_roles(Info::new(kind, vlen, false)).collect();
-        assert_eq!(roles.len(), kind.record_words(vlen));
-        let each: Vec<_> = (0..roles.len()).map(|index| role_at(kind, index)).collect();
-        assert_eq!(roles, each, "{kind}");
-    }
 }

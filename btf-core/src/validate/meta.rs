@@ -4,7 +4,8 @@ use super::{Report, Rule};
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::{Kind, Third};
 use crate::reader::Btf;
-use crate::types::{Composite, Datasec, Int, Type, name_refs, type_refs};
+use crate::refs::{name_refs, type_refs};
+use crate::types::{Composite, Datasec, Int, Type};
 use crate::wire::{Info, MAX_NAME_OFFSET, MAX_TYPE_ID, linkage};
 
 /// The longest name in bytes that the kernel accepts (`KSYM_NAME_LEN`).
