@@ -4,7 +4,7 @@
 //! gives it. Where they differ the compiler has changed the function's signature, and a prototype in BTF would lie about
 //! it. Numbers are DWARF register numbers, which each psABI defines beside its calling convention.
 //!
-//! x86-64, AArch64, Arm and s390x have the same lists and counts as pahole 1.32. pahole compares no registers elsewhere
+//! x86-64, `AArch64`, Arm and s390x have the same lists and counts as pahole 1.32. pahole compares no registers elsewhere
 //! (and with clang then takes every register for a wrong one); the lists of RISC-V, `PowerPC` and `LoongArch` are ours.
 //! Arm passes four words in registers, pahole's count is eight: a parameter past the fourth is then looked up in
 //! `r4`..`r7`, is not there, and only counts as optimized, which alone leaves nothing out.

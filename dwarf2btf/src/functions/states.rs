@@ -168,3 +168,90 @@ impl<P: Copy + Eq + Hash> States<P> {
 pub fn groups<P>(states: &[State<P>]) -> impl Iterator<Item = &[State<P>]> {
     states.chunk_by(|a, b| a.key == b.key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(key: u32, unit: u32, proto: u32) -> State<u32> {
+        State {
+            key: FunctionKey(key),
+            unit,
+            die_offset: 7,
+            low_pc: 0,
+            section: None,
+            flags: Flags::NONE,
+            proto,
+            true_proto: None,
+        }
+    }
+
+    fn set(states: &[State<u32>]) -> States<u32> {
+        let mut set = States::default();
+        for state in states {
+            set.push(*state);
+        }
+        set
+    }
+
+    #[test]
+    fn equal_states_collapse_to_the_first_one() {
+        let states = set(&[
+            state(1, 5, 8),
+            state(1, 3, 8),
+            state(1, 4, 8),
+            state(0, 9, 8),
+        ]);
+        assert_eq!(states.len(), 2);
+        assert_eq!(states.finish(), [state(0, 9, 8), state(1, 3, 8)]);
+    }
+
+    #[test]
+    fn whatever_differs_stays_apart() {
+        let one = state(1, 1, 8);
+        let mut variants = [one; 7];
+        variants[1].low_pc = 4;
+        variants[2].section = Some(2);
+        variants[3].flags = Flags::OPTIMIZED;
+        variants[4].proto = 9;
+        variants[5].true_proto = Some(9);
+        variants[6].key = FunctionKey(2);
+        assert_eq!(set(&variants).len(), 7);
+        assert!(!variants[0].has_code() && variants[1].has_code() && variants[2].has_code());
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter() {
+        let all = [
+            state(2, 1, 8),
+            state(1, 2, 8),
+            state(1, 1, 9),
+            state(2, 0, 8),
+            state(1, 0, 8),
+        ];
+        let expect = set(&all).finish();
+        for cut in 0..=all.len() {
+            let (front, back) = all.split_at(cut);
+            let mut joined = set(back);
+            joined.join(set(front));
+            assert_eq!(joined.finish(), expect);
+        }
+        let counts: Vec<_> = groups(&expect).map(<[_]>::len).collect();
+        assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
+    fn other_references_collapse_further() {
+        let states = set(&[state(1, 2, 8), state(1, 1, 9)]);
+        assert_eq!(states.len(), 2);
+        let mapped = states.map(|_, proto| proto / 10);
+        assert_eq!(
+            mapped.finish(),
+            [State {
+                proto: 0,
+                ..state(1, 1, 9)
+            }]
+        );
+        assert!(States::<u32>::default().is_empty());
+    }
+}

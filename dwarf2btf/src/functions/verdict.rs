@@ -14,6 +14,14 @@
 //!
 //! Prototypes are compared with that of the first state, in input order. pahole stops comparing once another doubt is known,
 //! which changes what it prints but not what it keeps; here the same, so `--explain` shows the same lines.
+//!
+//! **`true_signature`.** A state at a symbol with a suffix (`foo.isra.0`) whose parameters are where the calling
+//! convention puts them, in the order of the code, becomes a FUNC of that name: the first such state of the group.
+//! In a function that is reordered the parameters that are not passed are left out, in others they stay, as in pahole.
+//! pahole rejects more: it also compares the registers with the order of the *source* (through the abstract instance,
+//! and only if no inlined copy overwrote that), so any parameter that moved up speaks against the function. That is
+//! what a removed parameter does to those behind it; they are described here (Debian's 7.2 cloud kernel: 614 renamed
+//! functions against 456).
 
 use super::{Flags, Mismatch, Prototypes, State};
 use crate::symbols::{FunctionSymbol, FunctionTable};
@@ -164,7 +172,7 @@ impl Verdict {
 
 /// Decides about one name.
 ///
-/// `group` holds all its states in input order and is not empty. Nothing is allocated unless prototypes differ.
+/// `group` holds all its states in input order; without any the name is left out.
 #[must_use]
 pub fn decide<P: Copy>(
     group: &[State<P>],
@@ -180,7 +188,7 @@ pub fn decide<P: Copy>(
         };
     };
     let symbols = table.symbols(first.key);
-    let (flags, mismatch) = compare_all(first, group, prototypes);
+    let (flags, mismatch) = compare_all(group, features, prototypes);
     let state = speaker(group, symbols);
     let spoken = group.get(state).unwrap_or(first);
 
@@ -219,19 +227,28 @@ pub fn decide<P: Copy>(
 }
 
 /// The doubts of all states together, and the first prototype that differs from the first one.
+///
+/// With `true_signature` states without code do not take part if there are others: pahole then keeps a function although
+/// another unit has an inlined one of the same name and another prototype.
 fn compare_all<P: Copy>(
-    first: &State<P>,
     group: &[State<P>],
+    features: Features,
     prototypes: &impl Prototypes<P>,
 ) -> (Flags, Option<(usize, Mismatch)>) {
-    let mut flags = first.flags;
+    let needs_code = features.true_signature && group.iter().any(State::has_code);
+    let mut flags = Flags::NONE;
+    let mut reference = None;
     let mut mismatch = None;
-    for (index, state) in group.iter().enumerate().skip(1) {
+    for (index, state) in group.iter().enumerate() {
         flags.add(state.flags);
+        if needs_code && !state.has_code() {
+            continue;
+        }
+        let first = *reference.get_or_insert(state.proto);
         let is_known = flags.has_any(Flags::UNEXPECTED.with(Flags::REORDERED));
         if !is_known
             && mismatch.is_none()
-            && let Err(difference) = prototypes.compare(first.proto, state.proto)
+            && let Err(difference) = prototypes.compare(first, state.proto)
         {
             mismatch = Some((index, difference));
         }
@@ -279,4 +296,243 @@ fn renamed<P>(group: &[State<P>], symbols: &[FunctionSymbol<'_>]) -> Option<Outc
             symbol,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{STT_FUNC, Symbol};
+
+    /// Prototypes are numbers; equal remainders of ten are compatible.
+    struct Numbers;
+
+    impl Prototypes<u32> for Numbers {
+        fn compare(&self, first: u32, other: u32) -> Result<(), Mismatch> {
+            if first % 10 == other % 10 {
+                Ok(())
+            } else {
+                Err(Mismatch::Return)
+            }
+        }
+    }
+
+    const PLAIN: Features = Features {
+        consistent_func: true,
+        true_signature: false,
+    };
+    const TRUE: Features = Features {
+        consistent_func: true,
+        true_signature: true,
+    };
+
+    fn table<'a>(symbols: &[(&'a str, u64)]) -> FunctionTable<'a> {
+        FunctionTable::new(symbols.iter().map(|(name, value)| Symbol {
+            name: name.as_bytes(),
+            value: *value,
+            size: 1,
+            st_type: STT_FUNC,
+            st_bind: 1,
+            section_index: 1,
+        }))
+    }
+
+    fn state(low_pc: u64, flags: Flags, proto: u32) -> State<u32> {
+        State {
+            key: crate::symbols::FunctionKey(0),
+            unit: 0,
+            die_offset: 0,
+            low_pc,
+            section: None,
+            flags,
+            proto,
+            true_proto: Some(proto + 100),
+        }
+    }
+
+    /// Checks which prototype is written and, of a name that is left out, the reason that is printed.
+    #[track_caller]
+    fn check(
+        symbols: &[(&str, u64)],
+        group: &[State<u32>],
+        features: Features,
+        expect: Result<u32, Reason>,
+    ) {
+        let verdict = decide(group, &table(symbols), features, &Numbers);
+        match expect {
+            Ok(proto) => assert_eq!(verdict.chosen(group), Some(proto), "{verdict:?}"),
+            Err(reason) => {
+                assert_eq!(verdict.outcome, Outcome::Dropped, "{verdict:?}");
+                assert_eq!(verdict.reasons.last(), Some(reason));
+            }
+        }
+    }
+
+    #[test]
+    fn who_speaks() {
+        let none = Flags::NONE;
+        let optimized = Flags::OPTIMIZED;
+        let at = |low_pc, proto| state(low_pc, none, proto);
+        let symbols = &[("f", 8)];
+        check(symbols, &[at(0, 1), at(16, 11), at(8, 21)], PLAIN, Ok(21));
+        check(symbols, &[at(0, 1), at(16, 11), at(24, 21)], PLAIN, Ok(11));
+        check(symbols, &[at(0, 1), at(0, 11)], PLAIN, Ok(1));
+        check(symbols, &[state(8, optimized, 1), at(8, 11)], PLAIN, Ok(11));
+        check(
+            symbols,
+            &[at(16, 1), state(8, optimized, 11)],
+            PLAIN,
+            Ok(11),
+        );
+        check(&[("f", 0)], &[at(0, 1), at(16, 11)], PLAIN, Ok(11));
+    }
+
+    #[test]
+    fn in_a_relocatable_file_sections_count() {
+        let mut group = [state(8, Flags::NONE, 1), state(8, Flags::NONE, 11)];
+        group[0].section = Some(2);
+        group[1].section = Some(1);
+        check(&[("f", 8)], &group, PLAIN, Ok(11));
+        group[1].low_pc = 0;
+        check(&[("f", 0)], &group, PLAIN, Ok(11));
+    }
+
+    #[test]
+    fn doubts_of_any_state() {
+        for (flag, reason) in [
+            (Flags::UNEXPECTED, Reason::UnexpectedRegister),
+            (Flags::UNCERTAIN, Reason::UncertainLocation),
+            (Flags::REORDERED, Reason::ReorderedParameters),
+        ] {
+            let group = [state(8, Flags::NONE, 1), state(0, flag, 1)];
+            check(&[("f", 8)], &group, PLAIN, Err(reason));
+            check(&[("f", 8)], &group[..1], PLAIN, Ok(1));
+        }
+    }
+
+    #[test]
+    fn optimized_parameters_count_if_the_function_was_renamed() {
+        let optimized = Flags::OPTIMIZED;
+        let reason = Err(Reason::OptimizedParameters);
+        for (name, expect) in [
+            ("f", Ok(1)),
+            ("f.isra.0", reason),
+            ("f.constprop.0", reason),
+            ("f.llvm.123", Ok(1)),
+        ] {
+            check(&[(name, 8)], &[state(8, optimized, 1)], PLAIN, expect);
+            check(&[(name, 8)], &[state(16, optimized, 1)], PLAIN, Ok(1));
+            check(&[(name, 8)], &[state(8, Flags::NONE, 1)], PLAIN, Ok(1));
+        }
+        let changed = optimized.with(Flags::CHANGED);
+        check(&[("f", 8)], &[state(8, changed, 1)], PLAIN, reason);
+        check(&[("f", 8)], &[state(8, Flags::CHANGED, 1)], PLAIN, Ok(1));
+    }
+
+    #[test]
+    fn prototypes_that_differ() {
+        let group = [
+            state(8, Flags::NONE, 1),
+            state(16, Flags::NONE, 11),
+            state(16, Flags::NONE, 2),
+        ];
+        check(
+            &[("f", 8)],
+            &group,
+            PLAIN,
+            Err(Reason::InconsistentPrototype),
+        );
+        check(&[("f", 8)], &group[..2], PLAIN, Ok(1));
+        let off = Features {
+            consistent_func: false,
+            ..PLAIN
+        };
+        check(&[("f", 8)], &group, off, Ok(1));
+        let verdict = decide(&group, &table(&[("f", 8)]), PLAIN, &Numbers);
+        assert_eq!(verdict.mismatch, Some((2, Mismatch::Return)));
+        // A function without code in another unit only counts without `true_signature`, or if none has code.
+        let group = [state(0, Flags::NONE, 2), state(8, Flags::NONE, 1)];
+        check(
+            &[("f", 8)],
+            &group,
+            PLAIN,
+            Err(Reason::InconsistentPrototype),
+        );
+        check(&[("f", 8)], &group, TRUE, Ok(1));
+        let group = [state(0, Flags::NONE, 2), state(0, Flags::NONE, 1)];
+        check(
+            &[("f", 8)],
+            &group,
+            TRUE,
+            Err(Reason::InconsistentPrototype),
+        );
+    }
+
+    #[test]
+    fn ambiguous_addresses() {
+        let group = [state(8, Flags::UNEXPECTED, 1)];
+        check(
+            &[("f", 8), ("f", 16)],
+            &group,
+            PLAIN,
+            Err(Reason::AmbiguousAddress),
+        );
+        let verdict = decide(&group, &table(&[("f", 8), ("f", 16)]), PLAIN, &Numbers);
+        let reasons: Vec<_> = verdict.reasons.iter().map(Reason::text).collect();
+        assert_eq!(
+            reasons,
+            [
+                "unexpected register usage for parameter",
+                "ambiguous address"
+            ]
+        );
+    }
+
+    #[test]
+    fn true_signatures_of_gcc() {
+        let reordered = Flags::OPTIMIZED.with(Flags::REORDERED);
+        let group = [state(0, reordered, 1), state(8, reordered, 11)];
+        let symbols = &[("f.constprop.0", 24), ("f.isra.0", 8)];
+        check(symbols, &group, PLAIN, Err(Reason::AmbiguousAddress));
+        check(symbols, &group, TRUE, Ok(111));
+        let verdict = decide(&group, &table(symbols), TRUE, &Numbers);
+        let (state_index, symbol) = (1, 1);
+        let renamed = Outcome::Renamed {
+            state: state_index,
+            symbol,
+        };
+        assert_eq!(verdict.outcome, renamed);
+        check(&[("f", 8)], &group, TRUE, Err(Reason::ReorderedParameters));
+        let moved = [state(8, reordered.with(Flags::UNEXPECTED), 1)];
+        check(
+            &[("f.isra.0", 8)],
+            &moved,
+            TRUE,
+            Err(Reason::ReorderedParameters),
+        );
+        let mut whole = group[1];
+        whole.true_proto = None;
+        check(&[("f.isra.0", 8)], &[whole], TRUE, Ok(11));
+    }
+
+    #[test]
+    fn true_signatures_of_clang() {
+        let changed = Flags::OPTIMIZED.with(Flags::CHANGED);
+        check(&[("f", 8)], &[state(8, changed, 1)], TRUE, Ok(101));
+        let moved = changed.with(Flags::UNEXPECTED);
+        check(
+            &[("f", 8)],
+            &[state(8, moved, 1)],
+            TRUE,
+            Err(Reason::UnexpectedRegister),
+        );
+        check(&[("f", 8)], &[state(8, Flags::NONE, 1)], TRUE, Ok(1));
+    }
+
+    #[test]
+    fn nothing_to_decide() {
+        let verdict = decide(&[], &table(&[]), PLAIN, &Numbers);
+        assert_eq!(verdict.outcome, Outcome::Dropped);
+        assert!(verdict.reasons.is_empty());
+        assert_eq!(verdict.chosen::<u32>(&[]), None);
+    }
 }
