@@ -21,6 +21,23 @@ use crate::wire::{
 const MAX_BITFIELD_OFFSET: u32 = 0x00ff_ffff;
 
 /// BTF that is being built.
+///
+/// Each kind has a method that adds a type of it and returns its id. As errors they return what
+/// [`Builder::add_string`] and [`Builder::push_record`] do, [`ErrorKind::TooLarge`] for a number that does not fit its
+/// field, and [`ErrorKind::Invalid`] for a kind that is not one of those named.
+///
+/// ```
+/// use btf_core::{Btf, Builder, ByteOrder, builder::WriteOptions, wire::int};
+///
+/// let mut builder = Builder::new();
+/// let int = builder.int(b"int", 4, int::SIGNED)?;
+/// let ptr = builder.ptr(int)?;
+/// let bytes = builder.write(ByteOrder::Big, WriteOptions::default())?;
+/// let btf = Btf::parse(&bytes, None)?;
+/// assert_eq!(btf.find_by_name(b"int").collect::<Vec<_>>(), [int]);
+/// assert_eq!(btf.end_id(), ptr.0 + 1);
+/// # Ok::<(), btf_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     base: Option<Arc<Btf>>,

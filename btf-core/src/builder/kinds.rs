@@ -1,8 +1,4 @@
 //! One method of the builder per kind, which interns the names and packs the words.
-//!
-//! Every method returns the new type's id, and as errors what [`Builder::add_string`] and [`Builder::push_record`]
-//! return, besides [`ErrorKind::TooLarge`] for a number that does not fit its field and [`ErrorKind::Invalid`] for a
-//! kind that is not one of those named.
 
 use super::{Builder, MAX_BITFIELD_OFFSET, MemberSpec};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +11,7 @@ impl Builder {
     /// Adds an INT of `size` bytes that uses all its bits; `encoding` holds bits of [`int`].
     ///
     /// # Errors
-    /// See the module's first lines; `size` is at most 31.
+    /// See [`Builder`]; `size` is at most 31.
     pub fn int(&mut self, name: &[u8], size: u32, encoding: u32) -> Result<TypeId> {
         let bits = size.saturating_mul(8);
         self.check_at_most("integer size in bits", bits, 0xff)?;
@@ -27,7 +23,7 @@ impl Builder {
     /// Adds a PTR.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn ptr(&mut self, target: TypeId) -> Result<TypeId> {
         self.push(Kind::Ptr, false, 0, StrOffset::EMPTY, target.0, &[])
     }
@@ -35,7 +31,7 @@ impl Builder {
     /// Adds an ARRAY of `count` elements.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn array(&mut self, element: TypeId, index: TypeId, count: u32) -> Result<TypeId> {
         let words = [element.0, index.0, count];
         self.push(Kind::Array, false, 0, StrOffset::EMPTY, 0, &words)
@@ -44,7 +40,7 @@ impl Builder {
     /// Adds a STRUCT or UNION of `size` bytes; one bitfield makes it use the packed offsets for all members.
     ///
     /// # Errors
-    /// See the module's first lines; next to a bitfield, offsets are at most 0xffffff bits.
+    /// See [`Builder`]; next to a bitfield, offsets are at most 0xffffff bits.
     pub fn composite(
         &mut self,
         kind: Kind,
@@ -71,7 +67,7 @@ impl Builder {
     /// Adds an ENUM of `size` bytes; values are in two's complement of 64 bits and must fit 32.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn enumeration(
         &mut self,
         name: &[u8],
@@ -97,7 +93,7 @@ impl Builder {
     /// Adds a FWD of a structure or union.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn fwd(&mut self, name: &[u8], is_union: bool) -> Result<TypeId> {
         let name = self.add_string(name)?;
         self.push(Kind::Fwd, is_union, 0, name, 0, &[])
@@ -106,7 +102,7 @@ impl Builder {
     /// Adds a TYPEDEF.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn typedef(&mut self, name: &[u8], target: TypeId) -> Result<TypeId> {
         let name = self.add_string(name)?;
         self.push(Kind::Typedef, false, 0, name, target.0, &[])
@@ -115,7 +111,7 @@ impl Builder {
     /// Adds a VOLATILE, CONST or RESTRICT.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn qualifier(&mut self, kind: Kind, target: TypeId) -> Result<TypeId> {
         self.check_kind(kind, &[Kind::Volatile, Kind::Const, Kind::Restrict])?;
         self.push(kind, false, 0, StrOffset::EMPTY, target.0, &[])
@@ -124,7 +120,7 @@ impl Builder {
     /// Adds a FUNC; `linkage` is one of [`crate::wire::linkage`].
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn func(&mut self, name: &[u8], proto: TypeId, linkage: u32) -> Result<TypeId> {
         let name = self.add_string(name)?;
         let linkage = usize::try_from(linkage).unwrap_or(usize::MAX);
@@ -134,7 +130,7 @@ impl Builder {
     /// Adds a `FUNC_PROTO`; parameters are name and type, and a last one without both stands for `...`.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn func_proto(&mut self, result: TypeId, params: &[(&[u8], TypeId)]) -> Result<TypeId> {
         let mut words = Vec::with_capacity(params.len() * 2);
         for &(name, ty) in params {
@@ -147,7 +143,7 @@ impl Builder {
     /// Adds a VAR; `linkage` is one of [`crate::wire::linkage`].
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn var(&mut self, name: &[u8], target: TypeId, linkage: u32) -> Result<TypeId> {
         let name = self.add_string(name)?;
         self.push(Kind::Var, false, 0, name, target.0, &[linkage])
@@ -156,7 +152,7 @@ impl Builder {
     /// Adds a DATASEC of `size` bytes.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn datasec(&mut self, name: &[u8], size: u32, entries: &[VarSecinfo]) -> Result<TypeId> {
         let name = self.add_string(name)?;
         let words: Vec<_> = entries
@@ -169,7 +165,7 @@ impl Builder {
     /// Adds a FLOAT of `size` bytes.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn float(&mut self, name: &[u8], size: u32) -> Result<TypeId> {
         let name = self.add_string(name)?;
         self.push(Kind::Float, false, 0, name, size, &[])
@@ -178,7 +174,7 @@ impl Builder {
     /// Adds a `DECL_TAG`; `component` counts members or parameters from 0, and -1 tags the whole declaration.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn decl_tag(
         &mut self,
         text: &[u8],
@@ -194,7 +190,7 @@ impl Builder {
     /// Adds a `TYPE_TAG`.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn type_tag(&mut self, text: &[u8], target: TypeId, is_attribute: bool) -> Result<TypeId> {
         let text = self.add_string(text)?;
         self.push(Kind::TypeTag, is_attribute, 0, text, target.0, &[])
@@ -203,7 +199,7 @@ impl Builder {
     /// Adds an ENUM64 of `size` bytes; values are in two's complement.
     ///
     /// # Errors
-    /// See the module's first lines.
+    /// See [`Builder`].
     pub fn enum64(
         &mut self,
         name: &[u8],
