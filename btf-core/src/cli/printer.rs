@@ -138,9 +138,14 @@ impl Printer {
 
     /// Prints a line to standard error, unless `-q`.
     pub fn say(&self, line: &str) {
-        if !self.is_quiet() {
+        if !self.is_quiet() && !line.is_empty() {
             to_stderr(line);
         }
+    }
+
+    /// Prints a line to standard error, even with `-q`: something that was asked for.
+    pub fn always(&self, line: &str) {
+        to_stderr(line);
     }
 
     /// Prints an error with its causes as one line: `tool: error: what: why`.
