@@ -59,6 +59,8 @@ pub struct Image<'a> {
     pub sections: Vec<SectionHeader<'a>>,
     /// The symbols of `.symtab` but for the null symbol, in the table's order.
     pub symbols: Vec<Symbol<'a>>,
+    /// Where sections stood that were unpacked, in bytes of the file.
+    pub(super) unpacked: Vec<Range<u64>>,
     data: &'a [u8],
 }
 
@@ -212,7 +214,7 @@ struct Reader<'a, E: FileHeader<Endian = Endianness>> {
     relocated_by: Vec<u32>,
 }
 
-fn parse<'a, E: FileHeader<Endian = Endianness>>(data: &'a [u8]) -> Result<Image<'a>> {
+fn parse<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>> {
     let header = E::parse(data).map_err(elf_error)?;
     let endian = header.endian().map_err(elf_error)?;
     let table = header.sections(endian, data).map_err(elf_error)?;
@@ -275,17 +277,13 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
     fn into_image(self, symbols: Vec<Symbol<'a>>) -> Result<Image<'a>> {
         let layout = self.layout();
         let jobs = self.debug_sections()?;
-        // Unpacking is the one slow thing here. Results stand in the order of the sections, so the first error is the
-        // first in the file.
-        let unpacked: Vec<_> = jobs
-            .par_iter()
-            .map(|job| {
-                let (method, packed, claimed) = job.packed?;
-                Some(compression::unpack(method, packed, claimed))
-            })
-            .collect();
+        let unpacked = unpack_all(&jobs);
         let mut sections = NAMES.map(Section::empty);
         let mut more_units = Vec::new();
+        let unpacked_from = jobs.iter().filter(|job| job.packed.is_some());
+        let unpacked_from = unpacked_from
+            .filter_map(|job| self.sections.get(job.index)?.file_range.clone())
+            .collect();
         for (job, unpacked) in jobs.iter().zip(unpacked) {
             let section = self.debug_section(job, unpacked)?;
             match sections.get_mut(job.slot) {
@@ -326,6 +324,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
             more_units,
             sections: self.sections,
             symbols,
+            unpacked: unpacked_from,
             data: self.data,
         })
     }
@@ -442,6 +441,21 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
             extended: slice(self.data, extended.and_then(range))?,
         })
     }
+}
+
+/// Unpacks the sections that are packed, each in its place of the result.
+fn unpack_all(jobs: &[Job<'_>]) -> Vec<Option<Result<Vec<u8>>>> {
+    if jobs.iter().all(|job| job.packed.is_none()) {
+        return jobs.iter().map(|_| None).collect();
+    }
+    // Unpacking is the one slow thing here. Results stand in the order of the sections, so the first error is the first in
+    // the file.
+    jobs.par_iter()
+        .map(|job| {
+            let (method, packed, claimed) = job.packed?;
+            Some(compression::unpack(method, packed, claimed))
+        })
+        .collect()
 }
 
 fn read_symbols<'a, E: FileHeader<Endian = Endianness>>(

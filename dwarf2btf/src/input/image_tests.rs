@@ -135,6 +135,14 @@ fn build(shape: Shape, parts: Vec<Part<'_>>) -> Vec<u8> {
         );
         body.extend(data);
     }
+    let mut out = file_header(shape, header_size, header_size + body.len() as u64, count);
+    out.extend(body);
+    out.extend(headers);
+    out
+}
+
+/// The file header: its own size, where the section headers are, and how many.
+fn file_header(shape: Shape, size: u64, section_headers: u64, count: u64) -> Vec<u8> {
     let mut out = vec![0x7f, b'E', b'L', b'F', if shape.is_64 { 2 } else { 1 }];
     out.extend([
         if shape.order == ByteOrder::Little {
@@ -150,25 +158,17 @@ fn build(shape: Shape, parts: Vec<Part<'_>>) -> Vec<u8> {
     shape.int(&mut out, 1, 4);
     shape.word(&mut out, 0);
     shape.word(&mut out, 0);
-    shape.word(&mut out, header_size + body.len() as u64);
+    shape.word(&mut out, section_headers);
     shape.int(&mut out, 0, 4);
     let (number, names_index) = if shape.is_extended {
         (0, 0xffff)
     } else {
         (count, count - 1)
     };
-    for value in [
-        header_size,
-        0,
-        0,
-        if shape.is_64 { 64 } else { 40 },
-        number,
-        names_index,
-    ] {
+    let entry_size = if shape.is_64 { 64 } else { 40 };
+    for value in [size, 0, 0, entry_size, number, names_index] {
         shape.int(&mut out, value, 2);
     }
-    out.extend(body);
-    out.extend(headers);
     out
 }
 

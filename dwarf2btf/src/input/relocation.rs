@@ -4,14 +4,14 @@
 //! five. So nothing is applied to a copy: the raw entries stay in the mapped file, sorted by offset as assemblers and
 //! linkers leave them, and a cursor walks them beside the reader. A file whose entries are not sorted costs a sorted copy.
 //!
-//! To add a machine, add a row to [`action`].
-//!
-//! Spec: gABI ch. 4 "Relocation"; the machines' psABI documents.
+//! Spec: gABI ch. 4 "Relocation".
 #![warn(clippy::indexing_slicing)]
 
 use std::borrow::Cow;
 
 use btf_core::{ByteOrder, Error, ErrorKind, Result};
+
+use super::machines::{self, EM_MIPS, EM_SPARCV9, Operation, Rule};
 
 /// A value as a linker would have written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub struct Relocations<'a> {
     count: usize,
     has_addend: bool,
     layout: Layout,
+    /// What the machine's relocation types do.
+    rules: &'static [Rule],
     symbols: RawSymbols<'a>,
     /// The name of the section that is relocated, for errors.
     section: &'static str,
@@ -129,6 +131,7 @@ impl<'a> Relocations<'a> {
             count: 0,
             has_addend: true,
             layout,
+            rules: &[],
             symbols: RawSymbols::default(),
             section,
         }
@@ -150,6 +153,7 @@ impl<'a> Relocations<'a> {
             count: data.len() / entry_size,
             has_addend,
             layout,
+            rules: machines::rules(layout.machine),
             symbols,
             section,
         };
@@ -253,7 +257,11 @@ impl<'a> Relocations<'a> {
     /// Applies the entry to `before`.
     #[inline]
     fn apply(&self, entry: Entry, before: Relocated) -> Result<Relocated> {
-        let Some(action) = action(self.layout.machine, entry.kind) else {
+        // Type 0 does nothing on every machine.
+        if entry.kind == 0 {
+            return Ok(before);
+        }
+        let Some(rule) = self.rules.iter().find(|rule| rule.kind == entry.kind) else {
             let machine = self.layout.machine;
             return Err(Error::new(ErrorKind::Relocation {
                 machine,
@@ -261,10 +269,9 @@ impl<'a> Relocations<'a> {
             })
             .at(self.section, entry.offset));
         };
-        let (operation, mask) = match action {
-            Action::Nothing => return Ok(before),
-            Action::Change(operation, mask) => (operation, mask),
-        };
+        if rule.operation == Operation::Nothing {
+            return Ok(before);
+        }
         let symbol = usize::try_from(entry.symbol).unwrap_or(usize::MAX);
         let (value, section) = self.symbols.get(self.layout, symbol).ok_or_else(|| {
             Error::new(ErrorKind::Invalid {
@@ -275,16 +282,18 @@ impl<'a> Relocations<'a> {
         })?;
         // Without an addend of its own the entry's addend is what stands in place.
         let target = value.wrapping_add(entry.addend.unwrap_or(0));
-        let (result, section) = match (operation, entry.addend) {
+        let (result, section) = match (rule.operation, entry.addend) {
             (Operation::Set, Some(_)) => (target, section),
             (Operation::Set, None) | (Operation::Add, _) => {
                 (before.value.wrapping_add(target), section)
             }
             // The difference of two addresses of one section is no address.
-            (Operation::Subtract, _) => (before.value.wrapping_sub(target), None),
+            (Operation::Subtract | Operation::Nothing, _) => {
+                (before.value.wrapping_sub(target), None)
+            }
         };
         Ok(Relocated {
-            value: (before.value & !mask) | (result & mask),
+            value: (before.value & !rule.mask) | (result & rule.mask),
             section,
         })
     }
@@ -375,121 +384,6 @@ impl RelocationCursor<'_> {
         self.reached = offset;
         self.next_offset = table.offset(self.index);
     }
-}
-
-/// What a relocation of some type does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    Nothing,
-    /// Changes the bits of the mask.
-    Change(Operation, u64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    /// Symbol + addend.
-    Set,
-    /// What is there + symbol + addend.
-    Add,
-    /// What is there − symbol − addend.
-    Subtract,
-}
-
-const EM_SPARC: u16 = 2;
-const EM_386: u16 = 3;
-const EM_MIPS: u16 = 8;
-const EM_PPC: u16 = 20;
-const EM_PPC64: u16 = 21;
-const EM_S390: u16 = 22;
-const EM_ARM: u16 = 40;
-const EM_SPARCV9: u16 = 43;
-const EM_X86_64: u16 = 62;
-const EM_AARCH64: u16 = 183;
-const EM_RISCV: u16 = 243;
-const EM_BPF: u16 = 247;
-const EM_LOONGARCH: u16 = 258;
-
-/// What the relocation type `kind` of `machine` does, if it is one that data of debug sections has.
-fn action(machine: u16, kind: u32) -> Option<Action> {
-    const M6: u64 = 0x3f;
-    const M8: u64 = 0xff;
-    const M16: u64 = 0xffff;
-    const M24: u64 = 0x00ff_ffff;
-    const M32: u64 = 0xffff_ffff;
-    const M64: u64 = u64::MAX;
-    use Action::{Change, Nothing};
-    use Operation::{Add, Set, Subtract};
-
-    if kind == 0 {
-        return Some(Nothing);
-    }
-    Some(match (machine, kind) {
-        (EM_X86_64, 1) => Change(Set, M64),              // R_X86_64_64
-        (EM_X86_64, 10 | 11) => Change(Set, M32),        // _32, _32S
-        (EM_X86_64, 12) => Change(Set, M16),             // _16
-        (EM_X86_64, 14) => Change(Set, M8),              // _8
-        (EM_386, 1) => Change(Set, M32),                 // R_386_32
-        (EM_386, 20) => Change(Set, M16),                // _16
-        (EM_386, 22) => Change(Set, M8),                 // _8
-        (EM_AARCH64, 256) => Nothing,                    // R_AARCH64_NONE, old number
-        (EM_AARCH64, 257) => Change(Set, M64),           // _ABS64
-        (EM_AARCH64, 258) => Change(Set, M32),           // _ABS32
-        (EM_AARCH64, 259) => Change(Set, M16),           // _ABS16
-        (EM_ARM, 2 | 38 | 55) => Change(Set, M32),       // R_ARM_ABS32, _TARGET1, _ABS32_NOI
-        (EM_ARM, 5) => Change(Set, M16),                 // _ABS16
-        (EM_ARM, 8) => Change(Set, M8),                  // _ABS8
-        (EM_S390, 1) => Change(Set, M8),                 // R_390_8
-        (EM_S390, 3) => Change(Set, M16),                // _16
-        (EM_S390, 4) => Change(Set, M32),                // _32
-        (EM_S390, 22) => Change(Set, M64),               // _64
-        (EM_PPC | EM_PPC64, 1 | 24) => Change(Set, M32), // R_PPC_ADDR32, _UADDR32
-        (EM_PPC | EM_PPC64, 3 | 25) => Change(Set, M16), // _ADDR16, _UADDR16
-        (EM_PPC64, 38 | 43) => Change(Set, M64),         // R_PPC64_ADDR64, _UADDR64
-        (EM_MIPS, 1) => Change(Set, M16),                // R_MIPS_16
-        (EM_MIPS, 2) => Change(Set, M32),                // _32
-        (EM_MIPS, 18) => Change(Set, M64),               // _64
-        (EM_SPARC | EM_SPARCV9, 1) => Change(Set, M8),   // R_SPARC_8
-        (EM_SPARC | EM_SPARCV9, 2 | 55) => Change(Set, M16), // _16, _UA16
-        (EM_SPARC | EM_SPARCV9, 3 | 23) => Change(Set, M32), // _32, _UA32
-        (EM_SPARCV9, 32 | 54) => Change(Set, M64),       // _64, _UA64
-        (EM_BPF, 1 | 2) => Change(Set, M64),             // R_BPF_64_64, _64_ABS64
-        (EM_BPF, 3 | 4 | 10) => Change(Set, M32),        // _64_ABS32, _64_NODYLD32, _64_32
-        (EM_RISCV, 51) | (EM_LOONGARCH, 100) => Nothing, // _RELAX
-        (EM_RISCV, 1) => Change(Set, M32),               // R_RISCV_32
-        (EM_RISCV, 2) => Change(Set, M64),               // _64
-        (EM_RISCV, 33) => Change(Add, M8),               // _ADD8
-        (EM_RISCV, 34) => Change(Add, M16),
-        (EM_RISCV, 35) => Change(Add, M32),
-        (EM_RISCV, 36) => Change(Add, M64),
-        (EM_RISCV, 37) => Change(Subtract, M8), // _SUB8
-        (EM_RISCV, 38) => Change(Subtract, M16),
-        (EM_RISCV, 39) => Change(Subtract, M32),
-        (EM_RISCV, 40) => Change(Subtract, M64),
-        (EM_RISCV, 52) => Change(Subtract, M6), // _SUB6
-        (EM_RISCV, 53) => Change(Set, M6),      // _SET6
-        (EM_RISCV, 54) => Change(Set, M8),
-        (EM_RISCV, 55) => Change(Set, M16),
-        (EM_RISCV, 56) => Change(Set, M32),
-        (EM_RISCV, 60) => Change(Set, M64),      // _SET_ULEB128
-        (EM_RISCV, 61) => Change(Subtract, M64), // _SUB_ULEB128
-        (EM_LOONGARCH, 1) => Change(Set, M32),   // R_LARCH_32
-        (EM_LOONGARCH, 2) => Change(Set, M64),   // _64
-        (EM_LOONGARCH, 47) => Change(Add, M8),   // _ADD8
-        (EM_LOONGARCH, 48) => Change(Add, M16),
-        (EM_LOONGARCH, 49) => Change(Add, M24),
-        (EM_LOONGARCH, 50) => Change(Add, M32),
-        (EM_LOONGARCH, 51) => Change(Add, M64),
-        (EM_LOONGARCH, 52) => Change(Subtract, M8), // _SUB8
-        (EM_LOONGARCH, 53) => Change(Subtract, M16),
-        (EM_LOONGARCH, 54) => Change(Subtract, M24),
-        (EM_LOONGARCH, 55) => Change(Subtract, M32),
-        (EM_LOONGARCH, 56) => Change(Subtract, M64),
-        (EM_LOONGARCH, 105) => Change(Add, M6),       // _ADD6
-        (EM_LOONGARCH, 106) => Change(Subtract, M6),  // _SUB6
-        (EM_LOONGARCH, 107) => Change(Add, M64),      // _ADD_ULEB128
-        (EM_LOONGARCH, 108) => Change(Subtract, M64), // _SUB_ULEB128
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

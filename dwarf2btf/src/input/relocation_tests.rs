@@ -1,5 +1,6 @@
 //! Relocations of hand-made sections: one entry or a few, one symbol table, the value that a linker would write.
 
+use super::super::machines::*;
 use super::*;
 
 const LITTLE_64: Layout = Layout {
