@@ -1,0 +1,211 @@
+//! What may be asked for by name, as pahole's `--btf_features` names it: one table.
+//!
+//! A list names features separated by commas. `default` stands for those that kernel builds ask for, `all` for all, and a
+//! leading `+` puts the default ones in front. Lists of several options add up. Unlike pahole's, a name that is not known is an
+//! error: a slip would silently take something out of a kernel.
+//!
+//! To add a feature, add a row to the table.
+
+use btf_core::cli::nearest;
+
+/// Declares [`Feature`] and [`FEATURES`] from one list of rows.
+macro_rules! features {
+    ($($variant:ident, $name:literal, $is_default:literal, $description:literal;)*) => {
+        /// A part of the output that may be asked for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Feature { $(#[doc = $description] $variant,)* }
+
+        /// All features, in the order in which pahole lists them.
+        pub const FEATURES: &[FeatureInfo] = &[$(FeatureInfo {
+            feature: Feature::$variant, name: $name, is_default: $is_default, description: $description,
+        },)*];
+    };
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct FeatureInfo {
+    /// The feature.
+    pub feature: Feature,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is on if nothing is asked for.
+    pub is_default: bool,
+    /// What it does.
+    pub description: &'static str,
+}
+
+features! {
+    EncodeForce, "encode_force", true, "leave out variables with invalid names or without a type instead of failing";
+    Var, "var", true, "describe the variables of the per-CPU section";
+    Float, "float", true, "describe floating-point types as FLOAT, not as INT";
+    DeclTag, "decl_tag", true, "write the source's `btf_decl_tag` annotations";
+    TypeTag, "type_tag", true, "write the source's `btf_type_tag` annotations";
+    Enum64, "enum64", true, "write enumerations of more than 32 bits as ENUM64, not cut off";
+    OptimizedFunc, "optimized_func", true, "always so: consider functions whose symbol has a suffix such as `.isra.0`";
+    ConsistentFunc, "consistent_func", true, "leave out functions whose prototype differs between units";
+    DeclTagKfuncs, "decl_tag_kfuncs", true, "tag the functions that `.BTF_ids` lists as kfuncs";
+    ReproducibleBuild, "reproducible_build", false, "always so: the same input gives the same bytes";
+    DistilledBase, "distilled_base", false, "write a distilled base; needs a base";
+    GlobalVar, "global_var", false, "describe the variables of all sections";
+    Attributes, "attributes", false, "write type attributes, such as the address space of arena pointers";
+    TrueSignature, "true_signature", false, "describe functions by the signature that the compiler gave them";
+    ForceCuMerging, "force_cu_merging", false, "always so: follow references from one unit to another";
+    Layout, "layout", false, "add the layout section, which describes the kinds (Linux 7.2)";
+}
+
+impl Feature {
+    const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+/// A set of features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureSet(u32);
+
+impl Default for FeatureSet {
+    fn default() -> Self {
+        Self::of(|row| row.is_default)
+    }
+}
+
+/// A name that the table does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownFeature(pub String);
+
+impl std::fmt::Display for UnknownFeature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unknown feature: `{}`", self.0)?;
+        let names = FEATURES.iter().map(|row| row.name);
+        match nearest(&self.0, names.clone().chain(["default", "all"])) {
+            Some(name) => write!(f, "; did you mean `{name}`?"),
+            None => write!(f, "; known are {}", names.collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
+impl std::error::Error for UnknownFeature {}
+
+impl FeatureSet {
+    /// No feature.
+    pub const NONE: Self = Self(0);
+
+    fn of(include: impl Fn(&FeatureInfo) -> bool) -> Self {
+        let rows = FEATURES.iter().filter(|row| include(row));
+        Self(rows.fold(0, |bits, row| bits | row.feature.bit()))
+    }
+
+    /// Whether `feature` is in the set.
+    #[must_use]
+    pub const fn has(self, feature: Feature) -> bool {
+        self.0 & feature.bit() != 0
+    }
+
+    /// The set with `feature` in it.
+    #[must_use]
+    pub const fn with(self, feature: Feature) -> Self {
+        Self(self.0 | feature.bit())
+    }
+
+    /// The features of the set, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = &'static FeatureInfo> {
+        FEATURES.iter().filter(move |row| self.has(row.feature))
+    }
+
+    /// Reads one list.
+    ///
+    /// # Errors
+    /// The first name that is not known.
+    pub fn parse(list: &str) -> Result<Self, UnknownFeature> {
+        let (mut set, list) = match list.strip_prefix('+') {
+            Some(rest) => (Self::default(), rest),
+            None => (Self::NONE, list),
+        };
+        for name in list.split(',').map(str::trim) {
+            set.0 |= match name {
+                "" => 0,
+                "default" => Self::default().0,
+                "all" => Self::of(|_| true).0,
+                name => FEATURES
+                    .iter()
+                    .find(|row| row.name == name)
+                    .ok_or_else(|| UnknownFeature(name.to_owned()))?
+                    .feature
+                    .bit(),
+            };
+        }
+        Ok(set)
+    }
+
+    /// The union of several lists; the default set if there is none.
+    #[must_use]
+    pub fn union(sets: &[Self]) -> Self {
+        if sets.is_empty() {
+            return Self::default();
+        }
+        Self(sets.iter().fold(0, |bits, set| bits | set.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(list: &str, expect: &str) {
+        let set = FeatureSet::parse(list).unwrap();
+        let names: Vec<_> = set.iter().map(|row| row.name).collect();
+        assert_eq!(names.join(","), expect);
+    }
+
+    const DEFAULT: &str = "encode_force,var,float,decl_tag,type_tag,enum64,optimized_func,consistent_func,decl_tag_kfuncs";
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_bits() {
+        for (index, row) in FEATURES.iter().enumerate() {
+            assert_eq!(row.feature as usize, index);
+        }
+    }
+
+    #[test]
+    fn lists_name_features_in_any_order() {
+        check("", "");
+        check("layout,var", "var,layout");
+        check(" var , float,", "var,float");
+        check("default", DEFAULT);
+        check("layout,default", &format!("{DEFAULT},layout"));
+        check("+layout", &format!("{DEFAULT},layout"));
+        check("+", DEFAULT);
+        assert_eq!(
+            FeatureSet::parse("all").unwrap().iter().count(),
+            FEATURES.len()
+        );
+    }
+
+    #[test]
+    fn several_lists_add_up_and_none_is_the_default() {
+        let lists = ["var", "float"].map(|list| FeatureSet::parse(list).unwrap());
+        let names: Vec<_> = FeatureSet::union(&lists)
+            .iter()
+            .map(|row| row.name)
+            .collect();
+        assert_eq!(names, ["var", "float"]);
+        assert_eq!(FeatureSet::union(&[]), FeatureSet::default());
+        assert_eq!(FeatureSet::union(&[FeatureSet::NONE]), FeatureSet::NONE);
+        assert!(FeatureSet::NONE.with(Feature::Layout).has(Feature::Layout));
+    }
+
+    #[test]
+    fn unknown_names_are_errors_with_a_hint() {
+        let error = FeatureSet::parse("var,flaot").unwrap_err().to_string();
+        assert_eq!(error, "unknown feature: `flaot`; did you mean `float`?");
+        let error = FeatureSet::parse("++var").unwrap_err().to_string();
+        assert_eq!(error, "unknown feature: `+var`; did you mean `var`?");
+        let error = FeatureSet::parse("nothing_like_it")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("known are encode_force,var"), "{error}");
+    }
+}

@@ -1,0 +1,50 @@
+//! What the encoder is asked to do, after the command line was understood.
+
+use std::num::NonZeroUsize;
+
+use btf_core::ByteOrder;
+
+use crate::features::FeatureSet;
+use crate::languages::LanguageFilter;
+
+/// What the encoder is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to write.
+    pub features: FeatureSet,
+    /// Which units to read.
+    pub languages: LanguageFilter,
+    /// How many threads to use; the output does not depend on it.
+    pub threads: NonZeroUsize,
+    /// The byte order of the output; that of the input if none.
+    pub order: Option<ByteOrder>,
+    /// Functions to explain, by name.
+    pub explain: Vec<String>,
+    /// Whether to report every function that is left out.
+    pub report: bool,
+    /// Whether to read the output again and check it.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    /// The default features, one thread, every language, no reports.
+    fn default() -> Self {
+        Self {
+            features: FeatureSet::default(),
+            languages: LanguageFilter::default(),
+            threads: NonZeroUsize::MIN,
+            order: None,
+            explain: Vec::new(),
+            report: false,
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+impl Options {
+    /// Whether a function of this name is to be reported even if it is kept.
+    #[must_use]
+    pub fn explains(&self, name: &[u8]) -> bool {
+        self.explain.iter().any(|asked| asked.as_bytes() == name)
+    }
+}
