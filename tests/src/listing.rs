@@ -46,7 +46,8 @@ impl Printer<'_> {
             info.vlen(),
             u8::from(info.kind_flag())
         )?;
-        match Type::from_record(record) {
+        let ty = Type::from_record(record);
+        match ty {
             Type::Void => writeln!(out),
             Type::Int(int) => writeln!(
                 out,
@@ -68,51 +69,18 @@ impl Printer<'_> {
                 writeln!(out, " type={element} index={index} nelems={count}")
             }
             Type::Struct(composite) | Type::Union(composite) => {
-                writeln!(out, " size={}", composite.size)?;
-                composite.members().try_for_each(|member| {
-                    let (name, ty) = (self.string(member.name), self.type_name(member.ty));
-                    let (offset, bits) = (member.bit_offset, member.bitfield_size);
-                    writeln!(
-                        out,
-                        "\t'{name}' type={ty} bits_offset={offset} bitfield_size={bits}"
-                    )
-                })
+                writeln!(out, " size={}", composite.size)
             }
             Type::Enum(enumeration) | Type::Enum64(enumeration) => {
-                writeln!(out, " size={}", enumeration.size)?;
-                enumeration.enumerators().try_for_each(|enumerator| {
-                    let (name, value) = (self.string(enumerator.name), enumerator.value);
-                    writeln!(out, "\t'{name}' value={value:#x}")
-                })
+                writeln!(out, " size={}", enumeration.size)
             }
             Type::Fwd { .. } => writeln!(out, " unused={}", record[2]),
             Type::Func { proto, .. } => writeln!(out, " type={}", self.type_name(proto)),
-            Type::FuncProto(proto) => {
-                writeln!(out, " result={}", self.type_name(proto.result))?;
-                proto.params().try_for_each(|param| {
-                    writeln!(
-                        out,
-                        "\t'{}' type={}",
-                        self.string(param.name),
-                        self.type_name(param.ty)
-                    )
-                })
-            }
+            Type::FuncProto(proto) => writeln!(out, " result={}", self.type_name(proto.result)),
             Type::Var {
                 target, linkage, ..
             } => writeln!(out, " type={} linkage={linkage}", self.type_name(target)),
-            Type::Datasec(section) => {
-                writeln!(out, " size={}", section.size)?;
-                section.entries().try_for_each(|entry| {
-                    writeln!(
-                        out,
-                        "\ttype={} offset={} size={}",
-                        self.type_name(entry.ty),
-                        entry.offset,
-                        entry.size
-                    )
-                })
-            }
+            Type::Datasec(section) => writeln!(out, " size={}", section.size),
             Type::Float { size, .. } => writeln!(out, " size={size}"),
             Type::DeclTag {
                 target, component, ..
@@ -124,7 +92,46 @@ impl Printer<'_> {
                 )
             }
             Type::Unknown { record } => writeln!(out, " words={record:x?}"),
+        }?;
+        self.write_elements(out, ty)
+    }
+
+    fn write_elements(&self, out: &mut String, ty: Type<'_>) -> fmt::Result {
+        if let Type::Struct(composite) | Type::Union(composite) = ty {
+            for member in composite.members() {
+                let (name, ty) = (self.string(member.name), self.type_name(member.ty));
+                let (offset, bits) = (member.bit_offset, member.bitfield_size);
+                writeln!(
+                    out,
+                    "\t'{name}' type={ty} bits_offset={offset} bitfield_size={bits}"
+                )?;
+            }
+        } else if let Type::Enum(enumeration) | Type::Enum64(enumeration) = ty {
+            for enumerator in enumeration.enumerators() {
+                let (name, value) = (self.string(enumerator.name), enumerator.value);
+                writeln!(out, "\t'{name}' value={value:#x}")?;
+            }
+        } else if let Type::FuncProto(proto) = ty {
+            for param in proto.params() {
+                writeln!(
+                    out,
+                    "\t'{}' type={}",
+                    self.string(param.name),
+                    self.type_name(param.ty)
+                )?;
+            }
+        } else if let Type::Datasec(section) = ty {
+            for entry in section.entries() {
+                writeln!(
+                    out,
+                    "\ttype={} offset={} size={}",
+                    self.type_name(entry.ty),
+                    entry.offset,
+                    entry.size
+                )?;
+            }
         }
+        Ok(())
     }
 
     fn string(&self, offset: StrOffset) -> String {

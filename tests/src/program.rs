@@ -36,6 +36,10 @@ impl TestDir {
     ///
     /// # Panics
     /// If the file cannot be written.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "writing is what it is called for"
+    )]
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("cannot write to a temporary folder");

@@ -29,7 +29,7 @@ fn encode(object: &Path) -> std::sync::Arc<Btf> {
 fn pairs(btf: &Btf) -> HashSet<String> {
     let kind = |id| {
         btf.info(id)
-            .and_then(|info| info.kind())
+            .and_then(btf_core::Info::kind)
             .map_or("?", |kind| kind.name())
     };
     let name = |id| String::from_utf8_lossy(btf.name(id).unwrap_or_default()).into_owned();

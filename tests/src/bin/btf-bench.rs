@@ -1,0 +1,217 @@
+//! `btf-bench VMLINUX`: dwarf2btf and pahole in turn on the same file, by time and memory.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use btf_tests::program::{TestDir, run};
+use clap::Parser;
+
+/// What kernels ask pahole for since 6.10.
+const FEATURES: &str = "encode_force,var,float,enum64,decl_tag,type_tag,optimized_func,consistent_func,decl_tag_kfuncs";
+
+/// Runs dwarf2btf and pahole in turn on the same file and prints medians, ratios and peak memory.
+///
+/// The file is read once before, so that both find it in the page cache. Times are the wall clock's and those of the
+/// processors, memory is the peak resident set of the process, all as the kernel counts them for GNU time.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// A vmlinux with DWARF.
+    file: PathBuf,
+    /// How often each program runs.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Threads of both.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// The peer; without it, the environment variable `BTF_TESTS_PAHOLE`, then `pahole`.
+    #[arg(long)]
+    pahole: Option<PathBuf>,
+    /// Our program; without it, the one beside this program.
+    #[arg(long)]
+    dwarf2btf: Option<PathBuf>,
+    /// A language that both leave out, as kernel builds do with Rust.
+    #[arg(long, default_value = "rust")]
+    exclude_language: String,
+}
+
+/// One run of one program.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    wall_s: f64,
+    cpu_s: f64,
+    peak_kib: f64,
+}
+
+/// The median of each number, which need not come from the same run.
+fn median(samples: &[Sample]) -> Sample {
+    let of = |number: fn(&Sample) -> f64| {
+        let mut numbers: Vec<_> = samples.iter().map(number).collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers[numbers.len() / 2]
+    };
+    Sample {
+        wall_s: of(|sample| sample.wall_s),
+        cpu_s: of(|sample| sample.cpu_s),
+        peak_kib: of(|sample| sample.peak_kib),
+    }
+}
+
+/// A program with its arguments.
+struct Contender {
+    program: PathBuf,
+    args: Vec<OsString>,
+}
+
+impl Contender {
+    /// Runs it below GNU time, which asks the kernel for what the process used.
+    fn measure(&self, dir: &TestDir) -> Result<Sample> {
+        let report = dir.path("time");
+        let start = Instant::now();
+        let output = Command::new(
+            std::env::var_os("BTF_TESTS_TIME").unwrap_or_else(|| "/usr/bin/time".into()),
+        )
+        .args(["-f", "%U %S %M", "-o"])
+        .arg(&report)
+        .arg(&self.program)
+        .args(&self.args)
+        .stdin(Stdio::null())
+        .output()
+        .context("GNU time is needed, as /usr/bin/time or BTF_TESTS_TIME")?;
+        let wall_s = start.elapsed().as_secs_f64();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{} failed: {stderr}",
+            self.program.display()
+        );
+        let report = std::fs::read_to_string(report)?;
+        let numbers: Vec<f64> = report
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [user_s, system_s, peak_kib] = numbers[..] else {
+            bail!("GNU time reports {report:?}");
+        };
+        let cpu_s = user_s + system_s;
+        Ok(Sample {
+            wall_s,
+            cpu_s,
+            peak_kib,
+        })
+    }
+
+    fn describe(&self) -> String {
+        let args: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let version = run(&self.program, ["--version"]).stdout;
+        format!("{} ({})", version.trim(), args.join(" "))
+    }
+}
+
+fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
+    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("dwarf2btf"));
+    let program = args.dwarf2btf.clone().map_or_else(beside, Ok)?;
+    ensure!(program.is_file(), "{} is not built", program.display());
+    let options = [
+        format!("-j{threads}"),
+        format!("--features={FEATURES}"),
+        format!("--exclude-language={}", args.exclude_language),
+        "-q".to_owned(),
+        "-o".to_owned(),
+    ];
+    let mut list: Vec<OsString> = options.into_iter().map(Into::into).collect();
+    list.extend([dir.path("ours.btf").into(), args.file.clone().into()]);
+    Ok(Contender {
+        program,
+        args: list,
+    })
+}
+
+fn theirs(args: &Args, dir: &TestDir) -> Contender {
+    let variable = || std::env::var_os("BTF_TESTS_PAHOLE").map(PathBuf::from);
+    let program = args
+        .pahole
+        .clone()
+        .or_else(variable)
+        .unwrap_or_else(|| "pahole".into());
+    let mut detached = OsString::from("--btf_encode_detached=");
+    detached.push(dir.path("theirs.btf"));
+    let list = vec![
+        "-J".into(),
+        format!("-j{}", args.threads).into(),
+        format!("--btf_features={FEATURES}").into(),
+        format!("--lang_exclude={}", args.exclude_language).into(),
+        detached,
+        args.file.clone().into(),
+    ];
+    Contender {
+        program,
+        args: list,
+    }
+}
+
+/// Reads the file once, so that both programs find it in the page cache.
+fn warm(file: &Path) -> Result<()> {
+    let mut file = std::fs::File::open(file).with_context(|| file.display().to_string())?;
+    std::io::copy(&mut file, &mut std::io::sink())?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is a program")]
+fn measure(args: &Args) -> Result<()> {
+    ensure!(args.runs > 0, "--runs must be at least 1");
+    let dir = TestDir::new();
+    let [ours_two, ours_one] = [ours(args, &dir, args.threads)?, ours(args, &dir, 1)?];
+    let theirs = theirs(args, &dir);
+    println!("file: {}", args.file.display());
+    println!("ours: {}", ours_two.describe());
+    println!("peer: pahole {}", theirs.describe());
+    println!("runs: {}, in turn, warm cache; medians", args.runs);
+    warm(&args.file)?;
+    let (mut two, mut one, mut peer) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..args.runs {
+        two.push(ours_two.measure(&dir)?);
+        peer.push(theirs.measure(&dir)?);
+        one.push(ours_one.measure(&dir)?);
+    }
+    let (two, one, peer) = (median(&two), median(&one), median(&peer));
+    let threads = args.threads;
+    println!("{:<20}{:>10}{:>10}{:>14}", "", "wall", "CPU", "peak RSS");
+    for (name, s) in [
+        (format!("dwarf2btf -j{threads}"), two),
+        ("dwarf2btf -j1".to_owned(), one),
+        (format!("pahole -j{threads}"), peer),
+    ] {
+        println!(
+            "{name:<20}{:>8.3} s{:>8.3} s{:>10.0} MiB",
+            s.wall_s,
+            s.cpu_s,
+            s.peak_kib / 1024.0
+        );
+    }
+    println!("wall ratio: {:.1}", peer.wall_s / two.wall_s);
+    println!("CPU ratio: {:.1}", peer.cpu_s / two.cpu_s);
+    println!(
+        "peak RSS: {:.2} of the peer's",
+        two.peak_kib / peer.peak_kib
+    );
+    println!(
+        "from 1 to {threads} threads: {:.2} times as fast",
+        one.wall_s / two.wall_s
+    );
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a program's error goes to stderr")]
+fn main() -> ExitCode {
+    match measure(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("btf-bench: error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
