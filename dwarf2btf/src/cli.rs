@@ -1,0 +1,315 @@
+//! The command line: what may be typed, and what it means.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use btf_core::ByteOrder;
+use btf_core::cli::{CommonArgs, Generate, ManSection, generate};
+use clap::{CommandFactory, Parser, ValueEnum};
+use dwarf2btf::features::FeatureSet;
+use dwarf2btf::languages::LanguageFilter;
+use dwarf2btf::options::Options;
+
+/// The name of the program.
+pub(crate) const TOOL: &str = "dwarf2btf";
+
+const EXAMPLES: &str = "\
+Examples:
+  dwarf2btf vmlinux                         write vmlinux.btf
+  dwarf2btf vmlinux -o - | bpftool btf dump file /dev/stdin
+  dwarf2btf vmlinux --features +global_var,layout -o out.btf
+  dwarf2btf vmlinux --explain vfs_read      tell why a function is in or not, write nothing
+  dwarf2btf module.ko --report json -o module.btf > report.jsonl
+";
+
+const FEATURES_HELP: &str = "\
+What to write: names separated by commas, as for pahole's `--btf_features`. `default` stands for what kernel builds ask \
+for, `all` for everything; a leading `+` adds to the default. Lists of several options add up.
+
+encode_force, var, float, decl_tag, type_tag, enum64, optimized_func, consistent_func, decl_tag_kfuncs (these are the \
+default), reproducible_build, distilled_base, global_var, attributes, true_signature, force_cu_merging, layout";
+
+const MAN_SECTIONS: &[ManSection] = &[
+    ManSection {
+        title: "OUTPUT",
+        text: "\
+The output is the same, byte for byte, for every number of threads and every run: types are numbered by where they first \
+occur in the order of the compile units.
+
+It is written beside its target under a passing name and then renamed: a run that fails leaves the target as it was.",
+    },
+    ManSection {
+        title: "EXIT STATUS",
+        text: "\
+  0    done
+  1    ran, and the answer is no: findings with --strict, a function for --explain that is nowhere
+  2    could not run: usage, input or output, bad input
+  130  interrupted",
+    },
+    ManSection {
+        title: "ENVIRONMENT",
+        text: "\
+NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
+    },
+    ManSection {
+        title: "EXAMPLES",
+        text: "\
+  dwarf2btf vmlinux
+  dwarf2btf vmlinux -o - | bpftool btf dump file /dev/stdin
+  dwarf2btf vmlinux --features +global_var,layout -o out.btf
+  dwarf2btf vmlinux --explain vfs_read
+  dwarf2btf module.ko --report json -o module.btf > report.jsonl",
+    },
+];
+
+/// Turn the DWARF of an ELF file into BTF
+///
+/// Reads the debugging information of a kernel, a module or any other ELF file and writes the BTF that describes its types,
+/// functions and variables, as a file of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = TOOL,
+    version,
+    before_help = EXAMPLES,
+    max_term_width = 100,
+    override_usage = "dwarf2btf [OPTIONS] <FILE>"
+)]
+pub(crate) struct Args {
+    /// ELF file with DWARF
+    #[arg(required_unless_present = "generate")]
+    file: Option<PathBuf>,
+
+    /// Where to write the BTF; `-` is standard output [default: FILE.btf]
+    ///
+    /// An existing file keeps its permissions, and a link stays a link. Without this option `--explain` writes nothing.
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+
+    /// Number of threads [default: one for each core]
+    ///
+    /// The output does not depend on it.
+    #[arg(short = 'j', long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// What to write, by pahole's names [default: `default`]
+    #[arg(long, value_name = "LIST", value_parser = FeatureSet::parse, long_help = FEATURES_HELP)]
+    features: Vec<FeatureSet>,
+
+    /// Read only units of these languages
+    ///
+    /// Names separated by commas: `c`, `c11`, `c++17`, `rust`, `asm`, … A name means that edition only; `c*` means every edition
+    /// of C, `c++*` every edition of C++.
+    #[arg(long, value_name = "LIST")]
+    language: Vec<String>,
+
+    /// Leave out units of these languages
+    ///
+    /// Names as for `--language`.
+    #[arg(long, value_name = "LIST")]
+    exclude_language: Vec<String>,
+
+    /// Tell where a function was seen and why it is in the output or not
+    ///
+    /// Lists every unit that has it, with address, prototype and where its parameters are, and the ELF symbols. May be
+    /// repeated.
+    #[arg(long, value_name = "FUNC")]
+    explain: Vec<String>,
+
+    /// Report all that was left out, on standard output
+    ///
+    /// JSON Lines: functions, findings and a summary, one object a line.
+    #[arg(long, value_name = "FORMAT")]
+    report: Option<Report>,
+
+    /// Byte order of the output
+    #[arg(long, value_name = "ORDER", default_value = "input")]
+    byte_order: Order,
+
+    /// Fail with status 1, writing nothing, if there is something that BTF cannot say
+    #[arg(long)]
+    strict: bool,
+
+    /// Read the output again and check it before it is written
+    #[arg(long)]
+    verify: bool,
+
+    /// Print how long each phase took
+    #[arg(long)]
+    pub(crate) time: bool,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Report {
+    /// JSON Lines
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// That of the input
+    Input,
+    /// Least significant byte first
+    Little,
+    /// Most significant byte first
+    Big,
+}
+
+/// What to do, decided.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) input: PathBuf,
+    /// None if nothing is to be written.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) options: Options,
+    pub(crate) is_strict: bool,
+}
+
+impl Args {
+    /// Prints what `--generate` asks for; whether it was there.
+    pub(crate) fn generate(&self) -> Result<bool> {
+        let Some(what) = self.common.generate else {
+            return Ok(false);
+        };
+        write_generated(what, &mut std::io::stdout().lock())?;
+        Ok(true)
+    }
+
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.report == Some(Report::Json)
+    }
+
+    /// Whether the BTF itself goes to standard output.
+    pub(crate) fn writes_to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
+    }
+
+    /// Decides what was meant.
+    pub(crate) fn job(&self) -> Result<Job> {
+        let input = self.file.clone().context("no input file")?;
+        if self.is_json() && self.writes_to_stdout() {
+            bail!("`--report` and `-o -` both need standard output; name a file for one of them");
+        }
+        let output = match &self.output {
+            Some(output) => Some(output.clone()),
+            None if !self.explain.is_empty() => None,
+            None => {
+                let mut name = input.clone().into_os_string();
+                name.push(".btf");
+                Some(name.into())
+            }
+        };
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let options = Options {
+            features: FeatureSet::union(&self.features),
+            languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
+            threads: self.threads.unwrap_or_else(cores),
+            order: match self.byte_order {
+                Order::Input => None,
+                Order::Little => Some(ByteOrder::Little),
+                Order::Big => Some(ByteOrder::Big),
+            },
+            explain: self.explain.clone(),
+            report: self.report.is_some(),
+            verify: self.verify || cfg!(debug_assertions),
+        };
+        Ok(Job {
+            input,
+            output,
+            options,
+            is_strict: self.strict,
+        })
+    }
+}
+
+fn write_generated(what: Generate, out: &mut dyn Write) -> Result<()> {
+    generate(Args::command(), what, MAN_SECTIONS, out).context("cannot write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dwarf2btf::features::{FEATURES, Feature};
+
+    fn parse(line: &str) -> Args {
+        let words = std::iter::once("dwarf2btf").chain(line.split_whitespace());
+        Args::try_parse_from(words).unwrap()
+    }
+
+    #[track_caller]
+    fn check_error(line: &str, expect: &str) {
+        let words = std::iter::once("dwarf2btf").chain(line.split_whitespace());
+        let error = match Args::try_parse_from(words) {
+            Err(error) => {
+                assert_eq!(error.exit_code(), 2);
+                error.to_string()
+            }
+            Ok(args) => args.job().unwrap_err().to_string(),
+        };
+        assert!(error.contains(expect), "{error}");
+    }
+
+    #[test]
+    fn the_definition_is_sound_and_names_every_feature() {
+        Args::command().debug_assert();
+        for row in FEATURES {
+            assert!(FEATURES_HELP.contains(row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn the_output_has_a_name_of_its_own() {
+        let output = |line: &str| parse(line).job().unwrap().output;
+        assert_eq!(output("dir/vmlinux"), Some("dir/vmlinux.btf".into()));
+        assert_eq!(output("vmlinux -o x"), Some("x".into()));
+        assert_eq!(output("vmlinux -o -"), Some("-".into()));
+        assert_eq!(output("vmlinux --explain f"), None);
+        assert_eq!(output("vmlinux --explain f -o x"), Some("x".into()));
+        assert_eq!(output("vmlinux --report json"), Some("vmlinux.btf".into()));
+    }
+
+    #[test]
+    fn lists_become_options() {
+        let line = "f --features var --features +layout --exclude-language rust,c++* -j3";
+        let options = parse(line).job().unwrap().options;
+        assert!(options.features.has(Feature::Layout) && options.features.has(Feature::Enum64));
+        assert!(!options.languages.keeps_all());
+        assert_eq!(options.threads.get(), 3);
+        assert_eq!(options.order, None);
+    }
+
+    #[test]
+    fn slips_are_usage_errors() {
+        check_error("", "required");
+        check_error("f --features vra", "did you mean `var`?");
+        check_error("f --language rsut", "did you mean `rust`?");
+        check_error("f -j0", "zero");
+        check_error("f --report json -o -", "standard output");
+        check_error("f -q -v", "cannot be used with");
+        check_error("f --report xml", "json");
+    }
+
+    #[test]
+    fn the_man_page_tells_the_exit_status() {
+        let mut out = Vec::new();
+        write_generated(Generate::Man, &mut out).unwrap();
+        let man = String::from_utf8(out).unwrap();
+        for part in [
+            ".SH \"EXIT STATUS\"",
+            ".SH OUTPUT",
+            "same, byte for byte",
+            "exclude\\-language",
+        ] {
+            assert!(
+                man.contains(part) || man.contains(&part.replace('"', "")),
+                "{part}"
+            );
+        }
+        assert!(parse("--generate man").common.generate.is_some());
+    }
+}

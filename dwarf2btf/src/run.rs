@@ -1,0 +1,115 @@
+//! One run: map, encode, write, and say what came of it.
+
+use std::io::Write;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use btf_core::cli::{ExitStatus, Printer};
+use dwarf2btf::input::Input;
+use dwarf2btf::report::{Encoded, finding_to_json, finding_to_text, phase_tree};
+use dwarf2btf::{encode, output};
+
+use crate::cli::{Args, Job, TOOL};
+
+/// Does what the command line asks for. `start` is when the process started.
+pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<ExitStatus> {
+    if args.generate()? {
+        return Ok(ExitStatus::Done);
+    }
+    let job = args.job()?;
+    let mut encoded = encode_input(&job, printer, start)?;
+    // From here on the input is not needed any more, and the output is complete.
+
+    let is_refused = job.is_strict && !encoded.findings.is_empty();
+    let writing = Instant::now();
+    if let Some(target) = job.output.as_ref().filter(|_| !is_refused) {
+        output::write(target, &encoded.btf).with_context(|| target.display().to_string())?;
+        encoded.timings.push(("write", writing.elapsed()));
+    }
+    print_reports(args, printer, &encoded)?;
+    if is_refused || printer.verbosity() > 0 {
+        for finding in &encoded.findings {
+            printer.say(&finding_to_text(finding, encoded.unit_name(finding.unit)));
+        }
+    }
+    let elapsed = start.elapsed();
+    if is_refused {
+        printer.warning(
+            TOOL,
+            "nothing is written, because of the findings above and `--strict`",
+        );
+    } else if job.output.is_some() {
+        let summary = encoded.summary.to_text(encoded.findings.len(), elapsed);
+        printer.say(summary.trim_end());
+    }
+    if args.time {
+        printer.always(phase_tree(&encoded.timings, elapsed).trim_end());
+    }
+    let is_unknown = names_unknown(&job, printer, &encoded);
+    Ok(ExitStatus::no_if(is_refused || is_unknown))
+}
+
+fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(job.options.threads.get());
+    threads.build_global().context("cannot start threads")?;
+    let in_input = || job.input.display().to_string();
+
+    let input = Input::open(&job.input).with_context(in_input)?;
+    let image = input.image().with_context(in_input)?;
+    let opened = start.elapsed();
+    let bar = printer.progress(TOOL);
+    let encoded = encode(&image, &job.options, &|at| {
+        bar.set(at.phase, at.done, at.total);
+    });
+    bar.finish();
+    let mut encoded = encoded.with_context(in_input)?;
+    input.check_unchanged().with_context(in_input)?;
+    encoded.timings.insert(0, ("open", opened));
+    Ok(encoded)
+}
+
+/// Prints what was asked for by `--explain` and `--report`: to standard output, unless the BTF goes there.
+fn print_reports(args: &Args, printer: &Printer, encoded: &Encoded) -> Result<()> {
+    let mut text = String::new();
+    for function in &encoded.functions {
+        text += &if args.is_json() {
+            function.to_json()
+        } else {
+            function.to_text()
+        };
+    }
+    if args.is_json() {
+        for finding in &encoded.findings {
+            text += &finding_to_json(finding, encoded.unit_name(finding.unit));
+        }
+        text += &encoded.summary.to_json(&encoded.timings);
+    }
+    if args.writes_to_stdout() {
+        if !text.is_empty() {
+            printer.always(text.trim_end());
+        }
+        return Ok(());
+    }
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    written.context("cannot write to standard output")
+}
+
+/// Whether a function for `--explain` is nowhere, which is then said.
+fn names_unknown(job: &Job, printer: &Printer, encoded: &Encoded) -> bool {
+    let mut is_unknown = false;
+    for name in &job.options.explain {
+        let mut reports = encoded.functions.iter();
+        let is_known = reports.any(|report| {
+            report.name == name.as_bytes()
+                && !(report.states.is_empty() && report.symbols.is_empty())
+        });
+        if !is_known {
+            printer.warning(TOOL, &format!("no function in the input: `{name}`"));
+            is_unknown = true;
+        }
+    }
+    is_unknown
+}
