@@ -13,8 +13,8 @@
 //! counts as many slots as it is wide, and therefore leaves out a function with a large union by value before another
 //! parameter; structs hide the mistake, since it ignores registers in a function that has one by value.
 //!
-//! Only integer registers are listed. A floating-point parameter in a vector register is therefore "unexpected", as in
-//! pahole; kernels have none outside of a few files that must not be traced anyway.
+//! Only integer registers are listed. On x86-64 a floating-point parameter in a vector register (`xmm0` is 17) is therefore
+//! "unexpected", as in pahole; kernels have none outside of a few files that must not be traced anyway.
 
 /// ELF machine numbers (`e_machine`).
 ///

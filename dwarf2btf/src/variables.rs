@@ -11,7 +11,9 @@
 //!
 //! **Differences from pahole 1.32**: sections that are not loaded (`.comment`, `.debug_*`, which all "start" at the
 //! address 0) and thread-local ones never hold a variable; overlaps are resolved; more than `max_count` variables of one
-//! section are a finding and not a wrong count. As there, a DATASEC's size is where its last variable ends.
+//! section are a finding and not a wrong count. On Debian's 7.2 cloud kernel the 423 per-CPU variables are the same; of all
+//! sections 190 more are described, mostly arrays whose `extern` declaration has no bound: pahole takes the type from the
+//! declaration, the caller of [`VariableSections::place`] should prefer the definition's own. As there, a DATASEC's size is where its last variable ends.
 //!
 //! Spec: Documentation/bpf/btf.rst, "`BTF_KIND_VAR`", "`BTF_KIND_DATASEC`"; kernel/bpf/btf.c (`btf_datasec_check_meta`).
 

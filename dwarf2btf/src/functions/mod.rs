@@ -16,14 +16,16 @@
 //!
 //! What pahole 1.32 does where its documentation is silent was found by experiment and stands where it is followed or not.
 //! On Debian's 7.2 cloud kernel (gcc) both describe the same 51,732 functions with the same parameter names, and give the
-//! same reason for each of the 1,094 that are left out.
+//! same reason for each of the 1,094 that are left out; on its 6.1 kernel the same 41,400 and 864.
 
 pub mod params;
 pub mod prototypes;
 pub mod states;
 pub mod verdict;
 
-pub use params::{Compiler, Fate, Parameter, Subprogram, walk_unit};
+pub use params::{
+    Compiler, Fate, Parameter, Subprogram, looks_packed, member_param_name, walk_unit,
+};
 pub use prototypes::{Mismatch, PrototypeComparison, Prototypes, TypeGraph};
 pub use states::{State, States};
 pub use verdict::{Features, Outcome, Reason, Reasons, Verdict, decide};

@@ -9,9 +9,17 @@
 //! those that the parameter may take; where clang changed the signature it says so (`DW_CC_nocall`), and then the
 //! parameters that are left are in registers one after the other.
 //!
+//! Slots are counted as BPF does it, one after the other over all parameters. So a parameter behind a floating-point one,
+//! or one behind the hidden pointer to a large result (x86-64, RISC-V), counts as moved although the compiler follows
+//! the calling convention: a tool would read it from the wrong register. A register that only `DW_OP_regx` can name
+//! ([`FIRST_EXTENDED_REGISTER`]) holds no integer and is not compared, as in pahole, which does not know that operation.
+//!
 //! DWARF describes a function that is also inlined somewhere as an *abstract instance* with names and types and a
 //! *concrete instance* with addresses and locations, each of whose parameters points to its origin. Names and types go
 //! from origin to instance, locations and flags from instance to origin, so either tells all.
+//!
+//! **Differences from pahole 1.32**: a large parameter passed on the stack takes no slot (see [`crate::abi`]), and a function
+//! of which clang passes only a member of a structure counts as optimized; pahole then keeps it under its old prototype.
 //!
 //! Spec: DWARF 5, 3.3.8.2 "Concrete Inlined Instances", 3.3.1.1 "Calling Convention Information".
 
@@ -21,6 +29,10 @@ use btf_core::dedup::Name;
 use super::Flags;
 use crate::abi::Abi;
 use crate::locations::{ParamLocation, Place};
+
+/// The first register that has no `DW_OP_regN` of its own: on `AArch64`, RISC-V, `PowerPC` and `LoongArch` floating-point and
+/// vector registers are named by `DW_OP_regx`.
+pub const FIRST_EXTENDED_REGISTER: u16 = 32;
 
 /// Who wrote a unit, by `DW_AT_producer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +67,7 @@ pub struct Subprogram {
     pub param_count: u32,
     /// Whether its own `DW_AT_calling_convention` is `DW_CC_nocall`.
     pub is_nocall: bool,
-    /// Whether it is an abstract instance: its `DW_AT_inline` says that it was inlined.
+    /// Whether it is an abstract instance: it has `DW_AT_inline`, or simply no code.
     pub is_inlined: bool,
     /// The walk's result.
     pub flags: Flags,
@@ -99,6 +111,23 @@ pub enum Fate {
         /// Its size.
         size_bytes: u32,
     },
+}
+
+/// The name of a parameter of which only a member is passed ([`Fate::Member`]): `parameter__member`, as pahole has it.
+#[must_use]
+pub fn member_param_name(param: &[u8], member: &[u8]) -> Vec<u8> {
+    [param, b"__", member].concat()
+}
+
+/// Whether a structure's layout is packed, for [`Parameter::is_packed_struct`].
+///
+/// `members` gives, in bytes, each member's offset and the alignment that its type has by itself; bit-fields are left out.
+#[must_use]
+pub fn looks_packed(size_bytes: u64, members: impl IntoIterator<Item = (u64, u64)>) -> bool {
+    let is_off = |position: u64, alignment: u64| alignment > 1 && position % alignment != 0;
+    members
+        .into_iter()
+        .any(|(offset, alignment)| is_off(offset, alignment) || is_off(size_bytes, alignment))
 }
 
 /// Completes the functions of a unit.
@@ -216,6 +245,9 @@ fn walk_gcc(abi: &Abi, params: &mut [Parameter]) -> Flags {
                 flags.add(Flags::OPTIMIZED);
                 param.fate = Fate::Dropped;
             }
+            Place::Register(FIRST_EXTENDED_REGISTER..) if is_checked => {
+                flags.add(Flags::OPTIMIZED);
+            }
             Place::Register(register) if is_checked => {
                 if abi
                     .register(slot)
@@ -246,6 +278,7 @@ fn walk_clang(abi: &Abi, params: &mut [Parameter]) -> Flags {
             param.fate = Fate::Dropped;
         }
         if let Some(register) = param.location.register()
+            && register < FIRST_EXTENDED_REGISTER
             && !abi.registers.is_empty()
             && abi.has_register(slot)
             && !abi.is_in_memory(param.size_bytes)
@@ -274,9 +307,12 @@ fn walk_changed(abi: &Abi, params: &mut [Parameter]) -> Flags {
         };
         let is_checked = abi.has_register(slot) && !abi.is_in_memory(param.size_bytes);
         let is_expected = match param.location.place {
+            Place::Nowhere
+            | Place::Value
+            | Place::Unknown
+            | Place::Register(FIRST_EXTENDED_REGISTER..) => true,
             Place::Register(register) => abi.register(slot).is_none_or(|r| r == register),
             Place::Memory => false,
-            Place::Nowhere | Place::Value | Place::Unknown => true,
         };
         if is_checked && !is_expected {
             flags.add(Flags::UNEXPECTED);
@@ -441,6 +477,24 @@ mod tests {
             Compiler::Gcc,
             &[param(Place::Memory, 40), x1],
             Flags::NONE,
+        );
+    }
+
+    #[test]
+    fn floating_point_registers() {
+        let v0 = param(Place::Register(64), 8);
+        let x1 = param(Place::Register(1), 8);
+        let gcc = Compiler::Gcc;
+        check_on(machine::AARCH64, gcc, &[v0, x1], Flags::OPTIMIZED);
+        check_on(machine::AARCH64, Compiler::Clang, &[v0, x1], Flags::NONE);
+        let x0 = param(Place::Register(0), 8);
+        let moved = Flags::OPTIMIZED.with(Flags::UNEXPECTED);
+        check_on(machine::AARCH64, gcc, &[v0, x0], moved);
+        check_on(
+            machine::AARCH64,
+            Compiler::Clang,
+            &[v0, x0],
+            Flags::UNEXPECTED,
         );
     }
 
@@ -629,6 +683,16 @@ mod tests {
         stray.origin = Some(0);
         walk_unit(&abi, Compiler::Gcc, &mut functions, &mut [stray]);
         assert_eq!(functions[0].flags, Flags::NONE);
+    }
+
+    #[test]
+    fn packed_layouts() {
+        assert!(!looks_packed(16, [(0, 1), (8, 8)]));
+        assert!(looks_packed(9, [(0, 1), (1, 8)]));
+        assert!(looks_packed(17, [(0, 8), (8, 8), (16, 1)]));
+        assert!(!looks_packed(3, [(0, 1), (1, 1), (2, 0)]));
+        assert!(!looks_packed(0, []));
+        assert_eq!(member_param_name(b"s", b"b"), b"s__b");
     }
 
     #[test]
