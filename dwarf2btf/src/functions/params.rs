@@ -124,7 +124,8 @@ pub fn member_param_name(param: &[u8], member: &[u8]) -> Vec<u8> {
 /// `members` gives, in bytes, each member's offset and the alignment that its type has by itself; bit-fields are left out.
 #[must_use]
 pub fn looks_packed(size_bytes: u64, members: impl IntoIterator<Item = (u64, u64)>) -> bool {
-    let is_off = |position: u64, alignment: u64| alignment > 1 && position % alignment != 0;
+    let is_off =
+        |position: u64, alignment: u64| alignment > 1 && !position.is_multiple_of(alignment);
     members
         .into_iter()
         .any(|(offset, alignment)| is_off(offset, alignment) || is_off(size_bytes, alignment))
