@@ -3,7 +3,7 @@
 use crate::ids::TypeId;
 
 /// A result of this library.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of this library, one pointer wide: what happened, and where.
 pub struct Error(Box<Inner>);
@@ -78,6 +78,8 @@ pub enum ErrorKind {
         /// The relocation's type, which has a meaning for that machine only.
         kind: u32,
     },
+    /// Bytes that do not hold what they must hold; names what was expected.
+    Malformed(&'static str),
     /// The input was written to while it was read.
     Changed,
 }
@@ -158,6 +160,7 @@ impl std::fmt::Display for ErrorKind {
                 f,
                 "unknown kind: {number}, and no layout section describes it"
             ),
+            Self::Malformed(expected) => write!(f, "malformed: expected {expected}"),
             Self::Cycle => {
                 f.write_str("types form a cycle that no structure, union or pointer breaks")
             }

@@ -1,25 +1,22 @@
 //! Division: steps 3 to 5 of [`super::homonyms`], in which affected classes become one node per meaning.
 
+use indexmap::{IndexMap, IndexSet};
+
 use super::classes::{ClassId, FastMap, NOWHERE, Position, position};
+use super::environment::{Bits, Environment, Meaning, complete};
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word};
 use super::graph::Graph;
 use super::homonyms::{Definitions, Meanings, NodeId, Reach, Reload};
 use super::partition::{self, Edges};
 use crate::wire::Info;
 
-/// What a fragment takes a homonym for if it does not define it.
-const OPEN: u32 = 0;
-
-/// What a fragment takes a homonym for if it defines it more than once.
-const SEVERAL: u32 = u32::MAX;
-
 /// How one class is divided among nodes by environment.
 #[derive(Debug, Default)]
 struct Split {
-    /// The homonyms that divide the class, in order; empty if there is one node.
-    by: Vec<u32>,
-    /// What each node takes the homonyms in `by` for, and the node.
-    nodes: Vec<(Vec<u32>, NodeId)>,
+    /// The definitions of the homonyms that divide the class; none if there is one node.
+    by: Environment,
+    /// The nodes, by what of `by` they mean.
+    nodes: IndexMap<Environment, NodeId>,
 }
 
 /// What a set of homonyms is to the fragment that is being scanned.
@@ -38,20 +35,21 @@ pub(super) struct Division<'a> {
     definitions: &'a Definitions,
     reach: &'a Reach,
     meanings: Meanings,
-    /// For each class that defines a homonym, its number in `numbers` plus 1.
+    bits: Bits,
+    /// For each class that defines a homonym, its bit plus 1.
     defines: Vec<u32>,
-    /// Homonyms with the number, from 1, of one of their definitions.
-    numbers: Vec<(u32, u32)>,
-    /// What each environment takes the homonyms of its set for.
-    environments: Vec<Vec<u32>>,
-    environment_numbers: FastMap<(u32, Vec<u32>), u32>,
+    /// All definitions of the homonyms of each set of `reach`.
+    sets: Vec<Environment>,
+    /// The environments that occur, each restricted to a set of homonyms that some class reaches.
+    environments: Vec<Environment>,
+    environment_numbers: FastMap<(u32, Environment), u32>,
     /// The least position of each class in each environment in which it occurs.
     occurrences: FastMap<(ClassId, u32), Position>,
     /// The types to be followed reference by reference: (fragment, local index, class).
     exact: Vec<(FragmentIndex, u32, ClassId)>,
     splits: FastMap<ClassId, Split>,
     /// What each node of an affected class takes the homonyms that it reaches for.
-    node_environments: Vec<(NodeId, Vec<u32>)>,
+    node_environments: Vec<(NodeId, Environment)>,
     /// The nodes of each class that has more than one, or that was followed exactly.
     nodes_of: FastMap<ClassId, Vec<NodeId>>,
 }
@@ -63,28 +61,26 @@ impl<'a> Division<'a> {
         reach: &'a Reach,
         meanings: Meanings,
     ) -> Self {
+        let mut counts = vec![0; definitions.homonyms.len()];
+        for (label, &homonym) in &definitions.homonyms {
+            counts[homonym as usize] = definitions.by_label[label].len();
+        }
+        let bits = Bits::new(counts.into_iter());
         let mut defines = vec![0; graph.len()];
-        let mut numbers = Vec::new();
-        for class in 0..graph.len() {
-            let label = graph.labels[class];
-            let Some(homonym) = definitions.homonym(label) else {
-                continue;
-            };
-            if let Some(number) = definitions.by_label[&label]
-                .iter()
-                .position(|&full| full as usize == class)
-            {
-                numbers.push((homonym, number as u32 + 1));
-                defines[class] = numbers.len() as u32;
+        for (label, &homonym) in &definitions.homonyms {
+            for (number, &class) in definitions.by_label[label].iter().enumerate() {
+                defines[class as usize] = bits.of(homonym, number) + 1;
             }
         }
+        let sets = reach.sets.iter().map(|set| bits.all_of(set)).collect();
         Self {
             graph,
             definitions,
             reach,
             meanings,
+            bits,
             defines,
-            numbers,
+            sets,
             environments: Vec::new(),
             environment_numbers: FastMap::default(),
             occurrences: FastMap::default(),
@@ -126,49 +122,46 @@ impl<'a> Division<'a> {
                         let least = self.occurrences.entry((class, number)).or_insert(position);
                         *least = position.min(*least);
                     }
-                    _ => self.exact.push((fragment, local as u32, class)),
+                    SetState::Exact | SetState::Unknown => {
+                        self.exact.push((fragment, local as u32, class))
+                    }
                 }
             }
         }
     }
 
     /// What a fragment takes each homonym for.
-    fn environment(&self, fragment: FragmentIndex) -> Vec<u32> {
-        let mut environment = vec![OPEN; self.definitions.homonyms.len()];
+    fn environment(&self, fragment: FragmentIndex) -> Environment {
+        let mut environment = self.bits.open();
         for &class in self.graph.members(fragment).0 {
-            let defines = self.defines[class as usize];
-            if defines != 0 {
-                let (homonym, number) = self.numbers[defines as usize - 1];
-                let known = &mut environment[homonym as usize];
-                *known = if *known == OPEN || *known == number {
-                    number
-                } else {
-                    SEVERAL
-                };
+            if let Some(bit) = self.defines[class as usize].checked_sub(1) {
+                environment.add(bit);
             }
         }
         environment
     }
 
     /// Restricts a fragment's environment to a set of homonyms.
-    fn set_state(&mut self, fragment: FragmentIndex, set: u32, environment: &[u32]) -> SetState {
+    fn set_state(
+        &mut self,
+        fragment: FragmentIndex,
+        set: u32,
+        environment: &Environment,
+    ) -> SetState {
         if self.reach.is_coarse {
             return SetState::Exact;
         }
-        let values: Vec<u32> = self.reach.sets[set as usize]
-            .iter()
-            .map(|&homonym| environment[homonym as usize])
-            .collect();
-        if values.contains(&SEVERAL) {
+        let restricted = environment.restricted(&self.sets[set as usize]);
+        if !self.bits.ambiguous(&restricted).is_empty() {
             return SetState::Exact;
         }
         let next = self.environments.len() as u32;
         let number = *self
             .environment_numbers
-            .entry((set, values.clone()))
+            .entry((set, restricted.clone()))
             .or_insert(next);
         if number == next {
-            self.environments.push(values);
+            self.environments.push(restricted);
         }
         self.meanings.environments.insert((fragment, set), number);
         SetState::Environment(number)
@@ -194,52 +187,52 @@ impl<'a> Division<'a> {
 
     fn divide_class(&mut self, occurrences: &[(ClassId, u32, Position)]) {
         let class = occurrences[0].0;
-        let set = &self.reach.sets[self.reach.set_of[class as usize] as usize];
-        let values = |environment: u32| &self.environments[environment as usize];
-        let mut known = vec![OPEN; set.len()];
-        let mut divides = vec![false; set.len()];
+        let mut known = self.bits.open();
         for &(_, environment, _) in occurrences {
-            for (index, &value) in values(environment).iter().enumerate() {
-                if value != OPEN {
-                    divides[index] |= known[index] != OPEN && known[index] != value;
-                    known[index] = value;
-                }
-            }
+            known.join(&self.environments[environment as usize]);
         }
-        let dividing: Vec<usize> = (0..set.len()).filter(|&index| divides[index]).collect();
-        let by = dividing.iter().map(|&index| set[index]).collect();
-        let vector = |environment: u32| {
-            dividing
-                .iter()
-                .map(|&index| values(environment)[index])
-                .collect::<Vec<_>>()
-        };
-        let mut vectors: Vec<Vec<u32>> = occurrences
-            .iter()
-            .map(|&(_, environment, _)| vector(environment))
-            .collect();
-        vectors.sort();
-        vectors.dedup();
+        let by = self.bits.ambiguous(&known);
         let mut split = Split {
-            by,
-            nodes: Vec::new(),
+            by: self.bits.all_of(&by),
+            nodes: IndexMap::new(),
         };
-        for &(_, environment, position) in occurrences {
-            let own = vector(environment);
-            let vector = completed(&own, &vectors).unwrap_or(&own);
-            let node = match split.nodes.iter().find(|(other, _)| other == vector) {
-                Some(&(_, node)) => node,
+        if by.is_empty() {
+            // One meaning: the class itself is its node.
+            let least = occurrences.iter().map(|&(_, _, position)| position).min();
+            self.meanings.positions[class as usize] = least.unwrap_or(NOWHERE);
+            self.node_environments.push((class, known));
+            split.nodes.insert(Environment::default(), class);
+            self.splits.insert(class, split);
+            return;
+        }
+        let own = |environment: u32| self.environments[environment as usize].restricted(&split.by);
+        let distinct: IndexSet<Environment> = occurrences
+            .iter()
+            .map(|&(_, environment, _)| own(environment))
+            .collect();
+        let distinct: Vec<Environment> = distinct.into_iter().collect();
+        let completed = complete(&self.bits, &distinct);
+        let meanings: IndexMap<Environment, Environment> =
+            distinct.into_iter().zip(completed).collect();
+        let all: Vec<(u32, &Environment, Position)> = occurrences
+            .iter()
+            .map(|&(_, environment, position)| {
+                (environment, &meanings[&own(environment)], position)
+            })
+            .collect();
+        for (environment, own, position) in all {
+            let node = match split.nodes.get(own) {
+                Some(&node) => node,
                 None => {
                     let node = if split.nodes.is_empty() {
                         class
                     } else {
                         new_node(&mut self.meanings, class)
                     };
-                    for (&index, &value) in dividing.iter().zip(vector) {
-                        known[index] = value;
-                    }
-                    self.node_environments.push((node, known.clone()));
-                    split.nodes.push((vector.clone(), node));
+                    let mut environment = known.without(&split.by);
+                    environment.join(own);
+                    self.node_environments.push((node, environment));
+                    split.nodes.insert(own.clone(), node);
                     node
                 }
             };
@@ -251,7 +244,7 @@ impl<'a> Division<'a> {
         }
         if split.nodes.len() > 1 {
             self.nodes_of
-                .insert(class, split.nodes.iter().map(|&(_, node)| node).collect());
+                .insert(class, split.nodes.values().copied().collect());
         }
         self.splits.insert(class, split);
     }
@@ -264,20 +257,20 @@ impl<'a> Division<'a> {
             self.meanings.positions[node as usize] = position(fragment, local as usize, is_weak);
             self.meanings.exact.insert((fragment, local), node);
             let splits = &self.splits;
-            let in_environments = || {
+            let by_environment = || {
                 splits
                     .get(&class)
-                    .map_or(Vec::new(), |split| vec![split.nodes[0].1])
+                    .map_or(Vec::new(), |split| split.nodes.values().copied().collect())
             };
             self.nodes_of
                 .entry(class)
-                .or_insert_with(in_environments)
+                .or_insert_with(by_environment)
                 .push(node);
         }
     }
 
-    /// The node of `class` for something that takes homonyms for what `takes` says, if that leaves one possibility.
-    fn pick(&self, class: ClassId, takes: impl Fn(u32) -> u32) -> Option<NodeId> {
+    /// The node of `class` for something that takes homonyms for what `environment` says, if that leaves one possibility.
+    fn pick(&self, class: ClassId, environment: &Environment) -> Option<NodeId> {
         let Some(split) = self.splits.get(&class) else {
             // Not affected, or only met where it was followed exactly.
             return match self.nodes_of.get(&class).map(Vec::as_slice) {
@@ -286,21 +279,21 @@ impl<'a> Division<'a> {
                 Some(_) => None,
             };
         };
-        if let [(_, node)] = split.nodes[..] {
+        if split.nodes.len() == 1 {
+            return split.nodes.values().next().copied();
+        }
+        let own = environment.restricted(&split.by);
+        if let Some(&node) = split.nodes.get(&own) {
             return Some(node);
         }
-        let own: Vec<u32> = split.by.iter().map(|&homonym| takes(homonym)).collect();
-        let vectors = split.nodes.iter().map(|(vector, _)| vector);
-        let vector = unique_completion(&own, vectors)?;
         split
             .nodes
-            .iter()
-            .find(|(other, _)| other == vector)
-            .map(|&(_, node)| node)
+            .get(own.completion(split.nodes.keys())?)
+            .copied()
     }
 
-    /// The node that a reference to `target` leads to, from something that takes homonyms for what `takes` says.
-    fn lead(&self, target: ClassId, takes: impl Fn(u32) -> u32) -> NodeId {
+    /// The node that a reference to `target` leads to, from something that takes homonyms for what `environment` says.
+    fn lead(&self, target: ClassId, environment: &Environment) -> NodeId {
         let label = self.graph.labels[target as usize];
         let forward = if label == 0 {
             None
@@ -309,12 +302,12 @@ impl<'a> Division<'a> {
         };
         let class = match self.definitions.homonym(label) {
             None => self.meanings.plain[target as usize],
-            Some(homonym) => match takes(homonym) {
-                OPEN => return forward.unwrap_or(target),
-                number => self.definitions.by_label[&label][number as usize - 1],
+            Some(homonym) => match self.bits.meaning(environment, homonym) {
+                Meaning::Open | Meaning::Several => return forward.unwrap_or(target),
+                Meaning::One(number) => self.definitions.by_label[&label][number],
             },
         };
-        self.pick(class, takes).or(forward).unwrap_or(class)
+        self.pick(class, environment).or(forward).unwrap_or(class)
     }
 
     /// Sets the targets of every node whose environment is known.
@@ -322,14 +315,9 @@ impl<'a> Division<'a> {
         let mut all = Vec::with_capacity(self.node_environments.len());
         for (node, environment) in &self.node_environments {
             let class = self.meanings.classes[*node as usize];
-            let set = &self.reach.sets[self.reach.set_of[class as usize] as usize];
-            let takes = |homonym: u32| {
-                set.binary_search(&homonym)
-                    .map_or(OPEN, |index| environment[index])
-            };
             let mut targets = Vec::new();
             self.graph
-                .for_each_target(class, |target| targets.push(self.lead(target, takes)));
+                .for_each_target(class, |target| targets.push(self.lead(target, environment)));
             all.push((*node, targets.into_boxed_slice()));
         }
         self.meanings.targets.extend(all);
@@ -344,10 +332,6 @@ impl<'a> Division<'a> {
             content.clear();
             reload(fragment, &mut content);
             let environment = self.environment(fragment);
-            let takes = |homonym: u32| match environment[homonym as usize] {
-                SEVERAL => OPEN,
-                number => number,
-            };
             let members = self.graph.members(fragment).0;
             for &(_, local, _) in of_fragment {
                 let Some(&start) = content.starts.get(local as usize) else {
@@ -362,9 +346,9 @@ impl<'a> Division<'a> {
                         return;
                     };
                     let exact = self.meanings.exact.get(&(fragment, target)).copied();
-                    targets.push(
-                        exact.unwrap_or_else(|| self.lead_exact(members[target as usize], takes)),
-                    );
+                    targets.push(exact.unwrap_or_else(|| {
+                        self.lead_exact(members[target as usize], &environment)
+                    }));
                 });
                 let node = self.meanings.exact[&(fragment, local)];
                 self.meanings
@@ -375,11 +359,11 @@ impl<'a> Division<'a> {
     }
 
     /// As `lead`, from a fragment in which the target itself is known: a definition is not looked for by name.
-    fn lead_exact(&self, target: ClassId, takes: impl Fn(u32) -> u32) -> NodeId {
+    fn lead_exact(&self, target: ClassId, environment: &Environment) -> NodeId {
         if self.graph.is_forward(target) {
-            return self.lead(target, takes);
+            return self.lead(target, environment);
         }
-        self.pick(target, takes).unwrap_or(target)
+        self.pick(target, environment).unwrap_or(target)
     }
 
     /// Finds the nodes of one class that no reference tells apart, and lets the first of them stand for all.
@@ -435,31 +419,4 @@ fn new_node(meanings: &mut Meanings, class: ClassId) -> NodeId {
     meanings.positions.push(NOWHERE);
     meanings.same_as.push(node);
     node
-}
-
-/// Whether `other` says all that `own` says.
-fn agrees(own: &[u32], other: &[u32]) -> bool {
-    own.iter()
-        .zip(other)
-        .all(|(own, other)| *own == OPEN || own == other)
-}
-
-/// The one vector that leaves no more open than `own` and that everything else which agrees with `own` agrees with.
-fn unique_completion<'v>(
-    own: &[u32],
-    vectors: impl Iterator<Item = &'v Vec<u32>> + Clone,
-) -> Option<&'v Vec<u32>> {
-    let candidates = vectors.filter(|vector| agrees(own, vector));
-    let fullest = candidates
-        .clone()
-        .max_by_key(|vector| vector.iter().filter(|value| **value != OPEN).count())?;
-    candidates
-        .clone()
-        .all(|vector| agrees(vector, fullest))
-        .then_some(fullest)
-}
-
-/// What `own` becomes when open places are filled from the other vectors of its class, if there is one way to do it.
-fn completed<'v>(own: &[u32], vectors: &'v [Vec<u32>]) -> Option<&'v Vec<u32>> {
-    unique_completion(own, vectors.iter())
 }

@@ -21,6 +21,7 @@
 
 mod classes;
 mod division;
+mod environment;
 mod fragment;
 mod graph;
 mod homonyms;

@@ -1,0 +1,305 @@
+//! The end of a unit: types of other units are fetched, links become ids, tags are put on what they are on.
+
+use btf_core::dedup::Name;
+use btf_core::kind::Word;
+use btf_core::{ByteOrder, Info, Kind, Result};
+
+use crate::abbrev::{Action, Slot};
+use crate::die::{self, Attributes, Bytes, Malformed};
+use crate::finding::FindingKind;
+use crate::references::{Link, Target, TargetSlot, type_size};
+use crate::unit::{DeclTag, OldBitfield, ScopeKind, TagOwner, UnitReader, UnitState};
+
+/// The most annotations on one declaration or type; more are a cycle or an attack.
+const MAX_ANNOTATIONS: usize = 64;
+
+impl<'a> UnitReader<'_, 'a> {
+    /// Makes the fragment's records whole, once all DIEs of the unit have been seen.
+    pub(crate) fn finish_types(&mut self, state: &mut UnitState<'a>) -> Result<()> {
+        self.references.count();
+        self.add_gnu_annotations();
+        self.add_index_type();
+        self.add_decl_tags();
+        self.fetch_foreign(state)?;
+        self.resolve_links(state);
+        self.place_old_bitfields(state);
+        self.sign_wide_enums();
+        Ok(())
+    }
+
+    /// Puts gcc's annotations on pointers and declarations. A chain of them already is in BTF's order.
+    fn add_gnu_annotations(&mut self) {
+        for (kind, owner, first) in std::mem::take(&mut self.gnu_annotated) {
+            let mut texts = Vec::new();
+            let mut next = first;
+            while let Some(die) = Link(next).die_offset()
+                && texts.len() < MAX_ANNOTATIONS
+            {
+                let Ok(index) = self
+                    .gnu_annotations
+                    .binary_search_by_key(&die, |annotation| annotation.0)
+                else {
+                    break;
+                };
+                let (_, text, is_type_tag, following) = self.gnu_annotations[index];
+                if let (Some(is_type_tag), true) = (is_type_tag, text.0 != 0) {
+                    texts.push((text, is_type_tag));
+                }
+                next = following;
+            }
+            match (kind, owner) {
+                (ScopeKind::Pointer(id), _) => {
+                    for &(text, _) in texts.iter().rev().filter(|(_, is_type_tag)| *is_type_tag) {
+                        self.add_type_tag(id, text);
+                    }
+                }
+                (_, Some(owner)) => {
+                    let tags = texts.iter().filter(|(_, is_type_tag)| !is_type_tag);
+                    self.decl_tags
+                        .extend(tags.map(|&(text, _)| DeclTag { owner, text }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives a unit with arrays, but without a base type `int`, one for their indices.
+    fn add_index_type(&mut self) {
+        if self.references.has_index_type() || !self.has_array {
+            return;
+        }
+        let name = self.context.names.of_new(b"int");
+        let word = btf_core::wire::int::pack(btf_core::wire::int::SIGNED, 0, 32);
+        let id = self
+            .fragment
+            .push(&[name.0, Info::new(Kind::Int, 0, false).0, 4, word])
+            .0;
+        self.references.offer_index_type(id);
+    }
+
+    /// Writes the declaration tags of types; those of functions and variables wait for what becomes of these.
+    fn add_decl_tags(&mut self) {
+        if !self.context.lowering.decl_tag {
+            self.decl_tags.clear();
+        }
+        for index in 0..self.decl_tags.len() {
+            let DeclTag {
+                owner: TagOwner::Type(link, component),
+                text,
+            } = self.decl_tags[index]
+            else {
+                continue;
+            };
+            let info = Info::new(Kind::DeclTag, 0, false).0;
+            self.fragment.push(&[text.0, info, link, component as u32]);
+        }
+    }
+
+    /// Fetches the types of other units that this one refers to, and what those refer to, up to the next name.
+    ///
+    /// A named structure, union or enumeration is fetched as a forward declaration: its own unit holds the definition,
+    /// and the merge brings the two together. So no unit drags another's whole graph of types in.
+    fn fetch_foreign(&mut self, state: &UnitState<'a>) -> Result<()> {
+        let first = self.fragment.starts.len() as u32 + 1;
+        let mut number = 0;
+        while let Some(&(unit, offset)) = self.references.foreign_dies.get(number) {
+            self.fragment.first_weak.get_or_insert(first);
+            if !self.references.is_fetched(number) {
+                self.fetch(state, unit, offset)?;
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self, state: &UnitState<'a>, unit: u32, offset: u32) -> Result<()> {
+        let mut other = self.enter(unit)?;
+        self.fetching = true;
+        let result = self.fetch_die(&mut other, offset);
+        self.fetching = false;
+        if !result.map_err(|malformed| self.locate(unit, malformed))? {
+            self.find(state, 0, FindingKind::DanglingReference);
+        }
+        Ok(())
+    }
+
+    /// Fetches one DIE of another unit; `false` if it is no type or function.
+    fn fetch_die(&mut self, other: &mut UnitState<'a>, offset: u32) -> Result<bool, Malformed> {
+        let order = self.context.image.order;
+        let mut bytes = Bytes::new(other.data, offset as usize, order);
+        let code = bytes.uleb()?;
+        let table = std::rc::Rc::clone(&other.table);
+        let Some(plan) = table.plan(code) else {
+            return Err(Malformed::new(offset as usize, "code of an abbreviation"));
+        };
+        let kind = match plan.action {
+            Action::Struct => ScopeKind::Struct,
+            Action::Union => ScopeKind::Union,
+            Action::Enum => ScopeKind::Enum,
+            Action::Base
+            | Action::Derived
+            | Action::Array
+            | Action::SubroutineType
+            | Action::Unspecified
+            | Action::Opaque
+            | Action::Subprogram => {
+                self.walk(other, offset as usize)?;
+                return Ok(true);
+            }
+            Action::Enumerator
+            | Action::Subrange
+            | Action::Member
+            | Action::Inheritance
+            | Action::Parameter
+            | Action::Variadic
+            | Action::Variable
+            | Action::Annotation
+            | Action::VariantPart
+            | Action::SkipTree
+            | Action::Descend => return Ok(false),
+        };
+        let mut attributes = Attributes::default();
+        die::read(
+            &mut bytes,
+            &table,
+            plan.read,
+            other.unit.sizes,
+            &mut attributes,
+        )?;
+        let name = self.name(other, &attributes, Slot::Name)?;
+        if name.0 == 0 || attributes.has(Slot::Signature) {
+            self.walk(other, offset as usize)?;
+            return Ok(true);
+        }
+        let slot = self.references.add_foreign((other.index, offset));
+        let (info, size) = match kind {
+            ScopeKind::Enum => (Info::new(Kind::Enum, 0, false), 4),
+            _ => (Info::new(Kind::Fwd, 0, kind == ScopeKind::Union), 0),
+        };
+        let id = self.fragment.push(&[name.0, info.0, size]).0;
+        self.references.set(slot, Target::Id(id));
+        Ok(true)
+    }
+
+    /// Turns the links of all records into local ids.
+    fn resolve_links(&mut self, state: &UnitState<'a>) {
+        let mut dangling = 0_u32;
+        let mut void_members = 0_u32;
+        let mut empty = None;
+        for index in 0..self.fragment.starts.len() {
+            let start = self.fragment.starts[index] as usize;
+            let info = Info(self.fragment.words[start + 1]);
+            let Some(kind) = info.kind() else { continue };
+            let mut resolve = |words: &mut [u32], at: usize| {
+                words[at] = self.references.resolve(Link(words[at])).unwrap_or_else(|| {
+                    dangling += 1;
+                    0
+                });
+                words[at] == 0
+            };
+            if kind.third_is_type() {
+                resolve(&mut self.fragment.words, start + 2);
+            }
+            for (offset, word) in kind.info().trailer.iter().enumerate() {
+                if *word == Word::Type && resolve(&mut self.fragment.words, start + 3 + offset) {
+                    void_members += 1;
+                    self.void_words.push(start + 3 + offset);
+                }
+            }
+            let element = kind.info().element;
+            if element.get(1) == Some(&Word::Type) {
+                for number in 0..info.vlen() as usize {
+                    let at = start + 3 + number * element.len() + 1;
+                    if resolve(&mut self.fragment.words, at) && kind != Kind::FuncProto {
+                        void_members += 1;
+                        self.void_words.push(at);
+                    }
+                }
+            }
+        }
+        for at in std::mem::take(&mut self.void_words) {
+            let id = *empty.get_or_insert_with(|| {
+                self.fragment
+                    .push(&[0, Info::new(Kind::Struct, 0, false).0, 0])
+                    .0
+            });
+            self.fragment.words[at] = id;
+        }
+        for _ in 0..dangling {
+            self.find(state, 0, FindingKind::DanglingReference);
+        }
+        for _ in 0..void_members {
+            self.find(state, 0, FindingKind::VoidMember);
+        }
+    }
+
+    /// Sets the offsets of bitfields of DWARF 2 and 3, which count from the end of a storage unit on little endian.
+    fn place_old_bitfields(&mut self, state: &UnitState<'a>) {
+        for index in 0..self.old_bitfields.len() {
+            let bitfield = self.old_bitfields[index];
+            if bitfield.word == 0 {
+                continue;
+            }
+            let size = bitfield.storage_bytes.or_else(|| {
+                type_size(
+                    &self.fragment,
+                    self.references.resolve(bitfield.link)?,
+                    state.unit.sizes.address,
+                )
+            });
+            let place = old_bitfield_place(&bitfield, size.unwrap_or(0), self.context.image.order);
+            match place {
+                Some(place) => self.fragment.words[bitfield.word] = bitfield.bit_size << 24 | place,
+                None => self.find(state, 0, FindingKind::MemberPlace),
+            }
+        }
+    }
+
+    /// Sets the sign of enumerations of 8 bytes from their underlying types.
+    fn sign_wide_enums(&mut self) {
+        for (id, link) in std::mem::take(&mut self.wide_enums) {
+            let Some(base) = self.references.resolve(link).filter(|base| *base != 0) else {
+                continue;
+            };
+            let Some(record) = self.fragment.record(btf_core::TypeId(base)) else {
+                continue;
+            };
+            let is_signed = Info(record[1]).kind() == Some(Kind::Int)
+                && record[3] >> 24 & btf_core::wire::int::SIGNED != 0;
+            let start = self.fragment.starts[id as usize - 1] as usize;
+            let info = Info(self.fragment.words[start + 1]);
+            self.fragment.words[start + 1] = Info::new(Kind::Enum64, info.vlen(), is_signed).0;
+        }
+    }
+
+    /// Writes a record that nothing in the unit refers to by DIE.
+    pub(crate) fn push_record(&mut self, record: &[u32]) -> u32 {
+        let id = self.fragment.push(record).0;
+        self.references.set(TargetSlot::None, Target::Id(id));
+        id
+    }
+
+    /// The local id of a link, 0 for `void` and what is no type.
+    pub(crate) fn type_id(&self, link: u32) -> u32 {
+        self.references.resolve(Link(link)).unwrap_or(0)
+    }
+}
+
+/// The offset of an old bitfield from the start of its structure in bits, if BTF can say it.
+fn old_bitfield_place(bitfield: &OldBitfield, storage_bytes: u64, order: ByteOrder) -> Option<u32> {
+    let place = match order {
+        ByteOrder::Big => bitfield
+            .location_bits
+            .checked_add(u64::from(bitfield.bit_offset))?,
+        ByteOrder::Little => {
+            let storage = i64::try_from(storage_bytes.checked_mul(8)?).ok()?;
+            let in_storage =
+                storage - i64::from(bitfield.bit_offset) - i64::from(bitfield.bit_size);
+            bitfield.location_bits.checked_add_signed(in_storage)?
+        }
+    };
+    (bitfield.bit_size < 256 && place <= 0x00ff_ffff).then_some(place as u32)
+}
+
+/// A name that stands for no string.
+pub(crate) const NO_NAME: Name = Name(0);

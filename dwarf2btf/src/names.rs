@@ -1,0 +1,209 @@
+//! Names: strings of the input as numbers, so that equal strings are equal numbers without being read.
+//!
+//! In a linked image `.debug_str` is merged: equal strings have equal offsets, so the offset is the name. One pass over
+//! the section finds which offsets that is true for ([`Names::new`]); what stands twice, in the middle of another string,
+//! inline in a DIE, or in another section is looked up by content. Strings of up to three bytes, which compilers put
+//! inline, are their own number.
+
+use std::borrow::Cow;
+use std::hash::BuildHasherDefault;
+use std::sync::Mutex;
+
+use btf_core::dedup::Name;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+/// A hash map for keys of any kind.
+pub(crate) type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<Xxh3Default>>;
+
+/// Names from here on hold their up to three bytes in the lower 24 bits, first byte highest, with 0 behind the end.
+const PACKED: u32 = 0xff00_0000;
+
+/// The largest `.debug_str` whose offsets can be names.
+pub(crate) const MAX_DEBUG_STR: usize = 0xf000_0000;
+
+/// All names of one input.
+#[derive(Debug)]
+pub(crate) struct Names<'a> {
+    debug_str: &'a [u8],
+    /// A bit per byte of `debug_str`: whether the string that starts there stands only there and is longer than three
+    /// bytes, so that its offset plus 1 is its name.
+    is_plain: Vec<u64>,
+    /// The offset of the first of each distinct string of `debug_str`.
+    by_content: HashTable<u32>,
+    others: Mutex<Others<'a>>,
+}
+
+/// Strings that are not in `.debug_str`; their names count on from its length plus 1.
+#[derive(Debug, Default)]
+struct Others<'a> {
+    strings: Vec<Cow<'a, [u8]>>,
+    by_content: HashTable<u32>,
+}
+
+impl<'a> Names<'a> {
+    /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`].
+    pub(crate) fn new(debug_str: &'a [u8]) -> Self {
+        let mut names = Self {
+            debug_str,
+            is_plain: vec![0; debug_str.len() / 64 + 1],
+            by_content: HashTable::with_capacity(debug_str.len() / 24),
+            others: Mutex::default(),
+        };
+        let mut start = 0;
+        while start < debug_str.len() {
+            let string = cut(&debug_str[start..]);
+            if string.len() > 3 && start + string.len() < debug_str.len() {
+                names.add(start, string);
+            }
+            start += string.len() + 1;
+        }
+        names
+    }
+
+    fn add(&mut self, start: usize, string: &'a [u8]) {
+        let debug_str = self.debug_str;
+        let hash = xxh3_64(string);
+        let is_same = |offset: &u32| starts_with_string(&debug_str[*offset as usize..], string);
+        let rehash = |offset: &u32| xxh3_64(cut(&debug_str[*offset as usize..]));
+        if let hashbrown::hash_table::Entry::Vacant(vacant) =
+            self.by_content.entry(hash, is_same, rehash)
+        {
+            vacant.insert(start as u32);
+            self.is_plain[start / 64] |= 1 << (start % 64);
+        }
+    }
+
+    /// The name of the string at an offset of `.debug_str`; behind the section's end it is empty.
+    #[inline]
+    pub(crate) fn at(&self, offset: u64) -> Name {
+        let is_plain = |offset: usize| {
+            self.is_plain
+                .get(offset / 64)
+                .is_some_and(|bits| bits >> (offset % 64) & 1 != 0)
+        };
+        match usize::try_from(offset) {
+            Ok(offset) if is_plain(offset) => Name(offset as u32 + 1),
+            Ok(offset) => self.of(cut(self.debug_str.get(offset..).unwrap_or_default())),
+            Err(_) => Name(0),
+        }
+    }
+
+    /// The name of any string of the input.
+    pub(crate) fn of(&self, string: &'a [u8]) -> Name {
+        self.find(string)
+            .unwrap_or_else(|| self.intern(Cow::Borrowed(string)))
+    }
+
+    /// The name of a string that is not in the input.
+    pub(crate) fn of_new(&self, string: &[u8]) -> Name {
+        self.find(string)
+            .unwrap_or_else(|| self.intern(Cow::Owned(string.to_vec())))
+    }
+
+    /// The name of a string if it is short or in `.debug_str`.
+    fn find(&self, string: &[u8]) -> Option<Name> {
+        match *string {
+            [] => Some(Name(0)),
+            [a] => Some(Name(PACKED | u32::from(a) << 16)),
+            [a, b] => Some(Name(PACKED | u32::from(a) << 16 | u32::from(b) << 8)),
+            [a, b, c] => Some(Name(
+                PACKED | u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c),
+            )),
+            _ => {
+                let is_same =
+                    |offset: &u32| starts_with_string(&self.debug_str[*offset as usize..], string);
+                self.by_content
+                    .find(xxh3_64(string), is_same)
+                    .map(|offset| Name(offset + 1))
+            }
+        }
+    }
+
+    fn intern(&self, string: Cow<'a, [u8]>) -> Name {
+        let mut others = self
+            .others
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Others {
+            strings,
+            by_content,
+        } = &mut *others;
+        let hash = xxh3_64(&string);
+        let index = by_content
+            .find(hash, |index| strings[*index as usize] == string)
+            .copied();
+        let index = index.unwrap_or_else(|| {
+            let index = strings.len() as u32;
+            strings.push(string);
+            by_content.insert_unique(hash, index, |index| xxh3_64(&strings[*index as usize]));
+            index
+        });
+        Name(self.debug_str.len() as u32 + 1 + index)
+    }
+
+    /// Calls `f` with the bytes of a name.
+    pub(crate) fn with<R>(&self, name: Name, f: impl FnOnce(&[u8]) -> R) -> R {
+        if name.0 == 0 {
+            return f(b"");
+        }
+        if name.0 >= PACKED {
+            let [_, a, b, c] = name.0.to_be_bytes();
+            return f(cut(&[a, b, c]));
+        }
+        match self.debug_str.get(name.0 as usize - 1..) {
+            Some(rest) if !rest.is_empty() => f(cut(rest)),
+            _ => {
+                let others = self
+                    .others
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let index = name.0 as usize - 1 - self.debug_str.len();
+                f(others.strings.get(index).map_or(&[][..], |string| string))
+            }
+        }
+    }
+
+    /// The bytes of a name, copied.
+    pub(crate) fn bytes(&self, name: Name) -> Vec<u8> {
+        self.with(name, <[u8]>::to_vec)
+    }
+}
+
+/// The bytes before the first NUL.
+fn cut(bytes: &[u8]) -> &[u8] {
+    &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
+}
+
+/// Whether `bytes` begin with `string` and a NUL.
+fn starts_with_string(bytes: &[u8], string: &[u8]) -> bool {
+    bytes.len() > string.len() && &bytes[..string.len()] == string && bytes[string.len()] == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_strings_are_equal_names_wherever_they_stand() {
+        let section = b"\0first\0second\0first\0abc\0xfirst\0unterminated";
+        let names = Names::new(section);
+        let first = names.at(1);
+        assert_eq!(names.bytes(first), b"first");
+        assert_eq!(names.at(14), first, "a second copy");
+        assert_eq!(names.at(25), first, "the end of another string");
+        assert_eq!(names.of(b"first"), first, "inline");
+        assert_ne!(names.at(7), first);
+        assert_eq!(names.at(20), names.of(b"abc"));
+        assert_eq!(names.bytes(names.of(b"abc")), b"abc");
+        assert_eq!(names.bytes(names.of(b"ab")), b"ab");
+        assert_eq!(names.at(0), Name(0));
+        assert_eq!(names.of(b""), Name(0));
+        assert_eq!(names.at(1 << 40), Name(0));
+        let new = names.of(b"elsewhere");
+        assert_eq!(names.of_new(b"elsewhere"), new);
+        assert_eq!(names.bytes(new), b"elsewhere");
+        assert_eq!(names.bytes(names.at(31)), b"unterminated");
+        assert_eq!(names.at(31), names.of(b"unterminated"));
+    }
+}

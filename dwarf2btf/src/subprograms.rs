@@ -1,0 +1,118 @@
+//! Functions of a unit, as far as DWARF describes them: which rules keep them is decided elsewhere.
+//!
+//! Spec: DWARF 5, 3.3 "Subroutine and Entry Point Entries".
+
+use gimli::constants as dw;
+
+use crate::abbrev::Slot;
+use crate::die::{Attributes, Malformed};
+use crate::references::Link;
+use crate::unit::{Parameter, RawLocation, Scope, ScopeKind, Subprogram, UnitReader, UnitState};
+
+impl<'a> UnitReader<'_, 'a> {
+    #[inline]
+    pub(crate) fn open_subprogram(
+        &mut self,
+        state: &mut UnitState<'a>,
+        die: u32,
+        attributes: &Attributes,
+    ) -> Result<Scope, Malformed> {
+        let is_specification = attributes.has(Slot::Specification);
+        let origin = if is_specification {
+            Slot::Specification
+        } else {
+            Slot::AbstractOrigin
+        };
+        let index = self.subprograms.len() as u32;
+        let subprogram = Subprogram {
+            die,
+            foreign_unit: self.fetching.then_some(state.index),
+            name: self.name(state, attributes, Slot::Name)?,
+            return_link: self.link(state, attributes, Slot::Type)?.0,
+            has_return: attributes.has(Slot::Type),
+            low_pc: self.low_pc(state, attributes)?,
+            origin: self.link(state, attributes, origin)?.0,
+            is_specification,
+            is_declaration: attributes.flag(Slot::Declaration),
+            is_external: attributes.flag(Slot::External),
+            is_nocall: attributes.raw(Slot::CallingConvention)
+                == Some(u64::from(dw::DW_CC_nocall.0)),
+            is_variadic: false,
+            parameters: (self.parameters.len() as u32, 0),
+            tags: (0, 0),
+        };
+        self.subprograms.push(subprogram);
+        self.function_depth += 1;
+        let kind = ScopeKind::Subprogram(index);
+        self.note_gnu_annotation(state, kind, Link::VOID, attributes)?;
+        Ok(Scope::new(kind, die))
+    }
+
+    fn low_pc(
+        &self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+    ) -> Result<Option<(u64, Option<u32>)>, Malformed> {
+        let Some(value) = attributes.raw(Slot::LowPc) else {
+            return Ok(None);
+        };
+        match attributes.form(Slot::LowPc) {
+            dw::DW_FORM_addr => self
+                .relocated(state, attributes.place(Slot::LowPc), value)
+                .map(Some),
+            _ => Ok(self.indexed_address(state, value)),
+        }
+    }
+
+    /// Adds a parameter of function `index` and returns its own index.
+    #[inline]
+    pub(crate) fn add_function_parameter(
+        &mut self,
+        state: &mut UnitState<'a>,
+        index: u32,
+        die: u32,
+        attributes: &Attributes,
+    ) -> Result<u32, Malformed> {
+        let parameter = Parameter {
+            die,
+            name: self.name(state, attributes, Slot::Name)?,
+            link: self.link(state, attributes, Slot::Type)?.0,
+            has_type: attributes.has(Slot::Type),
+            origin: self.link(state, attributes, Slot::AbstractOrigin)?.0,
+            location: self.raw_location(state, attributes)?,
+            has_const_value: attributes.has(Slot::ConstValue),
+        };
+        let (start, count) = self.subprograms[index as usize].parameters;
+        if (start + count) as usize != self.parameters.len() {
+            // A function inside this one has come between: this one's parameters move behind that one's.
+            let moved = start as usize..(start + count) as usize;
+            let start = self.parameters.len() as u32;
+            self.parameters.extend_from_within(moved);
+            self.subprograms[index as usize].parameters.0 = start;
+        }
+        self.parameters.push(parameter);
+        self.subprograms[index as usize].parameters.1 += 1;
+        Ok(self.parameters.len() as u32 - 1)
+    }
+
+    fn raw_location(
+        &self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+    ) -> Result<RawLocation, Malformed> {
+        let Some(value) = attributes.raw(Slot::Location) else {
+            return Ok(RawLocation::None);
+        };
+        Ok(match attributes.form(Slot::Location) {
+            dw::DW_FORM_sec_offset | dw::DW_FORM_data4 | dw::DW_FORM_data8 => RawLocation::List(
+                self.relocated(state, attributes.place(Slot::Location), value)?
+                    .0,
+            ),
+            dw::DW_FORM_loclistx => RawLocation::ListIndex(value),
+            _ => match attributes.block(Slot::Location) {
+                Some(block) => RawLocation::Expression(block.start as u32, block.len as u32),
+                None => RawLocation::None,
+            },
+        })
+    }
+}

@@ -1,0 +1,735 @@
+//! One unit: the walk over its DIEs that makes a fragment of types, and lists its functions and variables.
+//!
+//! The walk goes once through the DIEs in the order of the file, with a stack of open scopes instead of recursion.
+//! Record by record the types go into a [`Fragment`]; members wait in one shared stack until their type's end is seen.
+//! References are links until the walk is over ([`crate::references`]). What becomes of which DIE is in [`crate::lower`].
+
+use std::rc::Rc;
+
+use btf_core::dedup::{Fragment, Name};
+use btf_core::{Error, ErrorKind, Result};
+use gimli::constants as dw;
+
+use crate::abbrev::{Action, Plan, Slot, Table};
+use crate::die::{self, Attributes, Bytes, Malformed};
+use crate::finding::{Finding, FindingKind};
+use crate::input::{Image, RelocationCursor};
+use crate::languages::{LanguageFilter, UnitLanguage};
+use crate::names::Names;
+use crate::references::{Link, References, TargetSlot};
+use crate::units::{Unit, Units};
+
+/// What all workers read.
+pub(crate) struct Context<'a> {
+    pub(crate) image: &'a Image<'a>,
+    pub(crate) units: &'a Units<'a>,
+    pub(crate) names: &'a Names<'a>,
+    pub(crate) languages: &'a LanguageFilter,
+    pub(crate) lowering: Lowering,
+}
+
+/// How types are written: the features that bear on that.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a feature of its own, named as pahole names it"
+)]
+pub(crate) struct Lowering {
+    pub(crate) float: bool,
+    pub(crate) decl_tag: bool,
+    pub(crate) type_tag: bool,
+    pub(crate) enum64: bool,
+    pub(crate) variables: bool,
+}
+
+/// A unit that is being read.
+#[derive(Debug)]
+pub(crate) struct UnitState<'a> {
+    pub(crate) index: u32,
+    pub(crate) unit: &'a Unit,
+    /// The unit's bytes, header included.
+    pub(crate) data: &'a [u8],
+    pub(crate) table: Rc<Table>,
+    relocations: RelocationCursor<'a>,
+    /// Whether values in the unit may be relocated.
+    is_relocated: bool,
+    pub(crate) language: UnitLanguage,
+    pub(crate) is_clang: bool,
+    pub(crate) name: Name,
+    str_offsets_base: u64,
+    addr_base: u64,
+    pub(crate) loclists_base: u64,
+}
+
+/// An open DIE whose children are being read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    pub(crate) kind: ScopeKind,
+    pub(crate) slot: TargetSlot,
+    pub(crate) die: u32,
+    pub(crate) name: Name,
+    /// The size in bytes, of what has one.
+    pub(crate) size: u64,
+    pub(crate) link: Link,
+    /// Where this scope's entries in `pending` begin.
+    pub(crate) pending: usize,
+}
+
+/// What an open DIE is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScopeKind {
+    /// Namespaces, blocks and all else that only holds other DIEs.
+    Other,
+    Struct,
+    Union,
+    /// Its base type is signed, or not.
+    Enum,
+    Array,
+    Proto,
+    /// The function with this index.
+    Subprogram(u32),
+    Parameter(u32),
+    Variable(u32),
+    Member,
+    /// A pointer with this local id.
+    Pointer(u32),
+    /// A typedef with this local id.
+    Typedef(u32),
+}
+
+impl Scope {
+    pub(crate) fn new(kind: ScopeKind, die: u32) -> Self {
+        Self {
+            kind,
+            slot: TargetSlot::None,
+            die,
+            name: Name(0),
+            size: 0,
+            link: Link::VOID,
+            pending: 0,
+        }
+    }
+}
+
+/// A function as DWARF describes it, before the rules decide about it.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "these are DWARF's flags")]
+pub(crate) struct Subprogram {
+    /// The offset of the DIE in its unit.
+    pub(crate) die: u32,
+    /// The unit of the DIE if it was fetched from another one.
+    pub(crate) foreign_unit: Option<u32>,
+    pub(crate) name: Name,
+    pub(crate) return_link: u32,
+    pub(crate) has_return: bool,
+    /// The entry, and the section that it is relative to in relocatable files.
+    pub(crate) low_pc: Option<(u64, Option<u32>)>,
+    /// The abstract instance or declaration that this one completes.
+    pub(crate) origin: u32,
+    pub(crate) is_specification: bool,
+    pub(crate) is_declaration: bool,
+    pub(crate) is_external: bool,
+    /// clang's mark for a function whose signature it changed (`DW_CC_nocall`).
+    pub(crate) is_nocall: bool,
+    pub(crate) is_variadic: bool,
+    /// The index of the first parameter, and their number.
+    pub(crate) parameters: (u32, u32),
+    pub(crate) tags: (u32, u32),
+}
+
+/// A parameter of a function as DWARF describes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parameter {
+    pub(crate) die: u32,
+    pub(crate) name: Name,
+    pub(crate) link: u32,
+    pub(crate) has_type: bool,
+    pub(crate) origin: u32,
+    pub(crate) location: RawLocation,
+    pub(crate) has_const_value: bool,
+}
+
+/// A location as DWARF stores it; most functions are never asked for theirs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum RawLocation {
+    #[default]
+    None,
+    /// An expression: its place in the unit and its length in bytes.
+    Expression(u32, u32),
+    /// The offset of a list in its section.
+    List(u64),
+    /// The number of a list in `.debug_loclists`.
+    ListIndex(u64),
+}
+
+/// A variable outside functions as DWARF describes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Variable {
+    pub(crate) die: u32,
+    pub(crate) name: Name,
+    pub(crate) link: u32,
+    pub(crate) has_type: bool,
+    pub(crate) is_external: bool,
+    pub(crate) is_artificial: bool,
+    pub(crate) specification: u32,
+    /// The address, and the section that it is relative to in relocatable files.
+    pub(crate) address: Option<(u64, Option<u32>)>,
+}
+
+/// A `btf_decl_tag`, and what it is on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeclTag {
+    pub(crate) owner: TagOwner,
+    pub(crate) text: Name,
+}
+
+/// What a declaration tag is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TagOwner {
+    /// A type, or with a component index from 0 its member.
+    Type(TargetSlotLink, i32),
+    Subprogram(u32),
+    Parameter(u32),
+    Variable(u32),
+}
+
+/// A type by the DIE that it comes from.
+pub(crate) type TargetSlotLink = u32;
+
+/// A bitfield of DWARF 2 and 3, whose place depends on its type's size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OldBitfield {
+    pub(crate) location_bits: u64,
+    pub(crate) bit_offset: u32,
+    pub(crate) bit_size: u32,
+    pub(crate) storage_bytes: Option<u64>,
+    pub(crate) link: Link,
+    /// Where in the fragment's words the member's offset goes.
+    pub(crate) word: usize,
+}
+
+/// Reads units one after the other, keeping its memory.
+pub(crate) struct UnitReader<'c, 'a> {
+    pub(crate) context: &'c Context<'a>,
+    pub(crate) fragment: Fragment,
+    pub(crate) references: References,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) pending: Vec<u32>,
+    pub(crate) subprograms: Vec<Subprogram>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) decl_tags: Vec<DeclTag>,
+    /// GNU annotations: DIE, text, whether it is a type tag, next.
+    pub(crate) gnu_annotations: Vec<(u32, Name, Option<bool>, u32)>,
+    /// What has GNU annotations: what it is, and the first.
+    pub(crate) gnu_annotated: Vec<(ScopeKind, Option<TagOwner>, u32)>,
+    pub(crate) old_bitfields: Vec<OldBitfield>,
+    /// Enumerations of 8 bytes, with their underlying types.
+    pub(crate) wide_enums: Vec<(u32, Link)>,
+    /// Words of members and elements that lead to `void`.
+    pub(crate) void_words: Vec<usize>,
+    /// Whether the unit has arrays.
+    pub(crate) has_array: bool,
+    pub(crate) findings: Vec<Finding>,
+    /// The number of functions that are open.
+    pub(crate) function_depth: usize,
+    /// The unit that DIEs are fetched from, if it is not the one that is read.
+    pub(crate) fetching: bool,
+    tables: Vec<(TableKey, Rc<Table>)>,
+    attributes: Attributes,
+    /// The number of DIEs looked at, for the summary.
+    pub(crate) die_count: u64,
+}
+
+type TableKey = (u64, crate::abbrev::Sizes);
+
+/// The number of abbreviation tables that a thread keeps.
+const TABLES_KEPT: usize = 16;
+
+impl<'c, 'a> UnitReader<'c, 'a> {
+    pub(crate) fn new(context: &'c Context<'a>) -> Self {
+        Self {
+            context,
+            fragment: Fragment::default(),
+            references: References::default(),
+            scopes: Vec::new(),
+            pending: Vec::new(),
+            subprograms: Vec::new(),
+            parameters: Vec::new(),
+            variables: Vec::new(),
+            decl_tags: Vec::new(),
+            gnu_annotations: Vec::new(),
+            gnu_annotated: Vec::new(),
+            old_bitfields: Vec::new(),
+            wide_enums: Vec::new(),
+            void_words: Vec::new(),
+            has_array: false,
+            findings: Vec::new(),
+            function_depth: 0,
+            fetching: false,
+            tables: Vec::new(),
+            attributes: Attributes::default(),
+            die_count: 0,
+        }
+    }
+
+    /// Reads unit `index`; `false` if its language is left out.
+    ///
+    /// # Errors
+    /// Malformed DWARF, with its place.
+    pub(crate) fn read(&mut self, index: u32) -> Result<Option<UnitState<'a>>> {
+        self.fragment.clear();
+        self.scopes.clear();
+        self.pending.clear();
+        self.subprograms.clear();
+        self.parameters.clear();
+        self.variables.clear();
+        self.decl_tags.clear();
+        self.gnu_annotations.clear();
+        self.gnu_annotated.clear();
+        self.old_bitfields.clear();
+        self.wide_enums.clear();
+        self.has_array = false;
+        self.findings.clear();
+        self.function_depth = 0;
+        let mut state = self.enter(index)?;
+        self.references.reset(state.data.len());
+        if !self.context.languages.keeps(state.language) {
+            return Ok(None);
+        }
+        let at = state.unit.root;
+        self.walk(&mut state, at)
+            .map_err(|malformed| self.locate(index, malformed))?;
+        self.finish_types(&mut state)?;
+        Ok(Some(state))
+    }
+
+    /// The error for users.
+    #[cold]
+    pub(crate) fn locate(&self, index: u32, malformed: Malformed) -> Error {
+        let unit = &self.context.units.all[index as usize];
+        malformed.located(
+            self.context.units.sections[unit.section as usize].0.name,
+            unit.range.start,
+        )
+    }
+
+    /// Reads a unit's root DIE.
+    pub(crate) fn enter(&mut self, index: u32) -> Result<UnitState<'a>> {
+        let unit: &'a Unit = &self.context.units.all[index as usize];
+        let section = self.context.units.sections[unit.section as usize].0;
+        let data: &'a [u8] = section.data.get(unit.range.clone()).unwrap_or_default();
+        let table = self.table(unit)?;
+        let mut state = UnitState {
+            index,
+            unit,
+            data,
+            table,
+            relocations: section.relocations.cursor(unit.range.start as u64),
+            is_relocated: !section.relocations.is_empty(),
+            language: UnitLanguage::default(),
+            is_clang: false,
+            name: Name(0),
+            str_offsets_base: default_base(unit),
+            addr_base: default_base(unit),
+            loclists_base: default_base(unit),
+        };
+        let mut bytes = Bytes::new(data, unit.root, self.context.image.order);
+        self.read_root(&mut state, &mut bytes)
+            .map_err(|malformed| self.locate(index, malformed))?;
+        state.relocations = section.relocations.cursor(unit.range.start as u64);
+        Ok(state)
+    }
+
+    fn read_root(
+        &mut self,
+        state: &mut UnitState<'a>,
+        bytes: &mut Bytes<'a>,
+    ) -> Result<(), Malformed> {
+        let at = bytes.position();
+        let code = bytes.uleb()?;
+        if code == 0 {
+            return Ok(());
+        }
+        let table = Rc::clone(&state.table);
+        let plan = table
+            .plan(code)
+            .ok_or(Malformed::new(at, "code of an abbreviation"))?;
+        let mut attributes = Attributes::default();
+        die::read(bytes, &table, plan.read, state.unit.sizes, &mut attributes)?;
+        if plan.tag == dw::DW_TAG_skeleton_unit {
+            self.find(state, at as u32, FindingKind::SkeletonUnit);
+        }
+        let code = |slot| {
+            attributes
+                .raw(slot)
+                .and_then(|code| u16::try_from(code).ok())
+                .unwrap_or(0)
+        };
+        state.language = UnitLanguage {
+            code: code(Slot::Language),
+            language: code(Slot::LanguageName),
+        };
+        for (slot, base) in [
+            (Slot::StrOffsetsBase, &mut state.str_offsets_base),
+            (Slot::AddrBase, &mut state.addr_base),
+            (Slot::LoclistsBase, &mut state.loclists_base),
+        ] {
+            if let Some(value) = attributes.raw(slot) {
+                let place = (state.unit.range.start + attributes.place(slot)) as u64;
+                let section = self.context.units.sections[state.unit.section as usize].0;
+                let relocated = section.relocations.value(place, value);
+                *base = relocated.map_or(value, |relocated| relocated.value);
+            }
+        }
+        // Names may need the bases, so they come last.
+        state.name = self.name(state, &attributes, Slot::Name)?;
+        let producer = self.name(state, &attributes, Slot::Producer)?;
+        state.is_clang = self.context.names.with(producer, |producer| {
+            memchr::memmem::find(producer, b"clang").is_some()
+        });
+        Ok(())
+    }
+
+    /// The compiled abbreviations of a unit.
+    fn table(&mut self, unit: &Unit) -> Result<Rc<Table>> {
+        let key = (unit.abbrev_offset, unit.sizes);
+        if let Some((_, table)) = self.tables.iter().find(|(known, _)| *known == key) {
+            return Ok(Rc::clone(table));
+        }
+        let image = self.context.image;
+        let start = usize::try_from(unit.abbrev_offset)
+            .ok()
+            .filter(|&start| start < image.debug_abbrev.data.len());
+        let start = start.ok_or_else(|| {
+            let section = self.context.units.sections[unit.section as usize].0.name;
+            let kind = ErrorKind::Malformed("offset of an abbreviation table in .debug_abbrev");
+            Error::new(kind).at(section, unit.range.start as u64)
+        })?;
+        let mut bytes = Bytes::new(&image.debug_abbrev.data, start, image.order);
+        let table = Table::compile(&mut bytes, unit.sizes)
+            .map_err(|malformed| malformed.located(".debug_abbrev", 0))?;
+        let table = Rc::new(table);
+        if self.tables.len() == TABLES_KEPT {
+            self.tables.remove(0);
+        }
+        self.tables.push((key, Rc::clone(&table)));
+        Ok(table)
+    }
+
+    /// Walks over the DIE at offset `at` of the unit and all below it.
+    pub(crate) fn walk(&mut self, state: &mut UnitState<'a>, at: usize) -> Result<(), Malformed> {
+        let mut bytes = Bytes::new(state.data, at, self.context.image.order);
+        let table = Rc::clone(&state.table);
+        let sizes = state.unit.sizes;
+        let depth = self.scopes.len();
+        // Taken out so that `self` is free while it is read.
+        let mut attributes = std::mem::take(&mut self.attributes);
+        loop {
+            let die = bytes.position();
+            if bytes.is_at_end() {
+                break;
+            }
+            let code = bytes.uleb()?;
+            if code == 0 {
+                if self.scopes.len() > depth {
+                    self.close_top(state);
+                }
+                if self.scopes.len() <= depth {
+                    break;
+                }
+                continue;
+            }
+            self.die_count += 1;
+            let plan = table.plan(code).ok_or(Malformed {
+                offset: die,
+                expected: "code of an abbreviation",
+            })?;
+            if plan.action == Action::SkipTree || plan.action == Action::VariantPart {
+                die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
+                if plan.action == Action::VariantPart {
+                    self.find(state, die as u32, FindingKind::VariantPart);
+                }
+                if plan.has_children {
+                    self.skip_children(&mut bytes, &table, state, &attributes)?;
+                }
+            } else if plan.action == Action::Variable && !self.wants_variable() {
+                die::pass(&mut bytes, &table, plan, sizes)?;
+                if plan.has_children {
+                    self.scopes.push(Scope::new(ScopeKind::Other, die as u32));
+                }
+            } else {
+                die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
+                let scope = self.open(state, plan, die as u32, &attributes)?;
+                if plan.has_children {
+                    self.scopes.push(scope);
+                } else {
+                    self.close(state, scope);
+                }
+            }
+            if self.scopes.len() <= depth {
+                break;
+            }
+        }
+        // A unit may end without the null entries that close its scopes.
+        while self.scopes.len() > depth {
+            self.close_top(state);
+        }
+        self.attributes = attributes;
+        Ok(())
+    }
+
+    fn close_top(&mut self, state: &mut UnitState<'a>) {
+        if let Some(scope) = self.scopes.pop() {
+            self.close(state, scope);
+        }
+    }
+
+    /// Variables matter outside functions and structures only.
+    #[inline]
+    fn wants_variable(&self) -> bool {
+        self.context.lowering.variables
+            && self.function_depth == 0
+            && !self.fetching
+            && self
+                .scopes
+                .last()
+                .is_some_and(|scope| scope.kind == ScopeKind::Other)
+    }
+
+    /// Moves behind the children of the DIE that was just read.
+    fn skip_children(
+        &mut self,
+        bytes: &mut Bytes<'a>,
+        table: &Table,
+        state: &UnitState<'a>,
+        attributes: &Attributes,
+    ) -> Result<(), Malformed> {
+        let here = bytes.position();
+        if let Some(sibling) = attributes.raw(Slot::Sibling)
+            && attributes.form(Slot::Sibling) != dw::DW_FORM_ref_addr
+        {
+            let sibling = usize::try_from(sibling).unwrap_or(usize::MAX);
+            if sibling < here || sibling > state.data.len() {
+                return Err(Malformed::new(
+                    attributes.place(Slot::Sibling),
+                    "sibling behind its DIE, in the unit",
+                ));
+            }
+            bytes.seek(sibling);
+            return Ok(());
+        }
+        let mut depth = 1_u64;
+        while depth > 0 && !bytes.is_at_end() {
+            let at = bytes.position();
+            let code = bytes.uleb()?;
+            if code == 0 {
+                depth -= 1;
+                continue;
+            }
+            self.die_count += 1;
+            let plan: &Plan = table
+                .plan(code)
+                .ok_or(Malformed::new(at, "code of an abbreviation"))?;
+            die::pass(bytes, table, plan, state.unit.sizes)?;
+            depth += u64::from(plan.has_children);
+        }
+        Ok(())
+    }
+
+    /// Notes something doubtful.
+    #[cold]
+    pub(crate) fn find(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
+        let die_offset = state.unit.range.start as u64 + u64::from(die);
+        self.findings.push(Finding {
+            unit: state.index,
+            die_offset,
+            kind,
+        });
+    }
+
+    /// The string of an attribute; empty if there is none.
+    pub(crate) fn name(
+        &self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+        slot: Slot,
+    ) -> Result<Name, Malformed> {
+        let Some(value) = attributes.raw(slot) else {
+            return Ok(Name(0));
+        };
+        let names = self.context.names;
+        let image = self.context.image;
+        Ok(match attributes.form(slot) {
+            dw::DW_FORM_strp => {
+                let offset = if !state.is_relocated {
+                    value
+                } else {
+                    self.relocated(state, attributes.place(slot), value)?.0
+                };
+                names.at(offset)
+            }
+            dw::DW_FORM_string => {
+                names.of(Bytes::new(state.data, 0, image.order).text_at(value as usize))
+            }
+            dw::DW_FORM_line_strp => {
+                let (offset, _) = self.relocated(state, attributes.place(slot), value)?;
+                let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+                names.of(Bytes::new(&image.debug_line_str.data, 0, image.order).text_at(offset))
+            }
+            dw::DW_FORM_strx
+            | dw::DW_FORM_strx1
+            | dw::DW_FORM_strx2
+            | dw::DW_FORM_strx3
+            | dw::DW_FORM_strx4
+            | dw::DW_FORM_GNU_str_index => {
+                names.at(self.indexed_string(state, value, attributes.place(slot))?)
+            }
+            _ => Name(0),
+        })
+    }
+
+    /// The value stored at offset `place` of the unit, relocated, and the section of the relocation's symbol.
+    pub(crate) fn relocated(
+        &self,
+        state: &mut UnitState<'a>,
+        place: usize,
+        value: u64,
+    ) -> Result<(u64, Option<u32>), Malformed> {
+        if !state.is_relocated {
+            return Ok((value, None));
+        }
+        let relocated = state
+            .relocations
+            .value((state.unit.range.start + place) as u64, value);
+        let relocated = relocated.map_err(|_| Malformed::new(place, "known relocation"))?;
+        Ok((relocated.value, relocated.section))
+    }
+
+    /// The offset in `.debug_str` of the string with this index.
+    fn indexed_string(
+        &self,
+        state: &UnitState<'a>,
+        index: u64,
+        place: usize,
+    ) -> Result<u64, Malformed> {
+        let section = &self.context.image.debug_str_offsets;
+        let size = state.unit.sizes.offset;
+        let offset = index
+            .checked_mul(u64::from(size))
+            .and_then(|offset| offset.checked_add(state.str_offsets_base));
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+        let missing = Malformed {
+            offset: place,
+            expected: "index of a string in .debug_str_offsets",
+        };
+        let offset = offset.ok_or(missing)?;
+        let value = Bytes::new(&section.data, offset, self.context.image.order)
+            .uint(size)
+            .map_err(|_| missing)?;
+        if section.relocations.is_empty() {
+            return Ok(value);
+        }
+        Ok(section
+            .relocations
+            .value(offset as u64, value)
+            .map_err(|_| missing)?
+            .value)
+    }
+
+    /// The address with this index in `.debug_addr`, and its section in relocatable files.
+    pub(crate) fn indexed_address(
+        &self,
+        state: &UnitState<'a>,
+        index: u64,
+    ) -> Option<(u64, Option<u32>)> {
+        let section = &self.context.image.debug_addr;
+        let size = state.unit.sizes.address;
+        let offset = index
+            .checked_mul(u64::from(size))?
+            .checked_add(state.addr_base)?;
+        let place = usize::try_from(offset).ok()?;
+        let value = Bytes::new(&section.data, place, self.context.image.order)
+            .uint(size)
+            .ok()?;
+        let relocated = section.relocations.value(offset, value).ok()?;
+        Some((relocated.value, relocated.section))
+    }
+
+    /// The type or DIE that an attribute names.
+    #[inline]
+    pub(crate) fn link(
+        &mut self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+        slot: Slot,
+    ) -> Result<Link, Malformed> {
+        let Some(value) = attributes.raw(slot) else {
+            return Ok(Link::VOID);
+        };
+        match attributes.form(slot) {
+            dw::DW_FORM_ref1
+            | dw::DW_FORM_ref2
+            | dw::DW_FORM_ref4
+            | dw::DW_FORM_ref8
+            | dw::DW_FORM_ref_udata => {
+                if value >= state.data.len() as u64 {
+                    return Err(Malformed::new(
+                        attributes.place(slot),
+                        "reference to a DIE of the unit",
+                    ));
+                }
+                if self.fetching {
+                    return Ok(self.references.foreign((state.index, value as u32)));
+                }
+                Ok(Link::die(value as u32))
+            }
+            _ => self.distant_link(state, attributes, slot, value),
+        }
+    }
+
+    /// As `link`, for what may lie in another unit.
+    #[cold]
+    fn distant_link(
+        &mut self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+        slot: Slot,
+        value: u64,
+    ) -> Result<Link, Malformed> {
+        let place = attributes.place(slot);
+        let foreign = match attributes.form(slot) {
+            dw::DW_FORM_ref_addr => {
+                let (offset, _) = self.relocated(state, place, value)?;
+                let found = self.context.units.at_offset(offset);
+                Some(found.ok_or(Malformed {
+                    offset: place,
+                    expected: "reference to a DIE of some unit",
+                })?)
+            }
+            dw::DW_FORM_ref_sig8 => self.context.units.with_signature(value),
+            dw::DW_FORM_GNU_ref_alt | dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 => {
+                self.find(state, place as u32, FindingKind::SupplementaryFile);
+                return Ok(Link::VOID);
+            }
+            _ => return Err(Malformed::new(place, "form of a reference")),
+        };
+        match foreign {
+            Some((unit, offset)) if unit == state.index && !self.fetching => Ok(Link::die(offset)),
+            Some(die) => Ok(self.references.foreign(die)),
+            None => {
+                self.find(state, place as u32, FindingKind::DanglingReference);
+                Ok(Link::VOID)
+            }
+        }
+    }
+}
+
+/// Where the first entry of an index section is if the unit does not say: behind a header in DWARF 5.
+fn default_base(unit: &Unit) -> u64 {
+    match (unit.sizes.version, unit.sizes.offset) {
+        (5.., 8) => 16,
+        (5.., _) => 8,
+        _ => 0,
+    }
+}

@@ -1,0 +1,214 @@
+//! Units: where each one lies, and what its header says.
+//!
+//! Spec: DWARF 5, 7.5.1 "Unit Headers".
+
+use std::ops::Range;
+
+use btf_core::{ByteOrder, Error, ErrorKind, Result};
+use gimli::constants as dw;
+
+use crate::abbrev::Sizes;
+use crate::die::{Bytes, Malformed};
+use crate::input::{Image, Section};
+use crate::names::FastMap;
+
+/// The largest unit, in bytes: offsets in a unit are kept in 30 bits.
+const MAX_UNIT_LEN: u64 = 0x3fff_ffff;
+
+/// The header of a unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    /// The index of its section in [`Units::sections`].
+    pub(crate) section: u32,
+    /// The bytes of the unit in its section, header included.
+    pub(crate) range: Range<usize>,
+    pub(crate) sizes: Sizes,
+    pub(crate) abbrev_offset: u64,
+    /// Where the root DIE is, in bytes from the start of the unit.
+    pub(crate) root: usize,
+}
+
+impl Unit {
+    /// The encoding as gimli's readers want it.
+    pub(crate) fn encoding(&self) -> gimli::Encoding {
+        let format = if self.sizes.offset == 8 {
+            gimli::Format::Dwarf64
+        } else {
+            gimli::Format::Dwarf32
+        };
+        gimli::Encoding {
+            address_size: self.sizes.address,
+            format,
+            version: self.sizes.version,
+        }
+    }
+}
+
+/// All units of the input, in the order that numbers the output's types: type units of `.debug_types` first.
+#[derive(Debug, Default)]
+pub(crate) struct Units<'a> {
+    pub(crate) all: Vec<Unit>,
+    /// The sections that hold units, and for each the index of its first unit.
+    pub(crate) sections: Vec<(&'a Section<'a>, usize)>,
+    /// The index in `sections` of `.debug_info`, to which references between units lead.
+    info: usize,
+    /// For each type signature the unit and the type's offset in it.
+    signatures: FastMap<u64, (u32, u32)>,
+}
+
+impl<'a> Units<'a> {
+    /// Lists the units of all sections.
+    ///
+    /// # Errors
+    /// A unit whose header is not whole, does not end in its section, or is of a version other than 2 to 5.
+    pub(crate) fn list(image: &'a Image<'a>) -> Result<Self> {
+        let mut units = Self::default();
+        let types = std::iter::once(&image.debug_types);
+        for section in types
+            .chain(&image.more_units)
+            .chain(std::iter::once(&image.debug_info))
+        {
+            units.info = units.sections.len();
+            units.sections.push((section, units.all.len()));
+            units.list_section(section, image.order)?;
+        }
+        Ok(units)
+    }
+
+    fn list_section(&mut self, section: &Section<'_>, order: ByteOrder) -> Result<()> {
+        let data: &[u8] = &section.data;
+        let index = self.sections.len() as u32 - 1;
+        let mut start = 0;
+        while start < data.len() {
+            let mut bytes = Bytes::new(data, start, order);
+            let header = read_header(&mut bytes, start, index, section.name == ".debug_types");
+            let (unit, signature) =
+                header.map_err(|malformed| malformed.located(section.name, 0))?;
+            let end = unit.range.end;
+            if end > data.len() {
+                let (needed, available) = ((end - start) as u64, (data.len() - start) as u64);
+                return Err(Error::new(ErrorKind::Truncated { needed, available })
+                    .at(section.name, start as u64));
+            }
+            if let Some((signature, type_offset)) = signature {
+                self.signatures
+                    .entry(signature)
+                    .or_insert((self.all.len() as u32, type_offset));
+            }
+            if unit.sizes.address != 0 {
+                self.all.push(unit);
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The unit of `.debug_info` that holds the section offset `offset`, and the offset in it.
+    pub(crate) fn at_offset(&self, offset: u64) -> Option<(u32, u32)> {
+        let offset = usize::try_from(offset).ok()?;
+        let first = self.sections.get(self.info)?.1;
+        let info = &self.all[first..];
+        let index = info
+            .partition_point(|unit| unit.range.start <= offset)
+            .checked_sub(1)?;
+        let unit = &info[index];
+        (offset < unit.range.end)
+            .then(|| ((first + index) as u32, (offset - unit.range.start) as u32))
+    }
+
+    /// The unit and offset of the type with a signature.
+    pub(crate) fn with_signature(&self, signature: u64) -> Option<(u32, u32)> {
+        self.signatures.get(&signature).copied()
+    }
+}
+
+/// A type unit's signature and its type's offset in the unit.
+type Signature = (u64, u32);
+
+/// Reads the unit header at `start`; padding of zero length gives a unit without address size.
+fn read_header(
+    bytes: &mut Bytes<'_>,
+    start: usize,
+    section: u32,
+    is_types: bool,
+) -> Result<(Unit, Option<Signature>), Malformed> {
+    let mut length = u64::from(bytes.u32()?);
+    let mut offset_size = 4;
+    if length == 0xffff_ffff {
+        length = bytes.u64()?;
+        offset_size = 8;
+    } else if length >= 0xffff_fff0 {
+        return Err(Malformed::new(start, "unit length that is not reserved"));
+    }
+    if length > MAX_UNIT_LEN {
+        return Err(Malformed::new(start, "unit of less than 1 GiB"));
+    }
+    let range = start..bytes.position() + length as usize;
+    let mut sizes = Sizes {
+        address: 0,
+        offset: offset_size,
+        version: 0,
+    };
+    if length == 0 {
+        return Ok((
+            Unit {
+                section,
+                range,
+                sizes,
+                abbrev_offset: 0,
+                root: 0,
+            },
+            None,
+        ));
+    }
+    let version_at = bytes.position();
+    sizes.version = bytes.u16()?;
+    let mut kind = if is_types {
+        dw::DW_UT_type
+    } else {
+        dw::DW_UT_compile
+    };
+    let abbrev_offset;
+    match sizes.version {
+        2..=4 => {
+            abbrev_offset = bytes.uint(offset_size)?;
+            sizes.address = bytes.u8()?;
+        }
+        5 => {
+            kind = dw::DwUt(bytes.u8()?);
+            sizes.address = bytes.u8()?;
+            abbrev_offset = bytes.uint(offset_size)?;
+        }
+        _ => return Err(Malformed::new(version_at, "DWARF version 2 to 5")),
+    }
+    if !matches!(sizes.address, 1 | 2 | 4 | 8) {
+        return Err(Malformed::new(
+            version_at,
+            "address size of 1, 2, 4 or 8 bytes",
+        ));
+    }
+    let mut signature = None;
+    match kind {
+        dw::DW_UT_type | dw::DW_UT_split_type => {
+            let value = bytes.u64()?;
+            let type_at = bytes.position();
+            let type_offset = bytes.uint(offset_size)?;
+            let type_offset = u32::try_from(type_offset)
+                .map_err(|_| Malformed::new(type_at, "offset in the unit"))?;
+            signature = Some((value, type_offset));
+        }
+        dw::DW_UT_skeleton | dw::DW_UT_split_compile => bytes.skip(8),
+        _ => {}
+    }
+    let root = bytes.position() - start;
+    Ok((
+        Unit {
+            section,
+            range,
+            sizes,
+            abbrev_offset,
+            root,
+        },
+        signature,
+    ))
+}
