@@ -1,0 +1,180 @@
+//! Goal: no input, however broken, makes the program panic, run for ever, use much memory or leave a file behind.
+//! Method: one file per broken rule, each answer in a snapshot; thousands of damaged objects from a fixed seed through the
+//! library, a sample of them through the program.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use btf_core::reader::Btf;
+use btf_core::validate::{Profile, validate};
+use btf_tests::program::{Outcome, TestDir, ours, run};
+use btf_tests::random::Random;
+use btf_tests::{bad, corpus};
+use dwarf2btf::input::Image;
+use dwarf2btf::options::Options;
+
+/// Longer than any answer to a file of at most 64 KiB takes in a debug build on a busy machine.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many damaged variants of each object the library gets.
+const VARIANTS: usize = 40;
+
+/// How many damaged objects the program gets.
+const SAMPLES: usize = 60;
+
+/// Runs the program on a file in a folder of its own and checks what must hold for any input.
+#[track_caller]
+fn answer(program: &Path, dir: &TestDir, name: &str) -> Outcome {
+    let (input, output) = (dir.path(name), dir.path("out.btf"));
+    let args = [
+        input.as_os_str(),
+        "-q".as_ref(),
+        "-o".as_ref(),
+        output.as_os_str(),
+    ];
+    let outcome = run(program, args);
+    assert!(
+        outcome.elapsed < LIMIT,
+        "{name}: took {:?}",
+        outcome.elapsed
+    );
+    assert_eq!(outcome.stdout, "", "{name}");
+    match outcome.status {
+        Some(0) => {
+            let bytes = std::fs::read(&output).unwrap();
+            check_output(name, &bytes);
+            std::fs::remove_file(output).unwrap();
+        }
+        Some(2) => {
+            let is_one_line = outcome.stderr.lines().count() == 1 && outcome.stderr.ends_with('\n');
+            assert!(is_one_line, "{name}: {outcome}");
+            let start = format!("dwarf2btf: error: {}", input.display());
+            assert!(outcome.stderr.starts_with(&start), "{name}: {outcome}");
+        }
+        _ => panic!("{name}: {outcome}"),
+    }
+    assert_eq!(dir.names(), [name], "nothing is left behind");
+    outcome
+}
+
+/// What is written is BTF, whatever it was made of.
+#[track_caller]
+fn check_output(name: &str, bytes: &[u8]) {
+    let btf = Btf::parse(bytes, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let findings = validate(&btf, Profile::Structural);
+    assert!(findings.is_empty(), "{name}: {findings:?}");
+}
+
+#[test]
+fn every_broken_rule_has_an_answer() {
+    let program = ours("dwarf2btf");
+    let mut answers = String::new();
+    for file in corpus::files("bad") {
+        let dir = TestDir::new();
+        let name = corpus::name(&file);
+        dir.write(&name, &std::fs::read(&file).unwrap());
+        let outcome = answer(&program, &dir, &name);
+        let folder = dir.path("").display().to_string();
+        let text = outcome
+            .stderr
+            .replace(&folder, "")
+            .replace("dwarf2btf: error: ", "");
+        let status = outcome.status.unwrap();
+        let text = if text.is_empty() {
+            &name
+        } else {
+            text.trim_end()
+        };
+        let _ = writeln!(answers, "{status} {text}");
+    }
+    insta::assert_snapshot!(answers);
+}
+
+#[test]
+fn the_folder_holds_what_the_generator_makes() {
+    let mut made = bad::all();
+    made.sort_by_key(|file| file.name);
+    let names: Vec<_> = made.iter().map(|file| file.name.to_owned()).collect();
+    let there: Vec<_> = corpus::files("bad")
+        .iter()
+        .map(|path| corpus::name(path))
+        .collect();
+    assert_eq!(names, there);
+    let readme = std::fs::read_to_string(corpus::root().join("README.md")).unwrap();
+    for file in made {
+        let path = corpus::root().join("bad").join(file.name);
+        assert!(std::fs::read(path).unwrap() == file.bytes, "{}", file.name);
+        let row = format!("| `{}` | {} |", file.name, file.rule);
+        assert!(readme.contains(&row), "{}", file.name);
+    }
+}
+
+/// Encodes in this process; says what went wrong if it panicked, took long, or gave bad BTF.
+fn encode(bytes: &[u8]) -> Result<(), String> {
+    let start = Instant::now();
+    let encoded = catch_unwind(AssertUnwindSafe(|| {
+        let image = Image::parse(bytes).map_err(|_| ())?;
+        let encoded = dwarf2btf::encode(&image, &Options::default(), &|_| ());
+        encoded.map_err(|_| ())
+    }));
+    if start.elapsed() > LIMIT {
+        return Err(format!("took {:?}", start.elapsed()));
+    }
+    match encoded {
+        Err(_) => Err("panicked".to_owned()),
+        Ok(Err(())) => Ok(()),
+        Ok(Ok(encoded)) => {
+            let btf = Btf::parse(&encoded.btf, None).map_err(|error| error.to_string())?;
+            let findings = validate(&btf, Profile::Structural);
+            findings
+                .first()
+                .map_or(Ok(()), |finding| Err(format!("{finding:?}")))
+        }
+    }
+}
+
+#[test]
+fn thousands_of_damaged_objects_are_answered() {
+    let mut random = Random::new(0x0b7f);
+    let mut wrong = Vec::new();
+    for object in corpus::objects() {
+        let bytes = std::fs::read(&object).unwrap();
+        for variant in 0..VARIANTS {
+            if let Err(what) = encode(&random.damage(&bytes)) {
+                wrong.push(format!("{}, variant {variant}: {what}", object.display()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} failed:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_short_beginning_of_a_file_is_answered() {
+    let object = corpus::root().join("dwarf/gcc-x86_64/vectors.o");
+    let bytes = std::fs::read(object).unwrap();
+    for length in (0..bytes.len()).step_by(7) {
+        assert_eq!(encode(&bytes[..length]), Ok(()), "{length} bytes");
+    }
+}
+
+#[test]
+fn damaged_objects_leave_no_output_and_one_line() {
+    let program = ours("dwarf2btf");
+    let mut random = Random::new(0xc11);
+    let objects = corpus::objects();
+    for sample in 0..SAMPLES {
+        let object = &objects[random.below(objects.len())];
+        let dir = TestDir::new();
+        let name = format!("{sample}-{}", corpus::name(object));
+        dir.write(&name, &random.damage(&std::fs::read(object).unwrap()));
+        answer(&program, &dir, &name);
+    }
+}
