@@ -1,6 +1,6 @@
 //# about: arrays: one to four dimensions, flexible, of length zero, of pointers, of arrays through typedefs, of variable length
 //# variants: dwarf2 dwarf4
-//# expect: STRUCT:flexible STRUCT:dimensions TYPEDEF:row FUNC:sum_rows
+//# expect: STRUCT:flexible STRUCT:dimensions TYPEDEF:grid FUNC:sum_rows
 typedef int row[4];
 typedef row grid[3];
 
