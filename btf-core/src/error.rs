@@ -80,6 +80,10 @@ pub enum ErrorKind {
     },
     /// Bytes that do not hold what they must hold; names what was expected.
     Malformed(&'static str),
+    /// A file without DWARF.
+    NoDebugInfo,
+    /// DWARF that describes no type.
+    NoTypes,
     /// The input was written to while it was read.
     Changed,
 }
@@ -160,6 +164,10 @@ impl std::fmt::Display for ErrorKind {
                 f,
                 "unknown kind: {number}, and no layout section describes it"
             ),
+            Self::NoDebugInfo => {
+                f.write_str("no debug information: no section `.debug_info` with contents")
+            }
+            Self::NoTypes => f.write_str("no type is left to describe"),
             Self::Malformed(expected) => write!(f, "malformed: expected {expected}"),
             Self::Cycle => {
                 f.write_str("types form a cycle that no structure, union or pointer breaks")

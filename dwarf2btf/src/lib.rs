@@ -1,4 +1,16 @@
-//! Reads DWARF in parallel and writes reproducible BTF.
+//! Reads the DWARF of an ELF file in parallel and writes reproducible BTF.
+//!
+//! [`encode`] is the whole of it, and reads like a table of contents. The program around it is `main`, `cli` and `run`.
+//!
+//! # Example
+//! ```no_run
+//! use dwarf2btf::{Unobserved, encode, input::Input, options::Options};
+//!
+//! let input = Input::open("vmlinux".as_ref())?;
+//! let encoded = encode(&input.image()?, &Options::default(), &Unobserved)?;
+//! std::fs::write("vmlinux.btf", &encoded.btf)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod abi;
 pub mod features;
@@ -15,103 +27,215 @@ pub mod symbols;
 pub mod variables;
 
 mod abbrev;
+mod choose;
 mod die;
+mod emit;
+mod explain;
 mod finish;
 mod lower;
 mod names;
 mod references;
 mod subprograms;
 mod unit;
+mod unit_functions;
+mod unit_variables;
 mod units;
 mod workers;
 
-/// x
-pub fn try_types(
-    image: &input::Image<'_>,
-    options: &options::Options,
-) -> btf_core::Result<Vec<u8>> {
-    use std::time::Instant;
-    let t = Instant::now();
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use btf_core::builder::WriteOptions;
+use btf_core::dedup::Merger;
+use btf_core::{Error, ErrorKind, Result};
+
+use choose::Choice;
+use emit::Emitter;
+use features::Feature;
+use input::Image;
+use names::Names;
+use options::Options;
+use report::{Encoded, Progress};
+use symbols::FunctionTable;
+use unit::{Context, Lowering};
+use unit_functions::Candidates;
+use unit_variables::Placing;
+use units::Units;
+use workers::Task;
+
+/// Whoever wants to know how far the encoder is.
+pub trait Observer: Sync {
+    /// Some steps are done.
+    fn progress(&self, _progress: Progress) {}
+
+    /// These bytes of the file will hardly be read again.
+    fn done_with(&self, _file_range: Range<u64>) {}
+}
+
+/// Nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {}
+
+/// Measures how long each phase takes.
+struct Clock {
+    last: Instant,
+    timings: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            last: Instant::now(),
+            timings: Vec::new(),
+        }
+    }
+
+    /// Ends a phase.
+    fn end(&mut self, phase: &'static str) {
+        let now = Instant::now();
+        self.timings.push((phase, now - self.last));
+        self.last = now;
+    }
+}
+
+/// Makes BTF of the DWARF in `image`.
+///
+/// The bytes depend on nothing but the input and what is asked for: not on the number of threads, not on their timing.
+///
+/// # Errors
+/// Malformed DWARF, with section and offset; no DWARF at all ([`ErrorKind::NoDebugInfo`]); more than BTF can say.
+pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> Result<Encoded> {
+    let mut clock = Clock::new();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.get())
-        .build()
-        .unwrap();
-    let (units, names) = pool.join(
-        || units::Units::list(image),
-        || names::Names::new(&image.debug_str.data),
-    );
+        .build();
+    let pool = pool.map_err(|error| Error::new(ErrorKind::Io("start threads")).caused_by(error))?;
+    if image.debug_info.is_empty() && image.debug_types.is_empty() {
+        return Err(ErrorKind::NoDebugInfo.into());
+    }
+
+    // Where the units are, and which offsets of `.debug_str` are equal strings.
+    check_names_fit(image)?;
+    let (units, names) = pool.join(|| Units::list(image), || Names::new(&image.debug_str.data));
     let units = units?;
-    eprintln!("list {:?} units {}", t.elapsed(), units.all.len());
-    let context = unit::Context {
+    clock.end("list");
+
+    // What the symbol table says about functions and variables.
+    let table = FunctionTable::new(choose::symbols(image));
+    let features = options.features;
+    let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
+    let placing = Placing::new(image, features);
+    clock.end("symbols");
+    // From here on strings are compared by name and functions by key.
+
+    let lowering = Lowering::new(features);
+    let context = Context {
         image,
         units: &units,
         names: &names,
         languages: &options.languages,
-        lowering: unit::Lowering {
-            float: true,
-            decl_tag: true,
-            type_tag: true,
-            enum64: true,
-            variables: true,
-        },
+        lowering,
     };
-    let merger = btf_core::dedup::Merger::new();
-    let harvests = workers::read_units(&context, &merger, &pool, &|_| ())?;
-    eprintln!("units {:?}", t.elapsed());
-    let dies: u64 = harvests.iter().map(|h| h.die_count).sum();
-    let findings: usize = harvests.iter().map(|h| h.findings.len()).sum();
-    eprintln!("dies {dies} findings {findings}");
-    let merged = merger.finish(harvests.into_iter().map(|h| h.types).collect(), &|i, f| {
-        workers::reload(&context, i, f)
-    });
-    eprintln!("merged {:?}", t.elapsed());
-    let numbering = merged.number(&[]);
-    eprintln!("numbered {:?} {}", t.elapsed(), numbering.len());
-    let mut builder = btf_core::builder::Builder::new();
-    let mut strings: names::FastMap<u32, u32> = names::FastMap::default();
-    let mut err = None;
-    numbering.for_each_record(|kind, record| {
-        let mut name = |w: &mut u32| {
-            *w = *strings.entry(*w).or_insert_with(|| {
-                names.with(btf_core::dedup::Name(*w), |s| {
-                    builder.add_string(s).unwrap().0
-                })
-            });
-        };
-        name(&mut record[0]);
-        let info = kind.info();
-        if info.element.first() == Some(&btf_core::kind::Word::Name) {
-            let mut i = 3;
-            while i < record.len() {
-                name(&mut record[i]);
-                i += info.element.len();
-            }
-        }
-        if let Err(e) = builder.push_record(record) {
-            err.get_or_insert(e);
-        }
-    });
-    if let Some(e) = err {
-        return Err(e);
+    let merger = Merger::new();
+    let task = Task {
+        context: &context,
+        candidates: &candidates,
+        placing: &placing,
+        merger: &merger,
+        observer,
+    };
+    let mut harvest = workers::read_units(&task, &pool)?;
+    clock.end("units");
+    // From here on the DWARF is read again only where a name has several meanings, or to explain.
+
+    let reload = |index, into: &mut _| workers::reload(&context, &candidates, index, into);
+    let merged = merger.finish(std::mem::take(&mut harvest.types), &reload);
+    clock.end("merge");
+    // From here on each type is there once.
+
+    let choice = Choice::new(image, options, &table, &merged, &names, &mut harvest)?;
+    let numbering = merged.number(&choice.needed());
+    clock.end("functions");
+    // From here on no type id changes.
+
+    let mut emitter = Emitter::new(&names);
+    emitter.types(&numbering)?;
+    let has_attributes = features.has(Feature::Attributes);
+    for function in &choice.functions {
+        emitter.function(function, &merged, &numbering, has_attributes)?;
     }
-    eprintln!("built {:?}", t.elapsed());
-    let out = builder.write(image.order, btf_core::builder::WriteOptions::default());
-    eprintln!("written {:?}", t.elapsed());
-    out
+    let section_name = |index| choose::section_name(image, index);
+    let variables = &harvest.variables;
+    let variable_count = emitter.variables(
+        variables,
+        &choice.variable_types,
+        &numbering,
+        &choice.datasecs,
+        section_name,
+    )?;
+    let type_count = emitter.builder.next_id().0 - 1;
+    let write = WriteOptions {
+        layout: features.has(Feature::Layout),
+        ..WriteOptions::default()
+    };
+    let btf = if type_count == 0 {
+        return Err(ErrorKind::NoTypes.into());
+    } else {
+        emitter
+            .builder
+            .write(options.order.unwrap_or(image.order), write)?
+    };
+    clock.end("emit");
+
+    if options.verify {
+        verify(&btf)?;
+        clock.end("verify");
+    }
+    let functions = explain::reports(&context, &candidates, &table, &choice, &merged, options)?;
+    if !functions.is_empty() {
+        clock.end("explain");
+    }
+    let unit_names = explain::unit_names(&context, &harvest, &functions, options);
+    let mut summary = choice.summary;
+    summary.units = u64::from(harvest.unit_count);
+    summary.units_excluded = units.all.len() as u64 - summary.units;
+    summary.dies = harvest.die_count;
+    summary.types = u64::from(type_count);
+    summary.functions = choice.functions.len() as u64;
+    summary.variables = variable_count;
+    summary.size_bytes = btf.len() as u64;
+    Ok(Encoded {
+        btf,
+        summary,
+        timings: clock.timings,
+        findings: harvest.findings,
+        unit_names,
+        functions,
+    })
 }
 
-/// Bridge until the phases stand here: types only.
-///
-/// # Errors
-/// Those of reading.
-pub fn encode(
-    image: &input::Image<'_>,
-    options: &options::Options,
-    _progress: &(dyn Fn(report::Progress) + Sync),
-) -> btf_core::Result<report::Encoded> {
-    let btf = try_types(image, options)?;
-    let mut encoded = report::Encoded::default();
-    encoded.summary.size_bytes = btf.len() as u64;
-    encoded.btf = btf;
-    Ok(encoded)
+/// Refuses a string section whose offsets do not fit a name.
+fn check_names_fit(image: &Image<'_>) -> Result<()> {
+    let value = image.debug_str.data.len() as u64;
+    let limit = names::MAX_DEBUG_STR as u64;
+    if value > limit {
+        let what = "size of the section";
+        return Err(Error::new(ErrorKind::TooLarge { what, value, limit }).at(".debug_str", 0));
+    }
+    Ok(())
+}
+
+/// Reads the output again and checks it as the kernel checks its own.
+fn verify(btf: &[u8]) -> Result<()> {
+    let btf = btf_core::reader::Btf::parse(btf, None)?;
+    let findings = btf_core::validate::validate(&btf, btf_core::validate::Profile::Vmlinux);
+    match findings.first() {
+        None => Ok(()),
+        Some(finding) => Err(Error::new(ErrorKind::Unsupported(format!(
+            "output that kernels accept: {}",
+            finding.message()
+        )))),
+    }
 }

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use btf_core::cli::{ExitStatus, Printer};
+use btf_core::cli::{ExitStatus, Printer, ProgressBar};
 use dwarf2btf::input::Input;
-use dwarf2btf::report::{Encoded, finding_to_json, finding_to_text, phase_tree};
-use dwarf2btf::{encode, output};
+use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
+use dwarf2btf::{Observer, encode, output};
 
 use crate::cli::{Args, Job, TOOL};
 
@@ -58,14 +58,35 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     let image = input.image().with_context(in_input)?;
     let opened = start.elapsed();
     let bar = printer.progress(TOOL);
-    let encoded = encode(&image, &job.options, &|at| {
-        bar.set(at.phase, at.done, at.total);
-    });
+    let encoded = encode(
+        &image,
+        &job.options,
+        &Watch {
+            bar: &bar,
+            input: &input,
+        },
+    );
     bar.finish();
     let mut encoded = encoded.with_context(in_input)?;
     input.check_unchanged().with_context(in_input)?;
     encoded.timings.insert(0, ("open", opened));
     Ok(encoded)
+}
+
+/// Draws progress, and gives memory back.
+struct Watch<'w> {
+    bar: &'w ProgressBar,
+    input: &'w Input,
+}
+
+impl Observer for Watch<'_> {
+    fn progress(&self, at: Progress) {
+        self.bar.set(at.phase, at.done, at.total);
+    }
+
+    fn done_with(&self, file_range: std::ops::Range<u64>) {
+        self.input.release(file_range);
+    }
 }
 
 /// Prints what was asked for by `--explain` and `--report`: to standard output, unless the BTF goes there.

@@ -12,6 +12,7 @@ use gimli::constants as dw;
 
 use crate::abbrev::{Action, Plan, Slot, Table};
 use crate::die::{self, Attributes, Bytes, Malformed};
+use crate::features::{Feature, FeatureSet};
 use crate::finding::{Finding, FindingKind};
 use crate::input::{Image, RelocationCursor};
 use crate::languages::{LanguageFilter, UnitLanguage};
@@ -40,6 +41,19 @@ pub(crate) struct Lowering {
     pub(crate) type_tag: bool,
     pub(crate) enum64: bool,
     pub(crate) variables: bool,
+}
+
+impl Lowering {
+    /// What `features` ask for.
+    pub(crate) fn new(features: FeatureSet) -> Self {
+        Self {
+            float: features.has(Feature::Float),
+            decl_tag: features.has(Feature::DeclTag),
+            type_tag: features.has(Feature::TypeTag),
+            enum64: features.has(Feature::Enum64),
+            variables: features.has(Feature::Var) || features.has(Feature::GlobalVar),
+        }
+    }
 }
 
 /// A unit that is being read.

@@ -3,76 +3,261 @@
 //! Units are taken in input order, one at a time, so that most types are met first by the unit that numbers them, and
 //! threads end together. Nothing that is gathered here depends on which thread took which unit.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use btf_core::dedup::{Fragment, FragmentIndex, Gathered, Merger};
-use btf_core::{Error, Result};
+use btf_core::dedup::{Fragment, FragmentIndex, Gathered, Merger, Worker};
+use btf_core::{Error, Result, TypeId};
 use rayon::ThreadPool;
 
+use crate::Observer;
 use crate::finding::Finding;
+use crate::functions::{State, States};
+use crate::report::Progress;
 use crate::unit::{Context, UnitReader};
+use crate::unit_functions::{Candidate, Candidates, FunctionTag, UnitFunctions};
+use crate::unit_variables::{LeftOutVariable, PlacedVariable, Placing, place};
+use crate::units::Unit;
 
-/// What one thread has gathered.
+/// A prototype before the merge: the local id in its unit. Prototypes of one class are equal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proto {
+    class: u32,
+    pub(crate) id: TypeId,
+}
+
+impl PartialEq for Proto {
+    fn eq(&self, other: &Self) -> bool {
+        self.class == other.class
+    }
+}
+
+impl Eq for Proto {}
+
+impl Hash for Proto {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.class.hash(hasher);
+    }
+}
+
+/// What one thread has gathered, or all of them together.
 #[derive(Debug, Default)]
 pub(crate) struct Harvest {
-    pub(crate) types: Gathered,
+    pub(crate) types: Vec<Gathered>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) states: States<Proto>,
+    pub(crate) function_tags: Vec<FunctionTag>,
+    pub(crate) variables: Vec<PlacedVariable>,
+    pub(crate) left_out_variables: Vec<LeftOutVariable>,
     pub(crate) die_count: u64,
     pub(crate) unit_count: u32,
 }
 
-/// Reads all units.
+/// Everything that workers read.
+pub(crate) struct Task<'t, 'a> {
+    pub(crate) context: &'t Context<'a>,
+    pub(crate) candidates: &'t Candidates<'a>,
+    pub(crate) placing: &'t Placing<'a>,
+    pub(crate) merger: &'t Merger,
+    pub(crate) observer: &'t dyn Observer,
+}
+
+/// What one thread keeps from unit to unit.
+struct Thread<'t, 'a> {
+    task: &'t Task<'t, 'a>,
+    reader: UnitReader<'t, 'a>,
+    functions: UnitFunctions,
+    candidates: Vec<Candidate>,
+    worker: Worker<'t>,
+    harvest: Harvest,
+}
+
+/// Reads all units; what has no order of its own is sorted into that of the input.
 ///
 /// # Errors
 /// That of the first unit, in input order, that is malformed.
-pub(crate) fn read_units(
-    context: &Context<'_>,
-    merger: &Merger,
-    pool: &ThreadPool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Vec<Harvest>> {
+pub(crate) fn read_units(task: &Task<'_, '_>, pool: &ThreadPool) -> Result<Harvest> {
     let next = AtomicU32::new(0);
+    let done = AtomicU64::new(0);
     let failed = Mutex::new(None);
-    let count = context.units.all.len() as u32;
+    let release = Release::default();
+    let units = &task.context.units.all;
+    let total = units.iter().map(|unit| unit.range.len() as u64).sum();
     let harvests = pool.broadcast(|_| {
-        let mut reader = UnitReader::new(context);
-        let mut worker = merger.worker();
-        let mut harvest = Harvest::default();
+        let mut thread = Thread::new(task);
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
+            let Some(unit) = units.get(index as usize) else {
                 break;
+            };
+            if let Err(error) = thread.read(index) {
+                // Units before this one have been taken already, and are read to their end.
+                next.store(units.len() as u32, Ordering::Relaxed);
+                fail(&failed, index, error);
             }
-            match read_unit(&mut reader, index, &mut harvest) {
-                Ok(true) => worker.add(index, &reader.fragment),
-                Ok(false) => {}
-                Err(error) => {
-                    // Units before this one have been taken already, and are read to their end.
-                    next.store(count, Ordering::Relaxed);
-                    fail(&failed, index, error);
-                }
-            }
-            progress(context.units.all[index as usize].range.len() as u64);
+            let bytes = unit.range.len() as u64;
+            let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            task.observer.progress(Progress {
+                phase: "reading units",
+                done,
+                total,
+            });
+            release.done(task, index);
         }
-        harvest.die_count = reader.die_count;
-        harvest.types = worker.finish();
-        harvest
+        thread.finish()
     });
-    match failed
+    if let Some((_, error)) = failed
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
     {
-        Some((_, error)) => Err(error),
-        None => Ok(harvests),
+        return Err(error);
+    }
+    Ok(join(harvests))
+}
+
+impl<'t, 'a> Thread<'t, 'a> {
+    fn new(task: &'t Task<'t, 'a>) -> Self {
+        Self {
+            task,
+            reader: UnitReader::new(task.context),
+            functions: UnitFunctions::default(),
+            candidates: Vec::new(),
+            worker: task.merger.worker(),
+            harvest: Harvest::default(),
+        }
+    }
+
+    fn read(&mut self, index: u32) -> Result<()> {
+        let state = self.reader.read(index)?;
+        self.harvest
+            .findings
+            .extend_from_slice(&self.reader.findings);
+        let Some(state) = state else { return Ok(()) };
+        self.harvest.unit_count += 1;
+        self.functions.find(
+            self.task.candidates,
+            &mut self.reader,
+            &state,
+            &mut self.candidates,
+        );
+        self.worker.add(index, &self.reader.fragment);
+        for candidate in &self.candidates {
+            let proto = |id| Proto {
+                class: self.worker.class(id),
+                id,
+            };
+            self.harvest.states.push(State {
+                key: candidate.key,
+                unit: index,
+                die_offset: candidate.die_offset,
+                low_pc: candidate.low_pc,
+                section: candidate.section,
+                flags: candidate.flags,
+                proto: proto(candidate.proto),
+                true_proto: candidate.true_proto.map(proto),
+            });
+        }
+        if !self.reader.decl_tags.is_empty() {
+            self.harvest
+                .function_tags
+                .extend(self.functions.tags(&self.reader, &state));
+        }
+        let Harvest {
+            variables,
+            left_out_variables,
+            ..
+        } = &mut self.harvest;
+        place(
+            self.task.placing,
+            &self.reader,
+            &state,
+            variables,
+            left_out_variables,
+        );
+        Ok(())
+    }
+
+    fn finish(mut self) -> Harvest {
+        self.harvest.die_count = self.reader.die_count;
+        self.harvest.types.push(self.worker.finish());
+        self.harvest
     }
 }
 
-fn read_unit(reader: &mut UnitReader<'_, '_>, index: u32, harvest: &mut Harvest) -> Result<bool> {
-    let state = reader.read(index)?;
-    harvest.findings.extend_from_slice(&reader.findings);
-    harvest.unit_count += u32::from(state.is_some());
-    Ok(state.is_some())
+/// Brings together what threads have gathered.
+fn join(harvests: Vec<Harvest>) -> Harvest {
+    let mut all = Harvest::default();
+    for harvest in harvests {
+        all.types.extend(harvest.types);
+        all.findings.extend(harvest.findings);
+        all.states.join(harvest.states);
+        all.function_tags.extend(harvest.function_tags);
+        all.variables.extend(harvest.variables);
+        all.left_out_variables.extend(harvest.left_out_variables);
+        all.die_count += harvest.die_count;
+        all.unit_count += harvest.unit_count;
+    }
+    all.findings.sort_unstable();
+    all.function_tags.sort_unstable();
+    all.variables
+        .sort_unstable_by_key(|variable| (variable.unit, variable.die_offset));
+    all.left_out_variables
+        .sort_unstable_by_key(|variable| (variable.unit, variable.die_offset));
+    all
+}
+
+/// The size in bytes of the stretches of the input that are given back together.
+const RELEASE_BYTES: usize = 4 << 20;
+
+/// Gives back the pages of units that all have been read, so that the input does not add up in memory.
+#[derive(Debug, Default)]
+struct Release(Mutex<Released>);
+
+#[derive(Debug, Default)]
+struct Released {
+    /// The units that have been read ahead of `next`.
+    ahead: Vec<u32>,
+    /// All units before this one have been read.
+    next: u32,
+    /// All units before this one have been given back.
+    released: u32,
+}
+
+impl Release {
+    fn done(&self, task: &Task<'_, '_>, index: u32) {
+        let units = &task.context.units.all;
+        let mut state = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.ahead.push(index);
+        while let Some(at) = state.ahead.iter().position(|unit| *unit == state.next) {
+            state.ahead.swap_remove(at);
+            state.next += 1;
+        }
+        let (Some(first), Some(last)) = (
+            units.get(state.released as usize),
+            units.get(state.next as usize),
+        ) else {
+            return;
+        };
+        if first.section != last.section {
+            state.released = state.next;
+        } else if last.range.start - first.range.start >= RELEASE_BYTES {
+            state.released = state.next;
+            if let Some(range) = file_range(task, first, last) {
+                task.observer.done_with(range);
+            }
+        }
+    }
+}
+
+/// The bytes of the file from the start of one unit to that of another in the same section.
+fn file_range(task: &Task<'_, '_>, first: &Unit, last: &Unit) -> Option<std::ops::Range<u64>> {
+    let section = task.context.units.sections[first.section as usize].0;
+    let start = section.file_range.as_ref()?.start;
+    Some(start + first.range.start as u64..start + last.range.start as u64)
 }
 
 /// Keeps the error of the first unit.
@@ -85,11 +270,17 @@ fn fail(failed: &Mutex<Option<(u32, Error)>>, index: u32, error: Error) {
     }
 }
 
-/// Reads one unit again, for the merge engine.
-pub(crate) fn reload(context: &Context<'_>, index: FragmentIndex, into: &mut Fragment) {
+/// Reads one unit's types again, for the merge engine.
+pub(crate) fn reload(
+    context: &Context<'_>,
+    candidates: &Candidates<'_>,
+    index: FragmentIndex,
+    into: &mut Fragment,
+) {
     let mut reader = UnitReader::new(context);
-    // It could be read before, so it can be read now.
-    if let Ok(Some(_)) = reader.read(index) {
+    // It could be read before, so it can be read now; the types come out in the same order.
+    if let Ok(Some(state)) = reader.read(index) {
+        UnitFunctions::default().find(candidates, &mut reader, &state, &mut Vec::new());
         *into = reader.fragment;
     }
 }

@@ -193,6 +193,21 @@ impl<'t> Worker<'t> {
         });
     }
 
+    /// A number that two types have in common if they are equal in all that their keys tell, homonyms apart.
+    ///
+    /// `id` is local to the fragment that was added last. The number is valid within this merge only, and depends on the
+    /// scheduling of threads.
+    #[must_use]
+    pub fn class(&self, id: crate::TypeId) -> u32 {
+        let last = self
+            .created
+            .fragments
+            .last()
+            .map_or(0, |members| members.first);
+        let index = last + (id.0 as usize).wrapping_sub(1);
+        self.created.members.get(index).copied().unwrap_or(u32::MAX)
+    }
+
     /// What this worker has gathered, for [`super::Merger::finish`].
     #[must_use]
     pub fn finish(self) -> Gathered {

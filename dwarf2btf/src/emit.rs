@@ -1,0 +1,234 @@
+//! Emission: what was merged and chosen, as BTF: types, then functions by name, then variables and their sections.
+
+use btf_core::builder::Builder;
+use btf_core::dedup::{Merged, Name, Numbering, Output};
+use btf_core::kind::Word;
+use btf_core::types::VarSecinfo;
+use btf_core::wire::linkage;
+use btf_core::{Error, Kind, Result, StrOffset, TypeId};
+
+use crate::kfuncs::KfuncFlags;
+use crate::names::{FastMap, Names};
+use crate::unit_variables::PlacedVariable;
+use crate::variables::Datasec;
+
+/// A function that is described.
+#[derive(Clone, Debug)]
+pub(crate) struct ChosenFunction {
+    pub(crate) name: Vec<u8>,
+    pub(crate) proto: Output,
+    /// The parameter's index, or -1, and the text of each tag in the source.
+    pub(crate) tags: Vec<(i32, Name)>,
+    pub(crate) kfunc: Option<KfuncFlags>,
+}
+
+/// The text of the attribute that an arena pointer's target gets.
+const ARENA: &[u8] = b"address_space(1)";
+
+/// Builds the output.
+#[derive(Debug)]
+pub(crate) struct Emitter<'e, 'a> {
+    pub(crate) builder: Builder,
+    names: &'e Names<'a>,
+    strings: FastMap<Name, StrOffset>,
+    /// Types made for arena pointers and prototypes: their words, and the id.
+    made: FastMap<Vec<u32>, TypeId>,
+}
+
+impl<'e, 'a> Emitter<'e, 'a> {
+    pub(crate) fn new(names: &'e Names<'a>) -> Self {
+        Self {
+            builder: Builder::new(),
+            names,
+            strings: FastMap::default(),
+            made: FastMap::default(),
+        }
+    }
+
+    /// Writes all types.
+    ///
+    /// # Errors
+    /// More types or strings than BTF can have.
+    pub(crate) fn types(&mut self, numbering: &Numbering<'_>) -> Result<()> {
+        let mut failed: Option<Error> = None;
+        numbering.for_each_record(|kind, record| {
+            if failed.is_none() {
+                failed = self.record(kind, record).err();
+            }
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn record(&mut self, kind: Kind, record: &mut [u32]) -> Result<()> {
+        record[0] = self.string(Name(record[0]))?.0;
+        let info = kind.info();
+        if info.element.first() == Some(&Word::Name) {
+            for element in record[3 + info.trailer.len()..].chunks_exact_mut(info.element.len()) {
+                element[0] = self.string(Name(element[0]))?.0;
+            }
+        }
+        self.builder.push_record(record).map(|_| ())
+    }
+
+    fn string(&mut self, name: Name) -> Result<StrOffset> {
+        if let Some(&offset) = self.strings.get(&name) {
+            return Ok(offset);
+        }
+        let offset = self
+            .names
+            .with(name, |bytes| self.builder.add_string(bytes))?;
+        self.strings.insert(name, offset);
+        Ok(offset)
+    }
+
+    /// Writes a function and its tags. All functions have static linkage, as pahole's have: kernels and tools expect it.
+    pub(crate) fn function(
+        &mut self,
+        function: &ChosenFunction,
+        merged: &Merged,
+        numbering: &Numbering<'_>,
+        has_attributes: bool,
+    ) -> Result<()> {
+        let mut proto = numbering.id(function.proto);
+        if let Some(kfunc) = function.kfunc.filter(|_| has_attributes) {
+            proto = self.arena_proto(function.proto, kfunc, merged, numbering)?;
+        }
+        let id = self.builder.func(&function.name, proto, linkage::STATIC)?;
+        for &(component, text) in &function.tags {
+            let text = self.names.bytes(text);
+            self.builder.decl_tag(&text, id, component, false)?;
+        }
+        let has_tag = |text: &str| {
+            let is_it = |&(component, name): &(i32, Name)| {
+                component == -1 && self.names.bytes(name) == text.as_bytes()
+            };
+            function.tags.iter().any(is_it)
+        };
+        let tags: Vec<&str> = function
+            .kfunc
+            .into_iter()
+            .flat_map(KfuncFlags::tags)
+            .filter(|tag| !has_tag(tag))
+            .collect();
+        for tag in tags {
+            self.builder.decl_tag(tag.as_bytes(), id, -1, false)?;
+        }
+        Ok(())
+    }
+
+    /// The prototype of a kfunc whose pointers lead into an arena; its plain one if none does.
+    fn arena_proto(
+        &mut self,
+        proto: Output,
+        kfunc: KfuncFlags,
+        merged: &Merged,
+        numbering: &Numbering<'_>,
+    ) -> Result<TypeId> {
+        let (_, record) = merged.record(proto);
+        let mut words = record.to_vec();
+        let mut targets = Vec::new();
+        merged.targets(proto, |target| targets.push(target));
+        let mut is_changed = false;
+        for (index, target) in targets.into_iter().enumerate() {
+            let is_arena = match index.checked_sub(1) {
+                None => kfunc.has_arena_return(),
+                Some(parameter) => kfunc.has_arena_param(parameter),
+            };
+            let mut id = target.map_or(TypeId::VOID, |target| numbering.id(target));
+            if let Some(pointer) =
+                target.filter(|&target| is_arena && merged.record(target).0 == Kind::Ptr)
+            {
+                id = self.arena_pointer(pointer, merged, numbering)?;
+                is_changed = true;
+            }
+            words[if index == 0 { 2 } else { 2 + 2 * index }] = id.0;
+        }
+        if !is_changed {
+            return Ok(numbering.id(proto));
+        }
+        for parameter in words[3..].chunks_exact_mut(2) {
+            parameter[0] = self.string(Name(parameter[0]))?.0;
+        }
+        self.made(words)
+    }
+
+    /// A pointer to an arena with the same target.
+    fn arena_pointer(
+        &mut self,
+        pointer: Output,
+        merged: &Merged,
+        numbering: &Numbering<'_>,
+    ) -> Result<TypeId> {
+        use btf_core::Info;
+        let mut target = TypeId::VOID;
+        merged.targets(pointer, |output| {
+            target = output.map_or(TypeId::VOID, |output| numbering.id(output))
+        });
+        let text = self.builder.add_string(ARENA)?;
+        let tag = self.made(vec![text.0, Info::new(Kind::TypeTag, 0, true).0, target.0])?;
+        self.made(vec![0, Info::new(Kind::Ptr, 0, false).0, tag.0])
+    }
+
+    /// A type with these words, written once.
+    fn made(&mut self, words: Vec<u32>) -> Result<TypeId> {
+        if let Some(&id) = self.made.get(&words) {
+            return Ok(id);
+        }
+        let id = self.builder.push_record(&words)?;
+        self.made.insert(words, id);
+        Ok(id)
+    }
+
+    /// Writes the variables that are in one of `datasecs`, in input order, and then those.
+    ///
+    /// `types` holds each variable's type, `section_name` tells a section's name.
+    pub(crate) fn variables(
+        &mut self,
+        variables: &[PlacedVariable],
+        types: &[Option<Output>],
+        numbering: &Numbering<'_>,
+        datasecs: &[Datasec],
+        section_name: impl Fn(u32) -> Vec<u8>,
+    ) -> Result<u64> {
+        let mut ids = vec![TypeId::VOID; variables.len()];
+        let mut is_used = vec![false; variables.len()];
+        datasecs
+            .iter()
+            .flat_map(|datasec| &datasec.entries)
+            .for_each(|entry| is_used[entry.variable] = true);
+        let mut count = 0;
+        for (index, variable) in variables
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| is_used[*index])
+        {
+            let ty = types[index].map_or(TypeId::VOID, |ty| numbering.id(ty));
+            let linkage = if variable.is_external {
+                linkage::GLOBAL
+            } else {
+                linkage::STATIC
+            };
+            let name = self.names.bytes(variable.name);
+            ids[index] = self.builder.var(&name, ty, linkage)?;
+            count += 1;
+            for &tag in &variable.tags {
+                let text = self.names.bytes(tag);
+                self.builder.decl_tag(&text, ids[index], -1, false)?;
+            }
+        }
+        for datasec in datasecs {
+            let entries: Vec<VarSecinfo> = datasec
+                .entries
+                .iter()
+                .map(|entry| VarSecinfo {
+                    ty: ids[entry.variable],
+                    offset: entry.offset,
+                    size: entry.size,
+                })
+                .collect();
+            self.builder
+                .datasec(&section_name(datasec.section), datasec.size, &entries)?;
+        }
+        Ok(count)
+    }
+}

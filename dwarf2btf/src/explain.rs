@@ -1,0 +1,293 @@
+//! Explanations: for a function that was asked for, every place where it was seen and the rule that decided.
+//!
+//! Equal states have collapsed while units were read, so the units are read once more; only whoever asks pays for that.
+
+use btf_core::dedup::{Merged, Name};
+use btf_core::{Info, Kind, Result, TypeId};
+
+use crate::choose::Choice;
+use crate::functions::{Outcome, Verdict};
+use crate::locations::Place;
+use crate::names::FastMap;
+use crate::options::Options;
+use crate::report::{FunctionReport, FunctionState, FunctionSymbol, FunctionVerdict};
+use crate::symbols::{FunctionKey, FunctionTable, SHN_UNDEF};
+use crate::unit::{Context, UnitReader};
+use crate::unit_functions::{Candidates, UnitFunctions};
+use crate::workers::Harvest;
+
+/// The reports that `options` ask for, by name.
+///
+/// # Errors
+/// Those of reading the units, which have been read before.
+pub(crate) fn reports(
+    context: &Context<'_>,
+    candidates: &Candidates<'_>,
+    table: &FunctionTable<'_>,
+    choice: &Choice,
+    _merged: &Merged,
+    options: &Options,
+) -> Result<Vec<FunctionReport>> {
+    let is_wanted = |key: FunctionKey, verdict: Option<&Verdict>| {
+        options.explains(table.name(key))
+            || options.report && verdict.is_some_and(|verdict| verdict.outcome == Outcome::Dropped)
+    };
+    let verdicts: FastMap<u32, &Verdict> = choice
+        .verdicts
+        .iter()
+        .map(|(key, verdict)| (key.0, verdict))
+        .collect();
+    let mut reports: FastMap<u32, FunctionReport> = FastMap::default();
+    for key in table.keys() {
+        let verdict = verdicts.get(&key.0).copied();
+        if is_wanted(key, verdict) {
+            reports.insert(key.0, new_report(table, key, verdict));
+        }
+    }
+    if reports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut reader = UnitReader::new(context);
+    let mut functions = UnitFunctions::default();
+    let mut found = Vec::new();
+    for unit in 0..context.units.all.len() as u32 {
+        let Some(state) = reader.read(unit)? else {
+            continue;
+        };
+        functions.find(candidates, &mut reader, &state, &mut found);
+        for candidate in &found {
+            let Some(report) = reports.get_mut(&candidate.key.0) else {
+                continue;
+            };
+            let locations = functions.locations(candidate, &reader);
+            report.states.push(FunctionState {
+                unit,
+                unit_name: context.names.bytes(state.name),
+                die_offset: candidate.die_offset,
+                address: (candidate.low_pc != 0 || candidate.section.is_some())
+                    .then_some(candidate.low_pc),
+                section: candidate.section,
+                prototype: prototype(&reader, candidate.proto, &report.name),
+                parameters: locations,
+            });
+        }
+    }
+    let mut sorted: Vec<(u32, FunctionReport)> = reports.drain().collect();
+    sorted.sort_unstable_by_key(|(key, _)| *key);
+    let mut reports: Vec<FunctionReport> = sorted.into_iter().map(|(_, report)| report).collect();
+    for report in &mut reports {
+        set_rule(report);
+    }
+    Ok(reports)
+}
+
+fn new_report(
+    table: &FunctionTable<'_>,
+    key: FunctionKey,
+    verdict: Option<&Verdict>,
+) -> FunctionReport {
+    let symbols = table.symbols(key).iter().map(|symbol| FunctionSymbol {
+        name: symbol.name.to_vec(),
+        address: symbol.address,
+        section: (symbol.section_index != SHN_UNDEF).then_some(symbol.section_index),
+    });
+    let verdict = match verdict {
+        None => FunctionVerdict::Dropped {
+            reasons: vec!["no description with a name for every parameter"],
+            detail: None,
+        },
+        Some(verdict) => match verdict.outcome {
+            Outcome::Dropped => FunctionVerdict::Dropped {
+                reasons: verdict.reasons.iter().map(|reason| reason.text()).collect(),
+                detail: verdict.mismatch.map(|(_, mismatch)| mismatch.to_string()),
+            },
+            Outcome::Kept { .. } => FunctionVerdict::Kept {
+                rule: String::new(),
+            },
+            Outcome::Renamed { symbol, .. } => {
+                let name = String::from_utf8_lossy(table.symbols(key)[symbol].name).into_owned();
+                FunctionVerdict::Kept {
+                    rule: format!("described as `{name}`, with its true signature"),
+                }
+            }
+        },
+    };
+    FunctionReport {
+        name: table.name(key).to_vec(),
+        states: Vec::new(),
+        symbols: symbols.collect(),
+        verdict,
+    }
+}
+
+/// Says by which rule the state of a kept function was chosen.
+fn set_rule(report: &mut FunctionReport) {
+    let FunctionVerdict::Kept { rule } = &mut report.verdict else {
+        return;
+    };
+    if !rule.is_empty() {
+        return;
+    }
+    let is_at_symbol = |state: &FunctionState| {
+        report
+            .symbols
+            .iter()
+            .any(|symbol| state.address == Some(symbol.address))
+    };
+    *rule = if report.states.iter().any(is_at_symbol) {
+        "its code is where its symbol points to, and nothing speaks against it".to_owned()
+    } else {
+        "no code is where its symbol points to; the first description speaks for it".to_owned()
+    };
+}
+
+/// The names of the units that findings or reports mention; of all, as they are few against the rest.
+pub(crate) fn unit_names(
+    context: &Context<'_>,
+    harvest: &Harvest,
+    functions: &[FunctionReport],
+    _options: &Options,
+) -> Vec<Vec<u8>> {
+    if harvest.findings.is_empty() && functions.is_empty() {
+        return Vec::new();
+    }
+    let mut reader = UnitReader::new(context);
+    let mut names = vec![Vec::new(); context.units.all.len()];
+    let mut last = None;
+    for finding in &harvest.findings {
+        if last == Some(finding.unit) {
+            continue;
+        }
+        last = Some(finding.unit);
+        if let Ok(state) = reader.enter(finding.unit) {
+            names[finding.unit as usize] = context.names.bytes(state.name);
+        }
+    }
+    names
+}
+
+/// A prototype as C has it.
+pub(crate) fn prototype(reader: &UnitReader<'_, '_>, proto: TypeId, name: &[u8]) -> String {
+    let Some(record) = reader.fragment.record(proto) else {
+        return String::new();
+    };
+    let name = String::from_utf8_lossy(name);
+    let parameters: Vec<String> = record[3..]
+        .chunks_exact(2)
+        .map(|parameter| match parameter[1] {
+            0 if parameter[0] == 0 => "...".to_owned(),
+            ty => declare(reader, TypeId(ty), &text(reader, Name(parameter[0])), 0),
+        })
+        .collect();
+    let parameters = if parameters.is_empty() {
+        "void".to_owned()
+    } else {
+        parameters.join(", ")
+    };
+    declare(
+        reader,
+        TypeId(record[2]),
+        &format!("{name}({parameters})"),
+        0,
+    )
+}
+
+fn text(reader: &UnitReader<'_, '_>, name: Name) -> String {
+    String::from_utf8_lossy(&reader.context.names.bytes(name)).into_owned()
+}
+
+/// How deep declarations are spelled out.
+const MAX_DEPTH: u32 = 32;
+
+/// A declaration of `inner` with a type, as C has it.
+fn declare(reader: &UnitReader<'_, '_>, ty: TypeId, inner: &str, depth: u32) -> String {
+    let join = |before: &str| {
+        if inner.is_empty() {
+            before.to_owned()
+        } else {
+            format!("{before} {inner}")
+        }
+    };
+    let Some(record) = reader.fragment.record(ty).filter(|_| depth < MAX_DEPTH) else {
+        return join("void");
+    };
+    let info = Info(record[1]);
+    let name = || text(reader, Name(record[0]));
+    let tagged = |keyword: &str| match record[0] {
+        0 => join(&format!("{keyword} {{…}}")),
+        _ => join(&format!("{keyword} {}", name())),
+    };
+    let target = TypeId(record[2]);
+    let qualified = |qualifier: &str| {
+        let is_pointer = reader
+            .fragment
+            .record(target)
+            .and_then(|record| Info(record[1]).kind())
+            == Some(Kind::Ptr);
+        if is_pointer {
+            let inner = if inner.is_empty() {
+                qualifier.to_owned()
+            } else {
+                format!("{qualifier} {inner}")
+            };
+            declare(reader, target, &inner, depth + 1)
+        } else {
+            format!("{qualifier} {}", declare(reader, target, inner, depth + 1))
+        }
+    };
+    match info.kind() {
+        Some(Kind::Struct) => tagged("struct"),
+        Some(Kind::Union) => tagged("union"),
+        Some(Kind::Fwd) => tagged(if info.kind_flag() { "union" } else { "struct" }),
+        Some(Kind::Enum | Kind::Enum64) => tagged("enum"),
+        Some(Kind::Int | Kind::Float | Kind::Typedef) => join(&name()),
+        Some(Kind::Const) => qualified("const"),
+        Some(Kind::Volatile) => qualified("volatile"),
+        Some(Kind::Restrict) => qualified("restrict"),
+        Some(Kind::TypeTag) => declare(reader, target, inner, depth + 1),
+        Some(Kind::Ptr) => {
+            let pointee = reader
+                .fragment
+                .record(target)
+                .and_then(|record| Info(record[1]).kind());
+            let inner = match pointee {
+                Some(Kind::Array | Kind::FuncProto) => format!("(*{inner})"),
+                _ => format!("*{inner}"),
+            };
+            declare(reader, target, &inner, depth + 1)
+        }
+        Some(Kind::Array) => declare(
+            reader,
+            TypeId(record[3]),
+            &format!("{inner}[{}]", record[5]),
+            depth + 1,
+        ),
+        Some(Kind::FuncProto) => {
+            let parameters: Vec<String> = record[3..]
+                .chunks_exact(2)
+                .map(|parameter| match parameter[1] {
+                    0 => "...".to_owned(),
+                    ty => declare(reader, TypeId(ty), "", depth + 1),
+                })
+                .collect();
+            let parameters = if parameters.is_empty() {
+                "void".to_owned()
+            } else {
+                parameters.join(", ")
+            };
+            declare(reader, target, &format!("{inner}({parameters})"), depth + 1)
+        }
+        Some(Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag) | None => join("?"),
+    }
+}
+
+/// A place for people: a register by the name that DWARF gives it on this machine, or what else it is.
+pub(crate) fn place_text(place: Place) -> String {
+    match place {
+        Place::Nowhere => "nowhere".to_owned(),
+        Place::Register(register) => format!("register {register}"),
+        Place::Memory => "memory".to_owned(),
+        Place::Value => "value".to_owned(),
+        Place::Unknown => "unknown".to_owned(),
+    }
+}

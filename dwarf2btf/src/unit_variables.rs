@@ -1,0 +1,121 @@
+//! Variables of a unit that lie in a section that was asked for.
+
+use btf_core::TypeId;
+use btf_core::dedup::Name;
+
+use crate::references::{Link, type_size};
+use crate::symbols::ObjectSymbols;
+use crate::unit::{TagOwner, UnitReader, UnitState, Variable};
+use crate::variables::{self, Place, VariableReason, VariableSections};
+
+/// What is needed to place variables; shared by all workers.
+#[derive(Debug)]
+pub(crate) struct Placing<'a> {
+    pub(crate) sections: VariableSections<'a>,
+    pub(crate) objects: ObjectSymbols<'a>,
+}
+
+/// A variable that is described.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedVariable {
+    pub(crate) unit: u32,
+    pub(crate) die_offset: u64,
+    pub(crate) name: Name,
+    /// The local id of its type.
+    pub(crate) ty: TypeId,
+    pub(crate) is_external: bool,
+    pub(crate) place: Place,
+    pub(crate) tags: Vec<Name>,
+}
+
+/// A variable that is left out.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOutVariable {
+    pub(crate) unit: u32,
+    pub(crate) die_offset: u64,
+    pub(crate) name: Name,
+    pub(crate) reason: VariableReason,
+}
+
+/// Places the variables of the unit that `reader` has just read.
+pub(crate) fn place(
+    placing: &Placing<'_>,
+    reader: &UnitReader<'_, '_>,
+    state: &UnitState<'_>,
+    placed: &mut Vec<PlacedVariable>,
+    left_out: &mut Vec<LeftOutVariable>,
+) {
+    for (index, variable) in (0_u32..).zip(&reader.variables) {
+        let Some((address, section)) = variable.address else {
+            continue;
+        };
+        if variable.is_artificial {
+            continue;
+        }
+        let declared = declaration(reader, variable);
+        let link = match declared {
+            Some(declared) if !variable.has_type => declared.link,
+            _ => variable.link,
+        };
+        let name = if variable.name.0 == 0 {
+            declared.map_or(Name(0), |declared| declared.name)
+        } else {
+            variable.name
+        };
+        let is_external =
+            variable.is_external || declared.is_some_and(|declared| declared.is_external);
+        let id = reader.type_id(link);
+        let size = type_size(&reader.fragment, id, state.unit.sizes.address).unwrap_or(0);
+        let die_offset = state.unit.range.start as u64 + u64::from(variable.die);
+        let unit = state.index;
+        let result = reader.context.names.with(name, |name| {
+            let ty = (id != 0).then_some(());
+            let variable = variables::Variable {
+                name,
+                address,
+                section,
+                size,
+                ty,
+                is_external,
+                unit,
+                die_offset,
+            };
+            placing.sections.place(&variable, &placing.objects)
+        });
+        match result {
+            Ok(place) => {
+                let tags = reader
+                    .decl_tags
+                    .iter()
+                    .filter(|tag| tag.owner == TagOwner::Variable(index));
+                let tags = tags.map(|tag| tag.text).collect();
+                placed.push(PlacedVariable {
+                    unit,
+                    die_offset,
+                    name,
+                    ty: TypeId(id),
+                    is_external,
+                    place,
+                    tags,
+                });
+            }
+            Err(VariableReason::OtherSection) => {}
+            Err(reason) => left_out.push(LeftOutVariable {
+                unit,
+                die_offset,
+                name,
+                reason,
+            }),
+        }
+    }
+}
+
+/// The declaration that a definition completes.
+fn declaration<'r>(reader: &'r UnitReader<'_, '_>, variable: &Variable) -> Option<&'r Variable> {
+    let die = Link(variable.specification).die_offset()?;
+    let index = reader
+        .variables
+        .binary_search_by_key(&die, |other| other.die)
+        .ok()?;
+    reader.variables.get(index)
+}
