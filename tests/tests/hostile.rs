@@ -13,6 +13,7 @@ use btf_core::validate::{Profile, validate};
 use btf_tests::program::{Outcome, TestDir, ours, run};
 use btf_tests::random::Random;
 use btf_tests::{bad, corpus};
+use dwarf2btf::Unobserved;
 use dwarf2btf::input::Image;
 use dwarf2btf::options::Options;
 
@@ -117,7 +118,7 @@ fn encode(bytes: &[u8]) -> Result<(), String> {
     let start = Instant::now();
     let encoded = catch_unwind(AssertUnwindSafe(|| {
         let image = Image::parse(bytes).map_err(|_| ())?;
-        let encoded = dwarf2btf::encode(&image, &Options::default(), &|_| ());
+        let encoded = dwarf2btf::encode(&image, &Options::default(), &Unobserved);
         encoded.map_err(|_| ())
     }));
     if start.elapsed() > LIMIT {
