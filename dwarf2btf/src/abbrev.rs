@@ -341,9 +341,80 @@ pub(crate) struct Steps {
     pub(crate) tail: u32,
 }
 
+/// Where the few attributes of a leaf stand, if each has a fixed place: members, enumerators, and types made of one other
+/// are three quarters of a kernel's DIEs (Debian's 7.2: 9.1, 1.2 and 2.2 of 19.6 million), and most are of this shape.
+///
+/// Places are in bytes behind the code; [`Leaf::ABSENT`] is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaf {
+    /// A `DW_FORM_strp` of 4 bytes.
+    pub(crate) name: u16,
+    /// A `DW_FORM_ref4`.
+    pub(crate) link: u16,
+    /// A constant: a member's location or an enumerator's value.
+    pub(crate) value: u16,
+    /// The constant's size in bytes; 0 if it is the one in the abbreviation.
+    pub(crate) value_size: u8,
+    /// The index of the value in [`Table::implicit`].
+    pub(crate) implicit: u32,
+    /// The size of the DIE without its code.
+    pub(crate) size: u32,
+}
+
+impl Leaf {
+    /// The place of an attribute that the DIE does not have.
+    pub(crate) const ABSENT: u16 = u16::MAX;
+
+    /// The leaf that these steps read, if they read one.
+    fn new(action: Action, has_children: bool, steps: &[Step], tail: u32, sizes: Sizes) -> Option<Self> {
+        let is_leaf = matches!(action, Action::Member | Action::Enumerator | Action::Derived) && !has_children;
+        if !is_leaf || sizes.offset != 4 {
+            return None;
+        }
+        let mut leaf = Self {
+            name: Self::ABSENT,
+            link: Self::ABSENT,
+            value: Self::ABSENT,
+            value_size: 0,
+            implicit: 0,
+            size: 0,
+        };
+        for step in steps {
+            let size = step.encoding.fixed_size()?;
+            leaf.size = leaf.size.checked_add(step.skip)?;
+            let place = u16::try_from(leaf.size).ok().filter(|place| *place != Self::ABSENT)?;
+            leaf.size = leaf.size.checked_add(size)?;
+            let is = |slot: Slot| step.slot == slot as u8;
+            if is(Slot::Name) && step.form == dw::DW_FORM_strp {
+                leaf.name = place;
+            } else if is(Slot::Type) && step.form == dw::DW_FORM_ref4 {
+                leaf.link = place;
+            } else if (is(Slot::MemberLocation) || is(Slot::ConstValue)) && is_unsigned(step.form) {
+                leaf.value = place;
+                leaf.value_size = size as u8;
+                leaf.implicit = step.implicit;
+            } else {
+                return None;
+            }
+        }
+        leaf.size = leaf.size.checked_add(tail)?;
+        Some(leaf)
+    }
+}
+
+/// Whether a form is that of a constant whose bytes are the value.
+fn is_unsigned(form: dw::DwForm) -> bool {
+    matches!(
+        form,
+        dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_data4 | dw::DW_FORM_data8 | dw::DW_FORM_implicit_const
+    )
+}
+
 /// What to do with the DIEs of one abbreviation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    /// The short way, if there is one.
+    pub(crate) leaf: Option<Leaf>,
     pub(crate) action: Action,
     pub(crate) has_children: bool,
     pub(crate) tag: dw::DwTag,
@@ -445,9 +516,11 @@ impl Table {
             )
             .ok_or(Malformed::new(at, "DIE of less than 4 GiB"))?;
         }
+        let leaf = Leaf::new(action, has_children, &read_steps, read.skip, sizes);
         let read = read.finish(&mut self.steps, &read_steps);
         let pass = pass.finish(&mut self.steps, &pass_steps);
         Ok(Plan {
+            leaf,
             action,
             has_children,
             tag,

@@ -186,6 +186,29 @@ impl<'a> Bytes<'a> {
         }
     }
 
+    /// The next `count` bytes, as bytes of their own; the position moves behind them.
+    #[inline]
+    pub(crate) fn take(&mut self, count: u32) -> Result<Self, Malformed> {
+        let end = self.position.saturating_add(count as usize);
+        let data = self.data.get(self.position..end);
+        let data = data.ok_or(Malformed { offset: self.position, expected: "more bytes" })?;
+        self.position = end;
+        Ok(Self { data, position: 0, is_big: self.is_big })
+    }
+
+    /// The number of 1, 2, 4 or 8 bytes at `position`.
+    #[inline]
+    pub(crate) fn uint_at(&self, position: u16, size: u8) -> Result<u64, Malformed> {
+        let mut at = *self;
+        at.position = position as usize;
+        match size {
+            1 => at.u8().map(u64::from),
+            2 => at.u16().map(u64::from),
+            4 => at.u32().map(u64::from),
+            _ => at.u64(),
+        }
+    }
+
     /// Passes over a NUL-terminated string.
     #[inline]
     fn skip_text(&mut self) -> Result<(), Malformed> {

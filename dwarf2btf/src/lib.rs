@@ -116,18 +116,17 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         return Err(ErrorKind::NoDebugInfo.into());
     }
 
-    // Where the units are, and which offsets of `.debug_str` are equal strings.
-    check_names_fit(image)?;
-    let (units, names) = pool.join(|| Units::list(image), || Names::new(&image.debug_str.data));
-    let units = units?;
-    clock.end("list");
-
-    // What the symbol table says about functions and variables.
-    let table = FunctionTable::new(choose::symbols(image));
+    // Where the units are, what the symbol table has, and which offsets of `.debug_str` are equal strings.
     let features = options.features;
+    check_names_fit(image)?;
+    let placing = || Placing::new(image, features);
+    let ((units, (table, placing)), names) = pool.join(
+        || (Units::list(image), (FunctionTable::new(choose::symbols(image)), placing())),
+        || Names::new(&image.debug_str.data),
+    );
+    let units = units?;
     let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
-    let placing = Placing::new(image, features);
-    clock.end("symbols");
+    clock.end("prepare");
     // From here on strings are compared by name and functions by key.
 
     let lowering = Lowering::new(features);

@@ -7,7 +7,7 @@ use btf_core::wire::{MAX_VLEN_16, int};
 use btf_core::{ByteOrder, Info, Kind};
 use gimli::constants as dw;
 
-use crate::abbrev::{Action, DW_TAG_LLVM_ANNOTATION, Plan, Slot};
+use crate::abbrev::{Action, DW_TAG_LLVM_ANNOTATION, Leaf, Plan, Slot, Table};
 use crate::die::{Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
 use crate::references::{Link, Target, TargetSlot};
@@ -30,7 +30,7 @@ const PARAMETER_WORDS: usize = 2;
 const MAX_BITFIELD_OFFSET: u64 = 0x00ff_ffff;
 
 impl<'a> UnitReader<'_, 'a> {
-    /// Does what a DIE asks for, whose attributes have been read, and returns the scope of its children.
+    /// Does what a DIE asks for, whose attributes have been read, and opens a scope for its children if it has some.
     #[inline]
     pub(crate) fn open(
         &mut self,
@@ -38,67 +38,137 @@ impl<'a> UnitReader<'_, 'a> {
         plan: &Plan,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
-        let scope = Scope::new(ScopeKind::Other, die);
-        match plan.action {
-            Action::Descend | Action::SkipTree | Action::VariantPart => Ok(scope),
-            Action::Base => self.open_base(state, die, attributes),
-            Action::Derived => self.open_derived(state, plan.tag, die, attributes),
-            Action::Struct => self.open_composite(state, ScopeKind::Struct, die, attributes),
-            Action::Union => self.open_composite(state, ScopeKind::Union, die, attributes),
-            Action::Enum => self.open_composite(state, ScopeKind::Enum, die, attributes),
-            Action::Enumerator => self.add_enumerator(state, die, attributes),
-            Action::Array => {
-                let link = self.link(state, attributes, Slot::Type)?;
-                let slot = self.add_slot(state, die);
-                Ok(Scope {
-                    slot,
-                    link,
-                    pending: self.pending.len(),
-                    ..Scope::new(ScopeKind::Array, die)
-                })
-            }
-            Action::Subrange => Ok(self.add_dimension(state, die, attributes)),
-            Action::Member => self.add_member(state, die, attributes),
+    ) -> Result<(), Malformed> {
+        let kind = match plan.action {
+            Action::Descend | Action::SkipTree | Action::VariantPart => ScopeKind::Other,
+            Action::Base => self.add_base(state, die, attributes)?,
+            Action::Derived => self.add_derived(state, plan.tag, die, attributes)?,
+            Action::Struct => return self.open_composite(state, ScopeKind::Struct, plan, die, attributes),
+            Action::Union => return self.open_composite(state, ScopeKind::Union, plan, die, attributes),
+            Action::Enum => return self.open_composite(state, ScopeKind::Enum, plan, die, attributes),
+            Action::Array => return self.open_waiting(state, ScopeKind::Array, plan, die, attributes),
+            Action::SubroutineType => return self.open_waiting(state, ScopeKind::Proto, plan, die, attributes),
+            Action::Enumerator => self.add_enumerator(state, die, attributes)?,
+            Action::Subrange => self.add_dimension(state, die, attributes),
+            Action::Member => self.add_member(state, die, attributes)?,
             Action::Inheritance => {
                 self.find(state, die, FindingKind::Inheritance);
-                self.add_member(state, die, attributes)
+                self.add_member(state, die, attributes)?
             }
-            Action::SubroutineType => {
-                let link = self.link(state, attributes, Slot::Type)?;
-                let slot = self.add_slot(state, die);
-                Ok(Scope {
-                    slot,
-                    link,
-                    pending: self.pending.len(),
-                    ..Scope::new(ScopeKind::Proto, die)
-                })
+            Action::Parameter => self.add_parameter(state, die, attributes)?,
+            Action::Variadic => self.add_variadic(),
+            Action::Subprogram => {
+                let kind = self.add_subprogram(state, die, attributes)?;
+                self.settle(state, Scope::new(kind, die), plan.has_children);
+                return Ok(());
             }
-            Action::Parameter => self.add_parameter(state, die, attributes),
-            Action::Variadic => {
-                self.add_variadic();
-                Ok(scope)
-            }
-            Action::Subprogram => self.open_subprogram(state, die, attributes),
-            Action::Variable => self.add_variable(state, die, attributes),
+            Action::Variable => self.add_variable(state, die, attributes)?,
             Action::Unspecified => {
                 let slot = self.add_slot(state, die);
                 self.references.set(slot, Target::Alias(Link::VOID));
-                Ok(scope)
+                ScopeKind::Other
             }
-            Action::Opaque => {
-                let name = self.name(state, attributes, Slot::Name)?;
-                let slot = self.add_slot(state, die);
-                self.find(state, die, FindingKind::ForeignType);
-                let size = self.size_word(state, die, attributes.raw(Slot::ByteSize).unwrap_or(0));
-                self.push(slot, &[name.0, Info::new(Kind::Struct, 0, false).0, size]);
-                Ok(scope)
-            }
+            Action::Opaque => self.add_opaque(state, die, attributes)?,
             Action::Annotation => {
                 self.add_annotation(state, plan.tag, die, attributes)?;
-                Ok(scope)
+                ScopeKind::Other
             }
+        };
+        if plan.has_children {
+            self.scopes.push(Scope::new(kind, die));
         }
+        Ok(())
+    }
+
+    /// Does what a leaf asks for, the short way. What it makes is what [`UnitReader::open`] would.
+    #[inline]
+    pub(crate) fn add_leaf(
+        &mut self,
+        state: &mut UnitState<'a>,
+        table: &Table,
+        plan: &Plan,
+        leaf: &Leaf,
+        die: u32,
+        bytes: &mut Bytes<'a>,
+    ) -> Result<(), Malformed> {
+        let own = bytes.take(leaf.size)?;
+        let mut link = Link::VOID;
+        if leaf.link != Leaf::ABSENT {
+            let offset = own.uint_at(leaf.link, 4)?;
+            if offset >= state.data.len() as u64 {
+                return Err(Malformed::new(die as usize, "reference to a DIE of the unit"));
+            }
+            link = Link::die(offset as u32);
+        }
+        let mut name = Name(0);
+        if leaf.name != Leaf::ABSENT {
+            name = self.context.names.at(own.uint_at(leaf.name, 4)?);
+        }
+        if plan.action == Action::Derived {
+            return self.finish_derived(state, plan.tag, die, name, link).map(|_| ());
+        }
+        let value = match (leaf.value, leaf.value_size) {
+            (Leaf::ABSENT, _) => None,
+            (_, 0) => Some(table.implicit[leaf.implicit as usize]),
+            (place, size) => Some(own.uint_at(place, size)? as i64),
+        };
+        match self.scopes.last().map(|scope| scope.kind) {
+            Some(ScopeKind::Struct | ScopeKind::Union) if plan.action == Action::Member => {
+                let place = (value.unwrap_or(0) as u64).checked_mul(8).and_then(|bits| u32::try_from(bits).ok());
+                match place {
+                    Some(place) => self.pending.extend_from_slice(&[name.0, link.0, place, 0]),
+                    None => self.find(state, die, FindingKind::MemberPlace),
+                }
+            }
+            Some(ScopeKind::Enum) if plan.action == Action::Enumerator => match value {
+                Some(value) if name.0 != 0 => {
+                    self.pending.extend_from_slice(&[name.0, value as u32, (value >> 32) as u32]);
+                }
+                _ => self.find(state, die, FindingKind::BadEnumerator),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Opens the scope of what is only whole when its children have been read, or ends it if it has none.
+    #[inline]
+    fn settle(&mut self, state: &mut UnitState<'a>, scope: Scope, has_children: bool) {
+        if has_children {
+            self.scopes.push(scope);
+        } else {
+            self.close(state, scope);
+        }
+    }
+
+    fn open_waiting(
+        &mut self,
+        state: &mut UnitState<'a>,
+        kind: ScopeKind,
+        plan: &Plan,
+        die: u32,
+        attributes: &Attributes,
+    ) -> Result<(), Malformed> {
+        let link = self.link(state, attributes, Slot::Type)?;
+        let slot = self.add_slot(state, die);
+        let scope = Scope { slot, link, pending: self.pending.len(), ..Scope::new(kind, die) };
+        self.settle(state, scope, plan.has_children);
+        Ok(())
+    }
+
+    /// A type that C does not have becomes a structure without members.
+    fn add_opaque(
+        &mut self,
+        state: &mut UnitState<'a>,
+        die: u32,
+        attributes: &Attributes,
+    ) -> Result<ScopeKind, Malformed> {
+        let name = self.name(state, attributes, Slot::Name)?;
+        let slot = self.add_slot(state, die);
+        self.find(state, die, FindingKind::ForeignType);
+        let size = self.size_word(state, die, attributes.raw(Slot::ByteSize).unwrap_or(0));
+        self.push(slot, &[name.0, Info::new(Kind::Struct, 0, false).0, size]);
+        Ok(ScopeKind::Other)
     }
 
     /// Ends a DIE: types that waited for their members are written.
@@ -146,12 +216,12 @@ impl<'a> UnitReader<'_, 'a> {
         })
     }
 
-    fn open_base(
+    fn add_base(
         &mut self,
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<ScopeKind, Malformed> {
         let name = self.name(state, attributes, Slot::Name)?;
         let slot = self.add_slot(state, die);
         let size = attributes.raw(Slot::ByteSize).unwrap_or(0);
@@ -164,11 +234,13 @@ impl<'a> UnitReader<'_, 'a> {
         let float = self.context.lowering.float;
         let record = match encoding {
             dw::DW_ATE_float if float && matches!(size, 2 | 4 | 8 | 12 | 16) => {
-                return Ok(self.push_float(slot, name, size as u32, die));
+                self.push(slot, &[name.0, Info::new(Kind::Float, 0, false).0, size as u32]);
+                return Ok(ScopeKind::Other);
             }
             dw::DW_ATE_complex_float | dw::DW_ATE_imaginary_float if float => {
                 self.find(state, die, FindingKind::Complex);
-                return Ok(self.push_complex(slot, name, size, die));
+                self.push_complex(slot, name, size);
+                return Ok(ScopeKind::Other);
             }
             dw::DW_ATE_signed | dw::DW_ATE_signed_char => bits | int::pack(int::SIGNED, 0, 0),
             dw::DW_ATE_boolean => bits | int::pack(int::BOOL, 0, 0),
@@ -185,13 +257,13 @@ impl<'a> UnitReader<'_, 'a> {
             self.find(state, die, FindingKind::OddBaseType);
             let name = self.context.names.of_new(ODD_INT);
             self.push(slot, &[name.0, info, 4, record & 0xff00_0000 | 32]);
-            return Ok(Scope::new(ScopeKind::Other, die));
+            return Ok(ScopeKind::Other);
         }
         let id = self.push(slot, &[name.0, info, size as u32, record]);
         if name == self.int_name() {
             self.references.offer_index_type(id);
         }
-        Ok(Scope::new(ScopeKind::Other, die))
+        Ok(ScopeKind::Other)
     }
 
     /// The name of C's `int`, which is short enough to be its own number.
@@ -199,13 +271,8 @@ impl<'a> UnitReader<'_, 'a> {
         self.context.names.of_new(b"int")
     }
 
-    fn push_float(&mut self, slot: TargetSlot, name: Name, size: u32, die: u32) -> Scope {
-        self.push(slot, &[name.0, Info::new(Kind::Float, 0, false).0, size]);
-        Scope::new(ScopeKind::Other, die)
-    }
-
     /// A complex number is an array of its two parts; what they cannot be said as floats either is an array of bytes.
-    fn push_complex(&mut self, slot: TargetSlot, name: Name, size: u64, die: u32) -> Scope {
+    fn push_complex(&mut self, slot: TargetSlot, name: Name, size: u64) {
         let part = size / 2;
         let text = self.context.names.bytes(name);
         let text = text
@@ -248,57 +315,65 @@ impl<'a> UnitReader<'_, 'a> {
         }
         let start = self.fragment.starts[array as usize - 1] as usize;
         self.fragment.words[start + 3] = Link::id(array + 1).0;
-        Scope::new(ScopeKind::Other, die)
     }
 
-    #[inline]
-    fn open_derived(
+    fn add_derived(
         &mut self,
         state: &mut UnitState<'a>,
         tag: dw::DwTag,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<ScopeKind, Malformed> {
         let link = self.link(state, attributes, Slot::Type)?;
+        let name = self.name(state, attributes, Slot::Name)?;
+        let kind = self.finish_derived(state, tag, die, name, link)?;
+        self.note_gnu_annotation(state, kind, Link::die(die), attributes)?;
+        Ok(kind)
+    }
+
+    /// Writes a type that is made of one other.
+    #[inline]
+    fn finish_derived(
+        &mut self,
+        state: &UnitState<'a>,
+        tag: dw::DwTag,
+        die: u32,
+        name: Name,
+        link: Link,
+    ) -> Result<ScopeKind, Malformed> {
         let slot = self.add_slot(state, die);
-        let mut name = Name(0);
+        let mut finding = None;
         let kind = match tag {
             dw::DW_TAG_pointer_type => Kind::Ptr,
             dw::DW_TAG_const_type | dw::DW_TAG_immutable_type => Kind::Const,
             dw::DW_TAG_volatile_type => Kind::Volatile,
             dw::DW_TAG_restrict_type => Kind::Restrict,
-            dw::DW_TAG_typedef | dw::DW_TAG_template_alias => {
-                name = self.name(state, attributes, Slot::Name)?;
-                if name.0 == 0 {
-                    self.find(state, die, FindingKind::AnonymousTypedef);
-                    self.references.set(slot, Target::Alias(link));
-                    return Ok(Scope::new(ScopeKind::Other, die));
-                }
-                Kind::Typedef
-            }
+            dw::DW_TAG_typedef | dw::DW_TAG_template_alias if name.0 != 0 => Kind::Typedef,
             dw::DW_TAG_reference_type | dw::DW_TAG_rvalue_reference_type => {
-                self.find(state, die, FindingKind::Reference);
+                finding = Some(FindingKind::Reference);
                 Kind::Ptr
             }
             dw::DW_TAG_ptr_to_member_type => {
-                self.find(state, die, FindingKind::PointerToMember);
+                finding = Some(FindingKind::PointerToMember);
                 Kind::Ptr
             }
             _ => {
-                // _Atomic, and qualifiers of other languages.
-                self.find(state, die, FindingKind::Atomic);
+                let is_typedef = matches!(tag, dw::DW_TAG_typedef | dw::DW_TAG_template_alias);
+                self.find(state, die, if is_typedef { FindingKind::AnonymousTypedef } else { FindingKind::Atomic });
                 self.references.set(slot, Target::Alias(link));
-                return Ok(Scope::new(ScopeKind::Other, die));
+                return Ok(ScopeKind::Other);
             }
         };
-        let id = self.push(slot, &[name.0, Info::new(kind, 0, false).0, link.0]);
-        let kind = match kind {
+        if let Some(finding) = finding {
+            self.find(state, die, finding);
+        }
+        let name = if kind == Kind::Typedef { name.0 } else { 0 };
+        let id = self.push(slot, &[name, Info::new(kind, 0, false).0, link.0]);
+        Ok(match kind {
             Kind::Ptr => ScopeKind::Pointer(id),
             Kind::Typedef => ScopeKind::Typedef(id),
             _ => ScopeKind::Other,
-        };
-        self.note_gnu_annotation(state, kind, Link::die(die), attributes)?;
-        Ok(Scope::new(kind, die))
+        })
     }
 
     #[inline]
@@ -306,9 +381,10 @@ impl<'a> UnitReader<'_, 'a> {
         &mut self,
         state: &mut UnitState<'a>,
         kind: ScopeKind,
+        plan: &Plan,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<(), Malformed> {
         let name = self.name(state, attributes, Slot::Name)?;
         let slot = self.add_slot(state, die);
         let mut scope = Scope {
@@ -322,12 +398,14 @@ impl<'a> UnitReader<'_, 'a> {
             let link = self.link(state, attributes, Slot::Signature)?;
             self.references.set(slot, Target::Alias(link));
             scope.kind = ScopeKind::Other;
-            return Ok(scope);
+            self.settle(state, scope, plan.has_children);
+            return Ok(());
         }
         if attributes.flag(Slot::Declaration) {
             self.declare(state, scope);
             scope.kind = ScopeKind::Other;
-            return Ok(scope);
+            self.settle(state, scope, plan.has_children);
+            return Ok(());
         }
         let default_size = if kind == ScopeKind::Enum { 4 } else { 0 };
         scope.size = attributes.raw(Slot::ByteSize).unwrap_or(default_size);
@@ -335,7 +413,8 @@ impl<'a> UnitReader<'_, 'a> {
             scope.link = self.link(state, attributes, Slot::Type)?;
         }
         self.note_gnu_annotation(state, kind, Link::die(die), attributes)?;
-        Ok(scope)
+        self.settle(state, scope, plan.has_children);
+        Ok(())
     }
 
     /// Writes a forward declaration.
@@ -358,8 +437,8 @@ impl<'a> UnitReader<'_, 'a> {
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
-        let scope = Scope::new(ScopeKind::Member, die);
+    ) -> Result<ScopeKind, Malformed> {
+        let scope = ScopeKind::Member;
         let Some(&Scope {
             kind: ScopeKind::Struct | ScopeKind::Union,
             ..
@@ -466,8 +545,8 @@ impl<'a> UnitReader<'_, 'a> {
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
-        let scope = Scope::new(ScopeKind::Other, die);
+    ) -> Result<ScopeKind, Malformed> {
+        let scope = ScopeKind::Other;
         let Some(&Scope {
             kind: ScopeKind::Enum,
             ..
@@ -527,7 +606,7 @@ impl<'a> UnitReader<'_, 'a> {
         }
     }
 
-    fn add_dimension(&mut self, state: &UnitState<'a>, die: u32, attributes: &Attributes) -> Scope {
+    fn add_dimension(&mut self, state: &UnitState<'a>, die: u32, attributes: &Attributes) -> ScopeKind {
         if let Some(&Scope {
             kind: ScopeKind::Array,
             ..
@@ -557,7 +636,7 @@ impl<'a> UnitReader<'_, 'a> {
             };
             self.pending.push(count);
         }
-        Scope::new(ScopeKind::Other, die)
+        ScopeKind::Other
     }
 
     /// Writes an array: one record per dimension, the outermost first.
@@ -591,7 +670,7 @@ impl<'a> UnitReader<'_, 'a> {
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<ScopeKind, Malformed> {
         match self.scopes.last() {
             Some(&Scope {
                 kind: ScopeKind::Subprogram(index),
@@ -604,7 +683,7 @@ impl<'a> UnitReader<'_, 'a> {
                     Link::VOID,
                     attributes,
                 )?;
-                Ok(Scope::new(ScopeKind::Parameter(parameter), die))
+                Ok(ScopeKind::Parameter(parameter))
             }
             Some(&Scope {
                 kind: ScopeKind::Proto,
@@ -613,26 +692,21 @@ impl<'a> UnitReader<'_, 'a> {
                 let name = self.name(state, attributes, Slot::Name)?;
                 let link = self.link(state, attributes, Slot::Type)?;
                 self.pending.extend_from_slice(&[name.0, link.0]);
-                Ok(Scope::new(ScopeKind::Other, die))
+                Ok(ScopeKind::Other)
             }
-            _ => Ok(Scope::new(ScopeKind::Other, die)),
+            _ => Ok(ScopeKind::Other),
         }
     }
 
-    fn add_variadic(&mut self) {
+    fn add_variadic(&mut self) -> ScopeKind {
         match self.scopes.last() {
-            Some(&Scope {
-                kind: ScopeKind::Subprogram(index),
-                ..
-            }) => {
+            Some(&Scope { kind: ScopeKind::Subprogram(index), .. }) => {
                 self.subprograms[index as usize].is_variadic = true;
             }
-            Some(&Scope {
-                kind: ScopeKind::Proto,
-                ..
-            }) => self.pending.extend_from_slice(&[0, 0]),
+            Some(&Scope { kind: ScopeKind::Proto, .. }) => self.pending.extend_from_slice(&[0, 0]),
             _ => {}
         }
+        ScopeKind::Other
     }
 
     /// Writes a function type.
@@ -660,7 +734,7 @@ impl<'a> UnitReader<'_, 'a> {
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<ScopeKind, Malformed> {
         let index = self.variables.len() as u32;
         let link = self.link(state, attributes, Slot::Type)?;
         let specification = self.link(state, attributes, Slot::Specification)?;
@@ -676,7 +750,7 @@ impl<'a> UnitReader<'_, 'a> {
         };
         self.variables.push(variable);
         self.note_gnu_annotation(state, ScopeKind::Variable(index), Link::VOID, attributes)?;
-        Ok(Scope::new(ScopeKind::Variable(index), die))
+        Ok(ScopeKind::Variable(index))
     }
 
     /// The address that a variable's location gives, if it is one address.

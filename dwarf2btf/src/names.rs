@@ -1,13 +1,14 @@
 //! Names: strings of the input as numbers, so that equal strings are equal numbers without being read.
 //!
 //! In a linked image `.debug_str` is merged: equal strings have equal offsets, so the offset is the name. One pass over
-//! the section finds which offsets that is true for ([`Names::new`]); what stands twice, in the middle of another string,
-//! inline in a DIE, or in another section is looked up by content. Strings of up to three bytes, which compilers put
-//! inline, are their own number.
+//! the section finds which offsets that is true for ([`Names::new`]). What stands twice, inline in a DIE, or in another
+//! section is looked up by content; so is the end of another string, which linkers merge too, when it is met first.
+//! Strings of up to three bytes, which compilers put inline, are their own number.
 
 use std::borrow::Cow;
 use std::hash::BuildHasherDefault;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use btf_core::dedup::Name;
 use hashbrown::HashTable;
@@ -26,19 +27,35 @@ pub(crate) const MAX_DEBUG_STR: usize = 0xf000_0000;
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     debug_str: &'a [u8],
-    /// A bit per byte of `debug_str`: whether the string that starts there stands only there and is longer than three
-    /// bytes, so that its offset plus 1 is its name.
-    is_plain: Vec<u64>,
+    /// A bit per byte of `debug_str`: whether its offset plus 1 is known to be the name of the string that starts there.
+    /// Strings of up to three bytes and second copies have other names.
+    is_plain: Vec<AtomicU64>,
     /// The offset of the first of each distinct string of `debug_str`.
     by_content: HashTable<u32>,
     others: Mutex<Others<'a>>,
 }
 
-/// Strings that are not in `.debug_str`; their names count on from its length plus 1.
+/// Names that were found late: ends of other strings in `.debug_str`, by their offset as all there, and strings that are
+/// not in it, whose names count on from its length plus 1.
 #[derive(Debug, Default)]
 struct Others<'a> {
     strings: Vec<Cow<'a, [u8]>>,
-    by_content: HashTable<u32>,
+    by_content: HashTable<Name>,
+}
+
+impl Others<'_> {
+    /// The bytes of one of these names.
+    fn bytes<'s>(&'s self, name: Name, debug_str: &'s [u8]) -> &'s [u8] {
+        late_bytes(&self.strings, name, debug_str)
+    }
+}
+
+fn late_bytes<'s>(strings: &'s [Cow<'_, [u8]>], name: Name, debug_str: &'s [u8]) -> &'s [u8] {
+    let index = name.0 as usize - 1;
+    match index.checked_sub(debug_str.len()) {
+        None => cut(&debug_str[index..]),
+        Some(index) => strings.get(index).map_or(&[][..], |string| string),
+    }
 }
 
 impl<'a> Names<'a> {
@@ -46,7 +63,7 @@ impl<'a> Names<'a> {
     pub(crate) fn new(debug_str: &'a [u8]) -> Self {
         let mut names = Self {
             debug_str,
-            is_plain: vec![0; debug_str.len() / 64 + 1],
+            is_plain: (0..=debug_str.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             by_content: HashTable::with_capacity(debug_str.len() / 24),
             others: Mutex::default(),
         };
@@ -70,35 +87,64 @@ impl<'a> Names<'a> {
             self.by_content.entry(hash, is_same, rehash)
         {
             vacant.insert(start as u32);
-            self.is_plain[start / 64] |= 1 << (start % 64);
+            *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
         }
     }
 
     /// The name of the string at an offset of `.debug_str`; behind the section's end it is empty.
     #[inline]
     pub(crate) fn at(&self, offset: u64) -> Name {
-        let is_plain = |offset: usize| {
-            self.is_plain
-                .get(offset / 64)
-                .is_some_and(|bits| bits >> (offset % 64) & 1 != 0)
-        };
-        match usize::try_from(offset) {
-            Ok(offset) if is_plain(offset) => Name(offset as u32 + 1),
-            Ok(offset) => self.of(cut(self.debug_str.get(offset..).unwrap_or_default())),
-            Err(_) => Name(0),
+        let Ok(offset) = usize::try_from(offset) else { return Name(0) };
+        let bits = self.is_plain.get(offset / 64).map_or(0, |bits| bits.load(Ordering::Relaxed));
+        if bits >> (offset % 64) & 1 != 0 { Name(offset as u32 + 1) } else { self.look_up(offset) }
+    }
+
+    /// The name of the string at an offset that is not known to be plain. If it is the end of another string and stands
+    /// nowhere else, it is plain from now on.
+    fn look_up(&self, offset: usize) -> Name {
+        let string = cut(self.debug_str.get(offset..).unwrap_or_default());
+        if let Some(name) = self.find(string) {
+            return name;
         }
+        let mut others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let name = self.late(&mut others, string, Name(offset as u32 + 1));
+        if name.0 as usize == offset + 1 {
+            // Threads that do not see the bit yet look it up once more.
+            self.is_plain[offset / 64].fetch_or(1 << (offset % 64), Ordering::Relaxed);
+        }
+        name
     }
 
     /// The name of any string of the input.
     pub(crate) fn of(&self, string: &'a [u8]) -> Name {
-        self.find(string)
-            .unwrap_or_else(|| self.intern(Cow::Borrowed(string)))
+        self.find(string).unwrap_or_else(|| self.intern_other(string, || Cow::Borrowed(string)))
     }
 
     /// The name of a string that is not in the input.
     pub(crate) fn of_new(&self, string: &[u8]) -> Name {
-        self.find(string)
-            .unwrap_or_else(|| self.intern(Cow::Owned(string.to_vec())))
+        self.find(string).unwrap_or_else(|| self.intern_other(string, || Cow::Owned(string.to_vec())))
+    }
+
+    fn intern_other(&self, string: &[u8], own: impl FnOnce() -> Cow<'a, [u8]>) -> Name {
+        let mut others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let new = Name((self.debug_str.len() + 1 + others.strings.len()) as u32);
+        let name = self.late(&mut others, string, new);
+        if name == new {
+            others.strings.push(own());
+        }
+        name
+    }
+
+    /// The late name of a string; if it has none, `new` becomes it.
+    fn late(&self, others: &mut Others<'a>, string: &[u8], new: Name) -> Name {
+        let hash = xxh3_64(string);
+        let found = others.by_content.find(hash, |name| others.bytes(*name, self.debug_str) == string);
+        if let Some(name) = found {
+            return *name;
+        }
+        let Others { strings, by_content } = others;
+        by_content.insert_unique(hash, new, |name| xxh3_64(late_bytes(strings, *name, self.debug_str)));
+        new
     }
 
     /// The name of a string if it is short or in `.debug_str`.
@@ -120,28 +166,6 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn intern(&self, string: Cow<'a, [u8]>) -> Name {
-        let mut others = self
-            .others
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Others {
-            strings,
-            by_content,
-        } = &mut *others;
-        let hash = xxh3_64(&string);
-        let index = by_content
-            .find(hash, |index| strings[*index as usize] == string)
-            .copied();
-        let index = index.unwrap_or_else(|| {
-            let index = strings.len() as u32;
-            strings.push(string);
-            by_content.insert_unique(hash, index, |index| xxh3_64(&strings[*index as usize]));
-            index
-        });
-        Name(self.debug_str.len() as u32 + 1 + index)
-    }
-
     /// Calls `f` with the bytes of a name.
     pub(crate) fn with<R>(&self, name: Name, f: impl FnOnce(&[u8]) -> R) -> R {
         if name.0 == 0 {
@@ -151,17 +175,11 @@ impl<'a> Names<'a> {
             let [_, a, b, c] = name.0.to_be_bytes();
             return f(cut(&[a, b, c]));
         }
-        match self.debug_str.get(name.0 as usize - 1..) {
-            Some(rest) if !rest.is_empty() => f(cut(rest)),
-            _ => {
-                let others = self
-                    .others
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let index = name.0 as usize - 1 - self.debug_str.len();
-                f(others.strings.get(index).map_or(&[][..], |string| string))
-            }
+        if name.0 as usize <= self.debug_str.len() {
+            return f(cut(&self.debug_str[name.0 as usize - 1..]));
         }
+        let others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        f(others.bytes(name, self.debug_str))
     }
 
     /// The bytes of a name, copied.

@@ -7,16 +7,16 @@ use gimli::constants as dw;
 use crate::abbrev::Slot;
 use crate::die::{Attributes, Malformed};
 use crate::references::Link;
-use crate::unit::{Parameter, RawLocation, Scope, ScopeKind, Subprogram, UnitReader, UnitState};
+use crate::unit::{Parameter, RawLocation, ScopeKind, Subprogram, UnitReader, UnitState};
 
 impl<'a> UnitReader<'_, 'a> {
     #[inline]
-    pub(crate) fn open_subprogram(
+    pub(crate) fn add_subprogram(
         &mut self,
         state: &mut UnitState<'a>,
         die: u32,
         attributes: &Attributes,
-    ) -> Result<Scope, Malformed> {
+    ) -> Result<ScopeKind, Malformed> {
         let is_specification = attributes.has(Slot::Specification);
         let origin = if is_specification {
             Slot::Specification
@@ -45,7 +45,7 @@ impl<'a> UnitReader<'_, 'a> {
         self.function_depth += 1;
         let kind = ScopeKind::Subprogram(index);
         self.note_gnu_annotation(state, kind, Link::VOID, attributes)?;
-        Ok(Scope::new(kind, die))
+        Ok(kind)
     }
 
     fn low_pc(

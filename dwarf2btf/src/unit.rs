@@ -437,6 +437,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let table = Rc::clone(&state.table);
         let sizes = state.unit.sizes;
         let depth = self.scopes.len();
+        let is_plain = !state.is_relocated && !self.fetching;
         // Taken out so that `self` is free while it is read.
         let mut attributes = std::mem::take(&mut self.attributes);
         loop {
@@ -459,7 +460,11 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 offset: die,
                 expected: "code of an abbreviation",
             })?;
-            if plan.action == Action::SkipTree || plan.action == Action::VariantPart {
+            if let Some(leaf) = &plan.leaf
+                && is_plain
+            {
+                self.add_leaf(state, &table, plan, leaf, die as u32, &mut bytes)?;
+            } else if plan.action == Action::SkipTree || plan.action == Action::VariantPart {
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
                 if plan.action == Action::VariantPart {
                     self.find(state, die as u32, FindingKind::VariantPart);
@@ -474,12 +479,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 }
             } else {
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
-                let scope = self.open(state, plan, die as u32, &attributes)?;
-                if plan.has_children {
-                    self.scopes.push(scope);
-                } else {
-                    self.close(state, scope);
-                }
+                self.open(state, plan, die as u32, &attributes)?;
             }
             if self.scopes.len() <= depth {
                 break;
