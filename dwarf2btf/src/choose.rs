@@ -95,7 +95,7 @@ impl Choice {
             if let Some(Some(proto)) = verdict.chosen(group) {
                 let name = chosen_name(table, key, &verdict);
                 let is_renamed = matches!(verdict.outcome, Outcome::Renamed { .. });
-                let tags = tags_of(&harvest.function_tags, group, &verdict, names);
+                let tags = tags_of(&harvest.function_tags, group, &verdict);
                 let kfunc = kfuncs.get(key).filter(|_| !is_renamed);
                 self.functions.push(ChosenFunction {
                     name,
@@ -208,7 +208,6 @@ fn tags_of(
     all: &[FunctionTag],
     group: &[State0],
     verdict: &Verdict,
-    _names: &Names<'_>,
 ) -> Vec<(i32, Name)> {
     let (Outcome::Kept { state, .. } | Outcome::Renamed { state, .. }) = verdict.outcome else {
         return Vec::new();

@@ -286,20 +286,16 @@ impl<'a> UnitReader<'_, 'a> {
 }
 
 /// The offset of an old bitfield from the start of its structure in bits, if BTF can say it.
+///
+/// Spec: DWARF 3, 5.6.6 "Structure Member Entries".
 fn old_bitfield_place(bitfield: &OldBitfield, storage_bytes: u64, order: ByteOrder) -> Option<u32> {
-    let place = match order {
-        ByteOrder::Big => bitfield
-            .location_bits
-            .checked_add(u64::from(bitfield.bit_offset))?,
+    let in_storage = match order {
+        ByteOrder::Big => bitfield.bit_offset,
         ByteOrder::Little => {
             let storage = i64::try_from(storage_bytes.checked_mul(8)?).ok()?;
-            let in_storage =
-                storage - i64::from(bitfield.bit_offset) - i64::from(bitfield.bit_size);
-            bitfield.location_bits.checked_add_signed(in_storage)?
+            storage.checked_sub(bitfield.bit_offset)?.checked_sub(i64::from(bitfield.bit_size))?
         }
     };
+    let place = bitfield.location_bits.checked_add_signed(in_storage)?;
     (bitfield.bit_size < 256 && place <= 0x00ff_ffff).then_some(place as u32)
 }
-
-/// A name that stands for no string.
-pub(crate) const NO_NAME: Name = Name(0);

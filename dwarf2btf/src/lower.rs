@@ -466,11 +466,11 @@ impl<'a> UnitReader<'_, 'a> {
             .unwrap_or(0);
         if let Some(bits) = attributes.raw(Slot::DataBitOffset) {
             place = bits;
-        } else if let (Some(bit_offset), true) = (attributes.raw(Slot::BitOffset), bit_size > 0) {
+        } else if let (Some(bit_offset), true) = (attributes.constant(Slot::BitOffset), bit_size > 0) {
             size_word = OLD_BITFIELD | self.old_bitfields.len() as u32;
             self.old_bitfields.push(OldBitfield {
                 location_bits,
-                bit_offset: bit_offset as u32,
+                bit_offset,
                 bit_size: u32::try_from(bit_size).unwrap_or(u32::MAX),
                 storage_bytes: attributes.raw(Slot::ByteSize),
                 link,

@@ -97,7 +97,7 @@ impl<'a> FunctionTable<'a> {
     /// Groups the functions among `symbols`, in any order.
     #[must_use]
     pub fn new(symbols: impl IntoIterator<Item = Symbol<'a>>) -> Self {
-        let mut functions: Vec<FunctionSymbol<'a>> = symbols
+        let functions = symbols
             .into_iter()
             .filter(is_function)
             .map(|symbol| FunctionSymbol {
@@ -105,9 +105,13 @@ impl<'a> FunctionTable<'a> {
                 address: symbol.value,
                 section_index: symbol.section_index,
                 is_weak: symbol.st_bind == STB_WEAK,
-            })
+            });
+        // The first bytes as a number decide most comparisons, so that few names are looked at.
+        let mut keyed: Vec<(u64, &[u8], FunctionSymbol<'a>)> = functions
+            .map(|function| (first_bytes(function.name), key_name(function.name), function))
             .collect();
-        functions.sort_unstable_by(|a, b| key_name(a.name).cmp(key_name(b.name)).then(a.cmp(b)));
+        keyed.sort_unstable();
+        let functions: Vec<FunctionSymbol<'a>> = keyed.into_iter().map(|(_, _, function)| function).collect();
         let mut groups = Vec::new();
         let mut first = 0_u32;
         for group in functions.chunk_by(|a, b| key_name(a.name) == key_name(b.name)) {
@@ -224,6 +228,15 @@ fn key_name(name: &[u8]) -> &[u8] {
 /// The name from its first `.`.
 fn suffix(name: &[u8]) -> &[u8] {
     name.split_at(suffix_start(name)).1
+}
+
+/// The first eight bytes of the key that a name has, as a number that orders as they do.
+fn first_bytes(name: &[u8]) -> u64 {
+    let key = key_name(name);
+    let mut first = [0; 8];
+    let count = key.len().min(8);
+    first[..count].copy_from_slice(&key[..count]);
+    u64::from_be_bytes(first)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -214,7 +214,8 @@ pub(crate) type TargetSlotLink = u32;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OldBitfield {
     pub(crate) location_bits: u64,
-    pub(crate) bit_offset: u32,
+    /// From the storage unit's most significant bit; negative if the field begins before it.
+    pub(crate) bit_offset: i64,
     pub(crate) bit_size: u32,
     pub(crate) storage_bytes: Option<u64>,
     pub(crate) link: Link,

@@ -82,8 +82,8 @@ impl<'a> Units<'a> {
         while start < data.len() {
             let mut bytes = Bytes::new(data, start, order);
             let header = read_header(&mut bytes, start, index, section.name == ".debug_types");
-            let (unit, signature) =
-                header.map_err(|malformed| malformed.located(section.name, 0))?;
+            let (mut unit, signature) = header.map_err(|malformed| malformed.located(section.name, 0))?;
+            unit.abbrev_offset = relocated_offset(section, &unit)?;
             let end = unit.range.end;
             if end > data.len() {
                 let (needed, available) = ((end - start) as u64, (data.len() - start) as u64);
@@ -120,6 +120,17 @@ impl<'a> Units<'a> {
     pub(crate) fn with_signature(&self, signature: u64) -> Option<(u32, u32)> {
         self.signatures.get(&signature).copied()
     }
+}
+
+/// The offset of a unit's abbreviations, which in a relocatable file that is linked of others is not the one stored.
+fn relocated_offset(section: &Section<'_>, unit: &Unit) -> Result<u64> {
+    if section.relocations.is_empty() || unit.sizes.version == 0 {
+        return Ok(unit.abbrev_offset);
+    }
+    // Behind the length (with its escape in 64-bit DWARF) and the version, and in DWARF 5 type and address size.
+    let length_len = if unit.sizes.offset == 8 { 12 } else { 4 };
+    let place = unit.range.start + length_len + if unit.sizes.version >= 5 { 4 } else { 2 };
+    Ok(section.relocations.value(place as u64, unit.abbrev_offset)?.value)
 }
 
 /// A type unit's signature and its type's offset in the unit.
