@@ -209,17 +209,15 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Passes over a NUL-terminated string.
+    /// A NUL-terminated string, without the NUL.
     #[inline]
-    fn skip_text(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], Malformed> {
         let rest = self.data.get(self.position..).unwrap_or_default();
+        // Strings in DIEs are short: compilers put longer ones elsewhere.
         let length = rest.iter().position(|byte| *byte == 0);
-        let length = length.ok_or(Malformed {
-            offset: self.position,
-            expected: "string that ends in NUL",
-        })?;
+        let length = length.ok_or(Malformed { offset: self.position, expected: "string that ends in NUL" })?;
         self.position += length + 1;
-        Ok(())
+        Ok(&rest[..length])
     }
 
     /// The bytes up to the NUL at or after `position`.
@@ -405,7 +403,7 @@ fn read_value(
         Encoding::Sleb => bytes.sleb()? as u64,
         Encoding::Text => {
             let start = bytes.position;
-            bytes.skip_text()?;
+            bytes.text()?;
             start as u64
         }
         Encoding::Block1 => {

@@ -125,7 +125,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         || Names::new(&image.debug_str.data),
     );
     let units = units?;
-    let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
+    let candidates = pool.install(|| Candidates::new(image, &table, &names, features.has(Feature::TrueSignature)));
     clock.end("prepare");
     // From here on strings are compared by name and functions by key.
 

@@ -12,7 +12,7 @@ use crate::die::{Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
 use crate::references::{Link, Target, TargetSlot};
 use crate::unit::{
-    DeclTag, OldBitfield, Scope, ScopeKind, TagOwner, UnitReader, UnitState, Variable,
+    DeclTag, OldBitfield, Parameter, Scope, ScopeKind, TagOwner, UnitReader, UnitState, Variable,
 };
 
 /// The name that pahole gives to integers of odd sizes; scripts know it.
@@ -91,6 +91,11 @@ impl<'a> UnitReader<'_, 'a> {
         die: u32,
         bytes: &mut Bytes<'a>,
     ) -> Result<(), Malformed> {
+        let mut name = Name(0);
+        if leaf.text != Leaf::ABSENT {
+            bytes.skip(leaf.text as usize);
+            name = self.context.names.of(bytes.text()?);
+        }
         let own = bytes.take(leaf.size)?;
         let mut link = Link::VOID;
         if leaf.link != Leaf::ABSENT {
@@ -100,7 +105,6 @@ impl<'a> UnitReader<'_, 'a> {
             }
             link = Link::die(offset as u32);
         }
-        let mut name = Name(0);
         if leaf.name != Leaf::ABSENT {
             name = self.context.names.at(own.uint_at(leaf.name, 4)?);
         }
@@ -126,6 +130,12 @@ impl<'a> UnitReader<'_, 'a> {
                 }
                 _ => self.find(state, die, FindingKind::BadEnumerator),
             },
+            Some(ScopeKind::Proto) if plan.action == Action::Parameter => {
+                self.pending.extend_from_slice(&[name.0, link.0]);
+            }
+            Some(ScopeKind::Subprogram(index)) if plan.action == Action::Parameter => {
+                self.push_function_parameter(index, Parameter { die, name, link: link.0, ..Parameter::default() });
+            }
             _ => {}
         }
         Ok(())

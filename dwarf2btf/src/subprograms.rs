@@ -82,6 +82,11 @@ impl<'a> UnitReader<'_, 'a> {
             location: self.raw_location(state, attributes)?,
             has_const_value: attributes.has(Slot::ConstValue),
         };
+        Ok(self.push_function_parameter(index, parameter))
+    }
+
+    /// As [`UnitReader::add_function_parameter`], of a parameter that has been read.
+    pub(crate) fn push_function_parameter(&mut self, index: u32, parameter: Parameter) -> u32 {
         let (start, count) = self.subprograms[index as usize].parameters;
         if (start + count) as usize != self.parameters.len() {
             // A function inside this one has come between: this one's parameters move behind that one's.
@@ -92,7 +97,7 @@ impl<'a> UnitReader<'_, 'a> {
         }
         self.parameters.push(parameter);
         self.subprograms[index as usize].parameters.1 += 1;
-        Ok(self.parameters.len() as u32 - 1)
+        self.parameters.len() as u32 - 1
     }
 
     fn raw_location(

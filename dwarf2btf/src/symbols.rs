@@ -17,6 +17,7 @@
 //! Spec: gABI ch. 4, "Symbol Table".
 
 use hashbrown::HashTable;
+use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// `STT_OBJECT`: a variable.
@@ -110,7 +111,7 @@ impl<'a> FunctionTable<'a> {
         let mut keyed: Vec<(u64, &[u8], FunctionSymbol<'a>)> = functions
             .map(|function| (first_bytes(function.name), key_name(function.name), function))
             .collect();
-        keyed.sort_unstable();
+        keyed.par_sort_unstable();
         let functions: Vec<FunctionSymbol<'a>> = keyed.into_iter().map(|(_, _, function)| function).collect();
         let mut groups = Vec::new();
         let mut first = 0_u32;

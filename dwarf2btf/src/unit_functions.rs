@@ -7,6 +7,7 @@
 use btf_core::dedup::Name;
 use btf_core::{ByteOrder, Info, Kind, TypeId};
 use gimli::RunTimeEndian;
+use rayon::prelude::*;
 
 use crate::abi::Abi;
 use crate::explain::place_text;
@@ -78,10 +79,9 @@ impl<'c> Candidates<'c> {
         true_signature: bool,
     ) -> Self {
         let order = endian(image.order);
-        let keys = table
-            .keys()
-            .map(|key| (names.of_new(table.name(key)), key))
-            .collect();
+        let all: Vec<FunctionKey> = table.keys().collect();
+        let keys = all.into_par_iter().map(|key| (names.of_new(table.name(key)), key)).collect::<Vec<_>>();
+        let keys = keys.into_iter().collect();
         Self {
             abi: Abi::of(image.machine, if image.is_64 { 8 } else { 4 }),
             sections: LocationSections {

@@ -1,1 +1,0 @@
-//! Tests of the merge engine as a whole.
