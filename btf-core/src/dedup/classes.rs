@@ -28,8 +28,8 @@ pub(crate) const NOWHERE: Position = Position::MAX;
 
 /// The position of the `local`-th type (from 0) of fragment `index`.
 #[inline]
-pub(crate) fn position(index: FragmentIndex, local: usize, is_weak: bool) -> Position {
-    u64::from(index) << 32 | (local as u64 + 1) | if is_weak { WEAK } else { 0 }
+pub(crate) fn position(index: FragmentIndex, local: u32, is_weak: bool) -> Position {
+    u64::from(index) << 32 | (u64::from(local) + 1) | if is_weak { WEAK } else { 0 }
 }
 
 /// A hash map whose keys are few and trusted enough for a multiplication to hash them.
@@ -66,6 +66,15 @@ struct Entry {
     key: Key,
     class: ClassId,
     position: Position,
+}
+
+/// What a thread knows of a class; small, as there is one for each of all classes in each thread.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    key: [u64; 2],
+    class: ClassId,
+    /// The upper half of the least position that this thread has reported.
+    rank: u32,
 }
 
 /// The classes of all fragments, shared by all workers.
@@ -127,8 +136,8 @@ impl ClassTable {
 pub struct Worker<'t> {
     table: &'t ClassTable,
     keys: Keys,
-    /// What this thread knows of the table; an entry's position is the least that this thread has reported.
-    known: HashTable<Entry>,
+    /// What this thread knows of the table.
+    known: HashTable<Known>,
     created: Gathered,
     new: Vec<(u32, ClassId)>,
 }
@@ -178,7 +187,7 @@ impl<'t> Worker<'t> {
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
         self.new.clear();
         for local in 0..fragment.len() {
-            let class = self.class_of(local, position(index, local, local >= first_weak));
+            let class = self.class_of(local, position(index, local as u32, local >= first_weak));
             self.created.members.push(class);
         }
         for at in 0..self.new.len() {
@@ -217,23 +226,24 @@ impl<'t> Worker<'t> {
     #[inline]
     fn class_of(&mut self, local: usize, position: Position) -> ClassId {
         let key = self.keys.keys[local];
-        if let Some(entry) = self.known.find_mut(key as u64, |entry| entry.key == key) {
-            if position < entry.position {
-                entry.position = position;
+        let halves = [key as u64, (key >> 64) as u64];
+        let rank = (position >> 32) as u32;
+        if let Some(known) = self.known.find_mut(key as u64, |known| known.key == halves) {
+            // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
+            if rank < known.rank {
+                known.rank = rank;
                 self.table.intern(key, position);
             }
-            return entry.class;
+            return known.class;
         }
         let (class, is_new) = self.table.intern(key, position);
-        self.known.insert_unique(
-            key as u64,
-            Entry {
-                key,
-                class,
-                position,
-            },
-            |entry| entry.key as u64,
-        );
+        let known = Known {
+            key: halves,
+            class,
+            rank,
+        };
+        self.known
+            .insert_unique(key as u64, known, |known| known.key[0]);
         if is_new {
             self.new.push((local as u32, class));
         }

@@ -1,422 +1,304 @@
-//! Division: steps 3 to 5 of [`super::homonyms`], in which affected classes become one node per meaning.
+//! Division: each affected class becomes one node for each meaning that its environments give it.
+//!
+//! Many classes occur in the same environments, so what becomes of a list of environments is found out once.
 
-use indexmap::{IndexMap, IndexSet};
+use super::classes::{ClassId, FastMap, NOWHERE, position};
+use super::environment::{Environment, EnvironmentId, Environments, complete};
+use super::follow::Place;
+use super::fragment::u32_len;
+use super::homonyms::{Meanings, NodeId};
+use super::scan::{Homonyms, Scan};
 
-use super::classes::{ClassId, FastMap, NOWHERE, Position, position};
-use super::environment::{Bits, Environment, Meaning, complete};
-use super::fragment::{Fragment, FragmentIndex, for_each_type_word};
-use super::graph::Graph;
-use super::homonyms::{Definitions, Meanings, NodeId, Reach, Reload};
-use super::partition::{self, Edges};
-use crate::wire::Info;
-
-/// How one class is divided among nodes by environment.
-#[derive(Debug, Default)]
-struct Split {
-    /// The definitions of the homonyms that divide the class; none if there is one node.
+/// How classes that occur in the same environments are divided.
+#[derive(Debug)]
+struct Plan {
+    /// The environments as they occur, in order.
+    occurring: Vec<EnvironmentId>,
+    /// For each of them the number of its node.
+    node_of: Vec<u32>,
+    /// The definitions of the homonyms that divide; none if there is one node.
     by: Environment,
-    /// The nodes, by what of `by` they mean.
-    nodes: IndexMap<Environment, NodeId>,
+    /// What every node takes other homonyms for.
+    common: Environment,
+    /// For each node what it takes the homonyms that divide for.
+    nodes: Vec<Environment>,
+    /// For each node all that it takes for something: a part of this is what each of its occurrences says.
+    full: Vec<EnvironmentId>,
 }
 
-/// What a set of homonyms is to the fragment that is being scanned.
-#[derive(Clone, Copy)]
-enum SetState {
-    Unknown,
-    /// One of the set has several meanings here.
-    Exact,
-    /// The number of the environment.
-    Environment(u32),
+/// Which node of a class is meant in an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// The one with this number.
+    Node(u32),
+    /// There are several, and nothing says which.
+    Open,
+    /// None, although the class does occur in parts of this environment; one for all of it does not contradict them.
+    New,
 }
 
-/// The work of dividing classes.
-pub(super) struct Division<'a> {
-    graph: &'a Graph,
-    definitions: &'a Definitions,
-    reach: &'a Reach,
-    meanings: Meanings,
-    bits: Bits,
-    /// For each class that defines a homonym, its bit plus 1.
-    defines: Vec<u32>,
-    /// All definitions of the homonyms of each set of `reach`.
-    sets: Vec<Environment>,
-    /// The environments that occur, each restricted to a set of homonyms that some class reaches.
-    environments: Vec<Environment>,
-    environment_numbers: FastMap<(u32, Environment), u32>,
-    /// The least position of each class in each environment in which it occurs.
-    occurrences: FastMap<(ClassId, u32), Position>,
-    /// The types to be followed reference by reference: (fragment, local index, class).
-    exact: Vec<(FragmentIndex, u32, ClassId)>,
-    splits: FastMap<ClassId, Split>,
-    /// What each node of an affected class takes the homonyms that it reaches for.
-    node_environments: Vec<(NodeId, Environment)>,
-    /// The nodes of each class that has more than one, or that was followed exactly.
-    nodes_of: FastMap<ClassId, Vec<NodeId>>,
+/// All divided classes.
+#[derive(Debug, Default)]
+pub(super) struct Division {
+    plans: Vec<Plan>,
+    /// For each class the number of its plan plus 1.
+    plan_of: Vec<u32>,
+    /// For each class its second node; others follow. The first one has the number of the class.
+    second: FastMap<ClassId, NodeId>,
+    picks: FastMap<(u32, EnvironmentId), Pick>,
+    /// All nodes, each with what it takes homonyms for.
+    pub(super) nodes: Vec<(NodeId, EnvironmentId)>,
+    created: FastMap<(ClassId, EnvironmentId), NodeId>,
 }
 
-impl<'a> Division<'a> {
-    pub(super) fn new(
-        graph: &'a Graph,
-        definitions: &'a Definitions,
-        reach: &'a Reach,
-        meanings: Meanings,
-    ) -> Self {
-        let mut counts = vec![0; definitions.homonyms.len()];
-        for (label, &homonym) in &definitions.homonyms {
-            counts[homonym as usize] = definitions.by_label[label].len();
-        }
-        let bits = Bits::new(counts.into_iter());
-        let mut defines = vec![0; graph.len()];
-        for (label, &homonym) in &definitions.homonyms {
-            for (number, &class) in definitions.by_label[label].iter().enumerate() {
-                defines[class as usize] = bits.of(homonym, number) + 1;
-            }
-        }
-        let sets = reach.sets.iter().map(|set| bits.all_of(set)).collect();
-        Self {
-            graph,
-            definitions,
-            reach,
-            meanings,
-            bits,
-            defines,
-            sets,
-            environments: Vec::new(),
-            environment_numbers: FastMap::default(),
-            occurrences: FastMap::default(),
-            exact: Vec::new(),
-            splits: FastMap::default(),
-            node_environments: Vec::new(),
-            nodes_of: FastMap::default(),
-        }
-    }
-
-    pub(super) fn run(mut self, reload: Reload<'_>) -> Meanings {
-        self.scan_fragments();
-        self.divide_classes();
-        self.add_exact_nodes();
-        self.set_targets();
-        self.set_exact_targets(reload);
-        self.merge_bisimilar();
-        self.meanings
-    }
-
-    /// Finds the environment of each fragment, and in which environments each affected class occurs.
-    fn scan_fragments(&mut self) {
-        let mut sets = vec![SetState::Unknown; self.reach.sets.len()];
-        for fragment in 0..self.graph.fragment_count() {
-            let environment = self.environment(fragment);
-            sets.fill(SetState::Unknown);
-            let (members, first_weak) = self.graph.members(fragment);
-            for (local, &class) in members.iter().enumerate() {
-                let set = self.reach.set_of[class as usize];
-                if set == 0 {
-                    continue;
-                }
-                if let SetState::Unknown = sets[set as usize] {
-                    sets[set as usize] = self.set_state(fragment, set, &environment);
-                }
-                match sets[set as usize] {
-                    SetState::Environment(number) => {
-                        let position = position(fragment, local, local >= first_weak);
-                        let least = self.occurrences.entry((class, number)).or_insert(position);
-                        *least = position.min(*least);
-                    }
-                    SetState::Exact | SetState::Unknown => {
-                        self.exact.push((fragment, local as u32, class))
-                    }
-                }
-            }
-        }
-    }
-
-    /// What a fragment takes each homonym for.
-    fn environment(&self, fragment: FragmentIndex) -> Environment {
-        let mut environment = self.bits.open();
-        for &class in self.graph.members(fragment).0 {
-            if let Some(bit) = self.defines[class as usize].checked_sub(1) {
-                environment.add(bit);
-            }
-        }
-        environment
-    }
-
-    /// Restricts a fragment's environment to a set of homonyms.
-    fn set_state(
-        &mut self,
-        fragment: FragmentIndex,
-        set: u32,
-        environment: &Environment,
-    ) -> SetState {
-        if self.reach.is_coarse {
-            return SetState::Exact;
-        }
-        let restricted = environment.restricted(&self.sets[set as usize]);
-        if !self.bits.ambiguous(&restricted).is_empty() {
-            return SetState::Exact;
-        }
-        let next = self.environments.len() as u32;
-        let number = *self
-            .environment_numbers
-            .entry((set, restricted.clone()))
-            .or_insert(next);
-        if number == next {
-            self.environments.push(restricted);
-        }
-        self.meanings.environments.insert((fragment, set), number);
-        SetState::Environment(number)
-    }
-
-    /// Makes one node of each class for each meaning that its environments give it.
-    fn divide_classes(&mut self) {
-        for (class, &set) in (0_u32..).zip(&self.reach.set_of) {
-            if set != 0 {
-                self.meanings.positions[class as usize] = NOWHERE;
-            }
-        }
-        let mut occurrences: Vec<(ClassId, u32, Position)> = self
-            .occurrences
-            .drain()
-            .map(|((class, environment), position)| (class, environment, position))
-            .collect();
-        occurrences.sort_unstable();
-        for of_class in occurrences.chunk_by(|a, b| a.0 == b.0) {
-            self.divide_class(of_class);
-        }
-    }
-
-    fn divide_class(&mut self, occurrences: &[(ClassId, u32, Position)]) {
-        let class = occurrences[0].0;
-        let mut known = self.bits.open();
-        for &(_, environment, _) in occurrences {
-            known.join(&self.environments[environment as usize]);
-        }
-        let by = self.bits.ambiguous(&known);
-        let mut split = Split {
-            by: self.bits.all_of(&by),
-            nodes: IndexMap::new(),
+impl Division {
+    pub(super) fn new(homonyms: &Homonyms<'_>, scan: &mut Scan, meanings: &mut Meanings) -> Self {
+        let mut division = Self {
+            plan_of: vec![0; homonyms.graph.len()],
+            ..Self::default()
         };
-        if by.is_empty() {
-            // One meaning: the class itself is its node.
-            let least = occurrences.iter().map(|&(_, _, position)| position).min();
-            self.meanings.positions[class as usize] = least.unwrap_or(NOWHERE);
-            self.node_environments.push((class, known));
-            split.nodes.insert(Environment::default(), class);
-            self.splits.insert(class, split);
-            return;
+        let mut numbers: FastMap<Vec<EnvironmentId>, u32> = FastMap::default();
+        let occurrences = std::mem::take(&mut scan.occurrences);
+        occurrences.for_each_class(|class, occurring| {
+            let number = match numbers.get(occurring) {
+                Some(&number) => number,
+                None => {
+                    let plan = Plan::new(homonyms, &mut scan.environments, occurring);
+                    division.plans.push(plan);
+                    let number = u32_len(division.plans.len());
+                    numbers.insert(occurring.to_vec(), number);
+                    number
+                }
+            };
+            division.plan_of[class as usize] = number;
+            division.add_nodes(class, meanings);
+        });
+        division.place_nodes(homonyms, scan, meanings);
+        division
+    }
+
+    /// Makes the nodes of a class.
+    fn add_nodes(&mut self, class: ClassId, meanings: &mut Meanings) {
+        let plan = &self.plans[self.plan_of[class as usize] as usize - 1];
+        self.nodes.push((class, plan.full[0]));
+        for (number, &full) in plan.full.iter().enumerate().skip(1) {
+            let node = meanings.add_node(class);
+            self.nodes.push((node, full));
+            if number == 1 {
+                self.second.insert(class, node);
+            }
         }
-        let own = |environment: u32| self.environments[environment as usize].restricted(&split.by);
-        let distinct: IndexSet<Environment> = occurrences
-            .iter()
-            .map(|&(_, environment, _)| own(environment))
-            .collect();
-        let distinct: Vec<Environment> = distinct.into_iter().collect();
-        let completed = complete(&self.bits, &distinct);
-        let meanings: IndexMap<Environment, Environment> =
-            distinct.into_iter().zip(completed).collect();
-        let all: Vec<(u32, &Environment, Position)> = occurrences
-            .iter()
-            .map(|&(_, environment, position)| {
-                (environment, &meanings[&own(environment)], position)
+    }
+
+    /// Finds the least position of each node. While a class has one, that is the position of the class.
+    fn place_nodes(&self, homonyms: &Homonyms<'_>, scan: &Scan, meanings: &mut Meanings) {
+        let Homonyms { graph, reach, .. } = homonyms;
+        let stands_alone = |class: ClassId| self.plan_of[class as usize] == 0;
+        let mut is_divided: Vec<bool> = (0_u32..)
+            .zip(&reach.set_of)
+            .map(|(class, &set)| {
+                set != 0 && (stands_alone(class) || self.second.contains_key(&class))
             })
             .collect();
-        for (environment, own, position) in all {
-            let node = match split.nodes.get(own) {
-                Some(&node) => node,
-                None => {
-                    let node = if split.nodes.is_empty() {
-                        class
-                    } else {
-                        new_node(&mut self.meanings, class)
-                    };
-                    let mut environment = known.without(&split.by);
-                    environment.join(own);
-                    self.node_environments.push((node, environment));
-                    split.nodes.insert(own.clone(), node);
-                    node
+        for alone in &scan.follower.alone {
+            is_divided[alone.class as usize] = true;
+        }
+        if !is_divided.contains(&true) {
+            return;
+        }
+        for (position, _) in meanings
+            .positions
+            .iter_mut()
+            .zip(&is_divided)
+            .filter(|(_, is)| **is)
+        {
+            *position = NOWHERE;
+        }
+        for fragment in 0..graph.fragment_count() {
+            let (members, first_weak) = graph.members(fragment);
+            for (local, &class) in (0_u32..).zip(members) {
+                if !is_divided[class as usize] {
+                    continue;
                 }
-            };
-            let least = &mut self.meanings.positions[node as usize];
-            *least = position.min(*least);
-            self.meanings
-                .by_environment
-                .insert((class, environment), node);
-        }
-        if split.nodes.len() > 1 {
-            self.nodes_of
-                .insert(class, split.nodes.values().copied().collect());
-        }
-        self.splits.insert(class, split);
-    }
-
-    /// Makes a node of each type that is followed reference by reference.
-    fn add_exact_nodes(&mut self) {
-        for &(fragment, local, class) in &self.exact {
-            let node = new_node(&mut self.meanings, class);
-            let is_weak = local as usize >= self.graph.members(fragment).1;
-            self.meanings.positions[node as usize] = position(fragment, local as usize, is_weak);
-            self.meanings.exact.insert((fragment, local), node);
-            let splits = &self.splits;
-            let by_environment = || {
-                splits
-                    .get(&class)
-                    .map_or(Vec::new(), |split| split.nodes.values().copied().collect())
-            };
-            self.nodes_of
-                .entry(class)
-                .or_insert_with(by_environment)
-                .push(node);
-        }
-    }
-
-    /// The node of `class` for something that takes homonyms for what `environment` says, if that leaves one possibility.
-    fn pick(&self, class: ClassId, environment: &Environment) -> Option<NodeId> {
-        let Some(split) = self.splits.get(&class) else {
-            // Not affected, or only met where it was followed exactly.
-            return match self.nodes_of.get(&class).map(Vec::as_slice) {
-                None => Some(class),
-                Some(&[node]) => Some(node),
-                Some(_) => None,
-            };
-        };
-        if split.nodes.len() == 1 {
-            return split.nodes.values().next().copied();
-        }
-        let own = environment.restricted(&split.by);
-        if let Some(&node) = split.nodes.get(&own) {
-            return Some(node);
-        }
-        split
-            .nodes
-            .get(own.completion(split.nodes.keys())?)
-            .copied()
-    }
-
-    /// The node that a reference to `target` leads to, from something that takes homonyms for what `environment` says.
-    fn lead(&self, target: ClassId, environment: &Environment) -> NodeId {
-        let label = self.graph.labels[target as usize];
-        let forward = if label == 0 {
-            None
-        } else {
-            self.definitions.forwards.get(&label).copied()
-        };
-        let class = match self.definitions.homonym(label) {
-            None => self.meanings.plain[target as usize],
-            Some(homonym) => match self.bits.meaning(environment, homonym) {
-                Meaning::Open | Meaning::Several => return forward.unwrap_or(target),
-                Meaning::One(number) => self.definitions.by_label[&label][number],
-            },
-        };
-        self.pick(class, environment).or(forward).unwrap_or(class)
-    }
-
-    /// Sets the targets of every node whose environment is known.
-    fn set_targets(&mut self) {
-        let mut all = Vec::with_capacity(self.node_environments.len());
-        for (node, environment) in &self.node_environments {
-            let class = self.meanings.classes[*node as usize];
-            let mut targets = Vec::new();
-            self.graph
-                .for_each_target(class, |target| targets.push(self.lead(target, environment)));
-            all.push((*node, targets.into_boxed_slice()));
-        }
-        self.meanings.targets.extend(all);
-    }
-
-    /// Sets the targets of the nodes that are followed reference by reference.
-    fn set_exact_targets(&mut self, reload: Reload<'_>) {
-        let exact = std::mem::take(&mut self.exact);
-        let mut content = Fragment::default();
-        for of_fragment in exact.chunk_by(|a, b| a.0 == b.0) {
-            let fragment = of_fragment[0].0;
-            content.clear();
-            reload(fragment, &mut content);
-            let environment = self.environment(fragment);
-            let members = self.graph.members(fragment).0;
-            for &(_, local, _) in of_fragment {
-                let Some(&start) = content.starts.get(local as usize) else {
+                let place = scan.place(reach, fragment, local, class);
+                let Some(Place::Environment(environment)) = place else {
                     continue;
                 };
-                let record = &content.words[start as usize..];
-                let info = Info(record[1]);
-                let Some(kind) = info.kind() else { continue };
-                let mut targets = Vec::new();
-                for_each_type_word(kind, kind.record_words(info.vlen()), |at| {
-                    let Some(target) = record[at].checked_sub(1) else {
-                        return;
-                    };
-                    let exact = self.meanings.exact.get(&(fragment, target)).copied();
-                    targets.push(exact.unwrap_or_else(|| {
-                        self.lead_exact(members[target as usize], &environment)
-                    }));
-                });
-                let node = self.meanings.exact[&(fragment, local)];
-                self.meanings
-                    .targets
-                    .insert(node, targets.into_boxed_slice());
-            }
-        }
-    }
-
-    /// As `lead`, from a fragment in which the target itself is known: a definition is not looked for by name.
-    fn lead_exact(&self, target: ClassId, environment: &Environment) -> NodeId {
-        if self.graph.is_forward(target) {
-            return self.lead(target, environment);
-        }
-        self.pick(target, environment).unwrap_or(target)
-    }
-
-    /// Finds the nodes of one class that no reference tells apart, and lets the first of them stand for all.
-    fn merge_bisimilar(&mut self) {
-        let mut nodes: Vec<NodeId> = self.nodes_of.values().flatten().copied().collect();
-        nodes.sort_unstable();
-        let index_of: FastMap<NodeId, u32> = nodes.iter().copied().zip(0..).collect();
-        let mut edges = Edges {
-            starts: vec![0],
-            targets: Vec::new(),
-        };
-        let mut groups: FastMap<Vec<u64>, u32> = FastMap::default();
-        let mut group = Vec::with_capacity(nodes.len());
-        for &node in &nodes {
-            let mut signature = vec![u64::from(self.meanings.classes[node as usize])];
-            for &target in self
-                .meanings
-                .targets
-                .get(&node)
-                .map_or(&[][..], |targets| targets)
-            {
-                if let Some(&index) = index_of.get(&target) {
-                    signature.push(1 << 32 | u64::from(self.meanings.classes[target as usize]));
-                    edges.targets.push(index);
-                } else {
-                    signature.push(u64::from(target));
-                    edges.targets.push(Edges::FIXED);
+                if let Some(node) = self.node_of(class, environment) {
+                    let position = position(fragment, local, local as usize >= first_weak);
+                    let least = &mut meanings.positions[node as usize];
+                    *least = position.min(*least);
                 }
             }
-            edges.starts.push(edges.targets.len() as u32);
-            let next = groups.len() as u32;
-            group.push(*groups.entry(signature).or_insert(next));
         }
-        partition::refine(&mut group, &edges);
-        let mut order: Vec<(u32, Position, NodeId)> = nodes
-            .iter()
-            .zip(&group)
-            .map(|(&node, &group)| (group, self.meanings.positions[node as usize], node))
-            .collect();
-        order.sort_unstable();
-        for same in order.chunk_by(|a, b| a.0 == b.0) {
-            for &(_, _, node) in same {
-                self.meanings.same_as[node as usize] = same[0].2;
+    }
+
+    /// The node with this number of a class.
+    #[inline]
+    fn node(&self, class: ClassId, number: u32) -> NodeId {
+        match number.checked_sub(1) {
+            None => class,
+            Some(after_second) => self.second[&class] + after_second,
+        }
+    }
+
+    fn plan(&self, class: ClassId) -> Option<(u32, &Plan)> {
+        let number = self.plan_of.get(class as usize)?.checked_sub(1)?;
+        Some((number, &self.plans[number as usize]))
+    }
+
+    /// Whether a class occurs in an environment.
+    pub(super) fn has(&self, class: ClassId) -> bool {
+        self.plan_of[class as usize] != 0
+    }
+
+    /// The node of a class where it occurs in this environment.
+    pub(super) fn node_of(&self, class: ClassId, environment: EnvironmentId) -> Option<NodeId> {
+        let (_, plan) = self.plan(class)?;
+        let at = plan.occurring.binary_search(&environment).ok()?;
+        Some(self.node(class, plan.node_of[at]))
+    }
+
+    /// The node of a class for what takes homonyms for what `environment` says. `None` if only a forward declaration
+    /// can stand for it.
+    pub(super) fn pick(
+        &mut self,
+        class: ClassId,
+        environment: EnvironmentId,
+        environments: &mut Environments,
+        meanings: &mut Meanings,
+    ) -> Option<NodeId> {
+        let (number, plan) = self.plan(class)?;
+        if plan.nodes.len() == 1 {
+            return Some(class);
+        }
+        let pick = match self.picks.get(&(number, environment)) {
+            Some(&pick) => pick,
+            None => {
+                let pick = plan.pick(environments.get(environment), environments);
+                self.picks.insert((number, environment), pick);
+                pick
             }
+        };
+        match pick {
+            Pick::Node(number) => Some(self.node(class, number)),
+            Pick::Open => None,
+            Pick::New => Some(self.create(class, environment, environments, meanings)),
         }
+    }
+
+    /// The node of a class for an environment in which it does not occur.
+    fn create(
+        &mut self,
+        class: ClassId,
+        environment: EnvironmentId,
+        environments: &mut Environments,
+        meanings: &mut Meanings,
+    ) -> NodeId {
+        let plan = &self.plans[self.plan_of[class as usize] as usize - 1];
+        let mut full = environments.get(environment).restricted(&plan.by);
+        full.join(&plan.common);
+        let full = environments.intern(&full);
+        *self.created.entry((class, full)).or_insert_with(|| {
+            let node = meanings.add_node(class);
+            self.nodes.push((node, full));
+            node
+        })
+    }
+
+    /// As `pick`, for what takes homonyms for several things and says only what it knows.
+    pub(super) fn pick_loosely(
+        &self,
+        homonyms: &Homonyms<'_>,
+        class: ClassId,
+        environment: &Environment,
+    ) -> Option<NodeId> {
+        let (_, plan) = self.plan(class)?;
+        let own = environment.restricted(&plan.by);
+        if !homonyms.bits.ambiguous(&own).is_empty() {
+            return None;
+        }
+        Some(self.node(class, plan.find(&own)?))
     }
 }
 
-/// Adds a node for a further meaning of `class`.
-fn new_node(meanings: &mut Meanings, class: ClassId) -> NodeId {
-    let node = meanings.classes.len() as NodeId;
-    meanings.classes.push(class);
-    meanings.positions.push(NOWHERE);
-    meanings.same_as.push(node);
-    node
+impl Plan {
+    fn new(
+        homonyms: &Homonyms<'_>,
+        environments: &mut Environments,
+        occurring: &[EnvironmentId],
+    ) -> Self {
+        let mut known = homonyms.bits.open();
+        for &environment in occurring {
+            known.join(environments.get(environment));
+        }
+        let by = homonyms.bits.all_of(&homonyms.bits.ambiguous(&known));
+        let common = known.without(&by);
+        let mut distinct: Vec<Environment> = Vec::new();
+        let mut numbers: FastMap<Environment, usize> = FastMap::default();
+        let own: Vec<usize> = occurring
+            .iter()
+            .map(|&environment| {
+                let own = environments.get(environment).restricted(&by);
+                *numbers.entry(own).or_insert_with_key(|own| {
+                    distinct.push(own.clone());
+                    distinct.len() - 1
+                })
+            })
+            .collect();
+        let completed = complete(&homonyms.bits, &distinct);
+        let mut nodes: Vec<Environment> = Vec::new();
+        let mut node_numbers: FastMap<&Environment, u32> = FastMap::default();
+        let mut node_of = Vec::with_capacity(occurring.len());
+        for own in own {
+            let own = &completed[own];
+            node_of.push(*node_numbers.entry(own).or_insert_with(|| {
+                nodes.push(own.clone());
+                u32_len(nodes.len() - 1)
+            }));
+        }
+        let full = |own: &Environment| {
+            let mut full = common.clone();
+            full.join(own);
+            environments.intern(&full)
+        };
+        Self {
+            occurring: occurring.to_vec(),
+            node_of,
+            full: nodes.iter().map(full).collect(),
+            nodes,
+            by,
+            common,
+        }
+    }
+
+    /// The node that says all that `own` says, if that is one.
+    fn find(&self, own: &Environment) -> Option<u32> {
+        let at = |found: &Environment| self.nodes.iter().position(|node| node == found);
+        at(own)
+            .or_else(|| at(own.completion(self.nodes.iter())?))
+            .map(u32_len)
+    }
+
+    /// Which node is meant by what takes homonyms for what `environment` says.
+    ///
+    /// The node must say all that the class's own occurrences below the asking type say. Those are among the
+    /// occurrences that say a part of `environment`.
+    fn pick(&self, environment: &Environment, environments: &Environments) -> Pick {
+        let own = environment.restricted(&self.by);
+        if let Some(node) = self.find(&own) {
+            return Pick::Node(node);
+        }
+        let mut parts = self
+            .occurring
+            .iter()
+            .zip(&self.node_of)
+            .filter(|(part, _)| environments.get(**part).is_part_of(environment))
+            .map(|(_, node)| *node);
+        match parts.next() {
+            None => Pick::Open,
+            Some(node) if parts.all(|other| other == node) => Pick::Node(node),
+            Some(_) => Pick::New,
+        }
+    }
 }

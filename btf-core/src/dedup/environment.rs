@@ -2,11 +2,19 @@
 //!
 //! Each definition of each homonym has a bit, so that environments are joined, restricted and compared word by word.
 
+use hashbrown::HashTable;
+use std::hash::Hasher;
+
+use super::classes::MulHasher;
+use super::fragment::u32_len;
+
 /// The bits of all homonyms' definitions.
 #[derive(Debug)]
 pub(super) struct Bits {
     /// For each homonym the bit of its first definition, and one past the last bit of all.
     first: Vec<u32>,
+    /// The homonym of each bit.
+    homonyms: Vec<u32>,
 }
 
 /// What a homonym is taken for.
@@ -23,21 +31,30 @@ pub(super) enum Meaning {
 impl Bits {
     /// For homonyms with these numbers of definitions.
     pub(super) fn new(definition_counts: impl Iterator<Item = usize>) -> Self {
-        let mut first = vec![0];
-        for count in definition_counts {
-            first.push(first[first.len() - 1] + count as u32);
+        let mut bits = Self {
+            first: vec![0],
+            homonyms: Vec::new(),
+        };
+        for (homonym, count) in (0_u32..).zip(definition_counts) {
+            bits.homonyms.resize(bits.homonyms.len() + count, homonym);
+            bits.first.push(u32_len(bits.homonyms.len()));
         }
-        Self { first }
+        bits
+    }
+
+    /// The number of words of an environment.
+    pub(super) fn width(&self) -> usize {
+        self.homonyms.len().div_ceil(64)
     }
 
     /// The bit of a definition.
-    pub(super) fn of(&self, homonym: u32, number: usize) -> u32 {
-        self.first[homonym as usize] + number as u32
+    pub(super) fn of(&self, homonym: u32, number: u32) -> u32 {
+        self.first[homonym as usize] + number
     }
 
     /// An environment in which everything is open.
     pub(super) fn open(&self) -> Environment {
-        Environment(vec![0; self.first[self.first.len() - 1].div_ceil(64) as usize].into())
+        Environment(vec![0; self.width()].into())
     }
 
     /// All bits of some homonyms.
@@ -61,12 +78,18 @@ impl Bits {
         }
     }
 
-    /// The homonyms that an environment takes for several things.
+    /// The homonyms that an environment takes for several things, in order.
     pub(super) fn ambiguous(&self, environment: &Environment) -> Vec<u32> {
-        let homonyms = 0..self.first.len() as u32 - 1;
-        homonyms
-            .filter(|&homonym| self.meaning(environment, homonym) == Meaning::Several)
-            .collect()
+        let mut ambiguous = Vec::new();
+        let mut before = u32::MAX;
+        environment.for_each(|bit| {
+            let homonym = self.homonyms[bit as usize];
+            if homonym == before && ambiguous.last() != Some(&homonym) {
+                ambiguous.push(homonym);
+            }
+            before = homonym;
+        });
+        ambiguous
     }
 }
 
@@ -83,56 +106,68 @@ impl Environment {
         self.0[bit as usize / 64] >> (bit % 64) & 1 != 0
     }
 
-    /// Adds what `other` says.
-    pub(super) fn join(&mut self, other: &Self) {
-        self.0
-            .iter_mut()
-            .zip(&other.0)
-            .for_each(|(word, other)| *word |= other);
+    /// Calls `visit` with each bit, in ascending order.
+    fn for_each(&self, mut visit: impl FnMut(u32)) {
+        for (base, &word) in (0_u32..).step_by(64).zip(&self.0) {
+            let mut rest = word;
+            while rest != 0 {
+                visit(base + rest.trailing_zeros());
+                rest &= rest - 1;
+            }
+        }
+    }
+
+    /// Adds what `other` says; tells whether that was news.
+    pub(super) fn join(&mut self, other: &Self) -> bool {
+        let mut news = 0;
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            news |= other & !*word;
+            *word |= other;
+        }
+        news != 0
+    }
+
+    /// Becomes what is both in `of` and in `set`.
+    pub(super) fn restrict_from(&mut self, of: &Self, set: &Self) {
+        for (word, (of, set)) in self.0.iter_mut().zip(of.0.iter().zip(&set.0)) {
+            *word = of & set;
+        }
     }
 
     /// What is in `set` too.
     pub(super) fn restricted(&self, set: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&set.0)
-                .map(|(word, set)| word & set)
-                .collect(),
-        )
+        let words = self.0.iter().zip(&set.0).map(|(word, set)| word & set);
+        Self(words.collect())
     }
 
     /// What is not in `set`.
     pub(super) fn without(&self, set: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&set.0)
-                .map(|(word, set)| word & !set)
-                .collect(),
-        )
+        let words = self.0.iter().zip(&set.0).map(|(word, set)| word & !set);
+        Self(words.collect())
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
-    fn is_part_of(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(&other.0)
-            .all(|(word, other)| word & !other == 0)
+    pub(super) fn is_part_of(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&other.0);
+        pairs.all(|(word, other)| word & !other == 0)
     }
 
-    fn meets(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(&other.0)
-            .any(|(word, other)| word & other != 0)
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&other.0);
+        pairs.any(|(word, other)| word & other != 0)
     }
 
     fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = MulHasher::default();
+        self.0.iter().for_each(|&word| hasher.write_u64(word));
+        hasher.finish()
     }
 
     /// The one of `all` that says all that this says, and of all such ones the most; `None` if two of them disagree.
@@ -140,12 +175,44 @@ impl Environment {
         &self,
         all: impl Iterator<Item = &'e Self> + Clone,
     ) -> Option<&'e Self> {
-        let candidates = all.filter(|other| self.is_part_of(other));
+        let mut candidates = all.filter(|other| self.is_part_of(other));
         let fullest = candidates.clone().max_by_key(|other| other.len())?;
         candidates
-            .clone()
             .all(|other| other.is_part_of(fullest))
             .then_some(fullest)
+    }
+}
+
+/// The number of an environment among [`Environments`].
+pub(super) type EnvironmentId = u32;
+
+/// Environments by number: equal ones have equal numbers, given in the order in which they were first met.
+#[derive(Debug, Default)]
+pub(super) struct Environments {
+    all: Vec<Environment>,
+    table: HashTable<EnvironmentId>,
+}
+
+impl Environments {
+    pub(super) fn intern(&mut self, environment: &Environment) -> EnvironmentId {
+        let hash = environment.hash();
+        let all = &self.all;
+        if let Some(&id) = self
+            .table
+            .find(hash, |&id| all[id as usize] == *environment)
+        {
+            return id;
+        }
+        let id = u32_len(self.all.len());
+        self.all.push(environment.clone());
+        let all = &self.all;
+        self.table
+            .insert_unique(hash, id, |&id| all[id as usize].hash());
+        id
+    }
+
+    pub(super) fn get(&self, id: EnvironmentId) -> &Environment {
+        &self.all[id as usize]
     }
 }
 
@@ -172,29 +239,26 @@ pub(super) fn complete(bits: &Bits, all: &[Environment]) -> Vec<Environment> {
         connected.push(joined);
     }
     let mut completed = all.to_vec();
-    let meant = connected
-        .iter()
-        .filter(|(known, _)| !known.is_open())
-        .count();
+    let mut meant = connected.iter().filter(|(known, _)| !known.is_open());
+    let only = match (meant.next(), meant.next()) {
+        (Some((known, _)), None) if bits.ambiguous(known).is_empty() => Some(known),
+        _ => None,
+    };
     for (known, members) in &connected {
         if known.is_open() {
-            let only = connected
-                .iter()
-                .find(|(known, _)| !known.is_open() && bits.ambiguous(known).is_empty());
-            if let (1, Some((only, _))) = (meant, only) {
-                members
-                    .iter()
-                    .for_each(|&member| completed[member] = only.clone());
+            for &member in members {
+                if let Some(only) = only {
+                    completed[member] = only.clone();
+                }
             }
         } else if bits.ambiguous(known).is_empty() {
-            members
-                .iter()
-                .for_each(|&member| completed[member] = known.clone());
+            for &member in members {
+                completed[member] = known.clone();
+            }
         } else if members.len() <= MAX_COMPARED {
             for &member in members {
-                if let Some(completion) =
-                    all[member].completion(members.iter().map(|&member| &all[member]))
-                {
+                let candidates = members.iter().map(|&member| &all[member]);
+                if let Some(completion) = all[member].completion(candidates) {
                     completed[member] = completion.clone();
                 }
             }
@@ -212,11 +276,11 @@ mod tests {
         Bits::new([2, 2, 2].into_iter())
     }
 
-    fn environment(definitions: &[(u32, usize)]) -> Environment {
+    fn environment(definitions: &[(u32, u32)]) -> Environment {
         let mut environment = bits().open();
-        definitions
-            .iter()
-            .for_each(|&(homonym, number)| environment.add(bits().of(homonym, number)));
+        for &(homonym, number) in definitions {
+            environment.add(bits().of(homonym, number));
+        }
         environment
     }
 
@@ -228,60 +292,45 @@ mod tests {
             [Meaning::One(1), Meaning::Open, Meaning::Several]
         );
         assert_eq!(bits().ambiguous(&both), [2]);
-        assert!(
-            bits()
-                .ambiguous(&both.restricted(&bits().all_of(&[0, 1])))
-                .is_empty()
-        );
-        assert!(
-            bits()
-                .ambiguous(&both.without(&bits().all_of(&[2])))
-                .is_empty()
-        );
+        let of_two = bits().all_of(&[0, 1]);
+        assert!(bits().ambiguous(&both.restricted(&of_two)).is_empty());
+        let of_last = bits().all_of(&[2]);
+        assert!(bits().ambiguous(&both.without(&of_last)).is_empty());
+    }
+
+    #[test]
+    fn equal_environments_have_one_number() {
+        let mut all = Environments::default();
+        let (a, b) = (environment(&[(0, 1)]), environment(&[(1, 1)]));
+        assert_eq!([&a, &b, &a].map(|e| all.intern(e)), [0, 1, 0]);
+        assert_eq!(all.get(1), &b);
     }
 
     #[track_caller]
-    fn check(all: &[&[(u32, usize)]], expect: &[&[(u32, usize)]]) {
-        let all: Vec<Environment> = all
-            .iter()
-            .map(|definitions| environment(definitions))
-            .collect();
-        let expect: Vec<Environment> = expect
-            .iter()
-            .map(|definitions| environment(definitions))
-            .collect();
-        assert_eq!(complete(&bits(), &all), expect);
+    fn check(all: &[&[(u32, u32)]], expect: &[&[(u32, u32)]]) {
+        let made = |all: &[&[(u32, u32)]]| -> Vec<Environment> {
+            all.iter().map(|of_one| environment(of_one)).collect()
+        };
+        assert_eq!(complete(&bits(), &made(all)), made(expect));
     }
 
     #[test]
     fn what_hangs_together_without_contradiction_is_one() {
+        let all: &[_] = &[(0, 0), (1, 0), (2, 0)];
         check(
             &[&[(0, 0)], &[(0, 0), (1, 0)], &[(1, 0), (2, 0)]],
-            &[&[(0, 0), (1, 0), (2, 0)]; 3],
+            &[all; 3],
         );
         check(&[&[(0, 0)], &[(0, 1)]], &[&[(0, 0)], &[(0, 1)]]);
     }
 
     #[test]
     fn open_places_are_filled_if_there_is_one_way() {
-        check(
-            &[&[(0, 0)], &[(0, 0), (1, 0)], &[(0, 0), (1, 1)]],
-            &[&[(0, 0)], &[(0, 0), (1, 0)], &[(0, 0), (1, 1)]],
-        );
-        check(
-            &[
-                &[(2, 0), (1, 1)],
-                &[(0, 0), (1, 0)],
-                &[(0, 0), (1, 1)],
-                &[(2, 0)],
-            ],
-            &[
-                &[(2, 0), (1, 1)],
-                &[(0, 0), (1, 0)],
-                &[(0, 0), (1, 1)],
-                &[(2, 0), (1, 1)],
-            ],
-        );
+        let all: [&[_]; 3] = [&[(0, 0)], &[(0, 0), (1, 0)], &[(0, 0), (1, 1)]];
+        check(&all, &all);
+        let (a, b): (&[_], &[_]) = (&[(0, 0), (1, 0)], &[(0, 0), (1, 1)]);
+        let full: &[_] = &[(2, 0), (1, 1)];
+        check(&[full, a, b, &[(2, 0)]], &[full, a, b, full]);
     }
 
     #[test]

@@ -76,28 +76,83 @@ impl Fragment {
 }
 
 /// A length that is known to fit 32 bits because what it counts was read from 32-bit offsets; saturates if not.
-fn u32_len(len: usize) -> u32 {
+pub(super) fn u32_len(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-/// Calls `visit` with the index of each word of a record that is a type id, in order.
-#[inline]
-pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
+/// Where the type ids of a record stand: from `first` on every `stride` words, up to `end`.
+///
+/// They stand like that in all kinds; a FUNC_PROTO's return type is where a parameter before the first would have its own.
+#[derive(Clone, Copy)]
+struct TypeWords {
+    first: usize,
+    stride: usize,
+    /// [`usize::MAX`] if they go on to the record's end.
+    end: usize,
+}
+
+/// For each kind, by its number, where type ids stand: what [`crate::kind::TABLE`] says, in a form that costs no search.
+const TYPE_WORDS: [TypeWords; Kind::ALL.len() + 1] = {
+    let mut table = [TypeWords {
+        first: 0,
+        stride: 1,
+        end: 0,
+    }; Kind::ALL.len() + 1];
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        table[at + 1] = type_words(Kind::ALL[at]);
+        at += 1;
+    }
+    table
+};
+
+/// Finds the row of a kind; does not compile if a kind's type ids do not stand at equal distances.
+const fn type_words(kind: Kind) -> TypeWords {
     let info = kind.info();
-    if kind.third_is_type() {
-        visit(2);
-    }
-    for (index, word) in info.trailer.iter().enumerate() {
-        if *word == Word::Type {
-            visit(3 + index);
+    let mut row = TypeWords {
+        first: 0,
+        stride: 1,
+        end: 0,
+    };
+    let mut index = 2;
+    // The header's third word, the trailer, and two elements, which tell the distance.
+    while index < 3 + info.trailer.len() + 2 * info.element.len() {
+        let is_type = if index == 2 {
+            kind.third_is_type()
+        } else if index < 3 + info.trailer.len() {
+            matches!(info.trailer[index - 3], Word::Type)
+        } else {
+            matches!(
+                info.element[(index - 3 - info.trailer.len()) % info.element.len()],
+                Word::Type
+            )
+        };
+        if is_type {
+            if row.first == 0 {
+                row.first = index;
+            } else {
+                assert!(row.end == row.first + 1 || index - (row.end - 1) == row.stride);
+                row.stride = index - (row.end - 1);
+            }
+            row.end = index + 1;
         }
+        index += 1;
     }
-    if let Some(offset) = info.element.iter().position(|word| *word == Word::Type) {
-        let mut index = 3 + info.trailer.len() + offset;
-        while index < record_len {
-            visit(index);
-            index += info.element.len();
-        }
+    if !info.element.is_empty() && row.end > 3 + info.trailer.len() {
+        row.end = usize::MAX;
+    }
+    row
+}
+
+/// Calls `visit` with the index of each word of a record that is a type id, in order.
+#[inline(always)]
+pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
+    let TypeWords { first, stride, end } = TYPE_WORDS[kind as usize];
+    let end = end.min(record_len);
+    let mut index = first;
+    while index < end {
+        visit(index);
+        index += stride;
     }
 }
 
@@ -111,6 +166,35 @@ pub(crate) fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl 
         while index < record_len {
             visit(index);
             index += info.element.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_words_are_those_of_the_table() {
+        for kind in Kind::ALL {
+            let info = kind.info();
+            for vlen in [0, 1, 2, 5] {
+                let mut expect = Vec::new();
+                expect.extend(kind.third_is_type().then_some(2));
+                let elements = info.element.iter().cycle().take(info.element.len() * vlen);
+                let is_type =
+                    |(index, word): (usize, &Word)| (*word == Word::Type).then_some(index);
+                expect.extend(
+                    (3..)
+                        .zip(info.trailer.iter().chain(elements))
+                        .filter_map(is_type),
+                );
+                let mut found = Vec::new();
+                for_each_type_word(kind, kind.record_words(vlen as u32), |index| {
+                    found.push(index)
+                });
+                assert_eq!(found, expect, "{kind} with {vlen} elements");
+            }
         }
     }
 }

@@ -5,10 +5,10 @@
 //! - the target's own key otherwise.
 //!
 //! In C every cycle of types passes through a label, so keys are computed bottom-up with an explicit stack. Other
-//! sources (Go, hostile input) have cycles without one; then every type on such a cycle gets a label too, its kind and
-//! name. A label promises nothing: where one has two definitions, `homonyms` looks at what each reference really meant.
+//! sources (Go, hostile input) have cycles without one; then the typedefs on such cycles get a label too, their kind
+//! and name, and if cycles are left, so does all that is on them. Bisimilar types have equal labels. A label promises nothing: where one has two definitions, `homonyms` looks at what each reference really meant.
 
-use super::fragment::{Fragment, Name, for_each_type_word};
+use super::fragment::{Fragment, Name, for_each_type_word, u32_len};
 use crate::kind::Kind;
 use crate::wire::Info;
 
@@ -51,36 +51,26 @@ pub(crate) fn is_forward(info: Info) -> bool {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// Not looked at, or not finished.
-    New,
-    /// On the stack.
-    Open,
-    /// `keys` holds its key.
-    Done,
-}
-
 /// The keys of one fragment's types; reused from fragment to fragment.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    /// The key of each type.
+    /// The key of each type; 0 until it is known.
     pub(crate) keys: Vec<Key>,
     /// The label of each type, 0 for none.
     pub(crate) labels: Vec<Label>,
-    /// What a reference to local id `n` adds to a key, at `n`; `void` is 0.
+    /// What a reference to local id `n` adds to a key, at `n`: a mark for `void`, the label or the key; 0 until it is known.
     contributions: Vec<u128>,
-    states: Vec<State>,
+    /// Whether a type is on the stack and waits for its targets.
+    is_open: Vec<bool>,
     stack: Vec<u32>,
     buffer: Vec<u8>,
+    /// Whether a missing target is on the stack, waiting for its own targets.
+    is_cyclic: bool,
 }
 
 impl Keys {
     /// Computes keys and labels of all types of `fragment`.
     pub(crate) fn compute(&mut self, fragment: &Fragment) {
-        let count = fragment.len();
-        self.keys.clear();
-        self.keys.resize(count, 0);
         self.labels.clear();
         for &start in &fragment.starts {
             let start = start as usize;
@@ -89,156 +79,171 @@ impl Keys {
                 Name(fragment.words[start]),
             ));
         }
-        if !self.hash_all(fragment) {
-            self.label_cycles(fragment);
-            let complete = self.hash_all(fragment);
-            debug_assert!(complete, "every cycle has a label now");
+        if self.hash_all(fragment) {
+            return;
         }
+        self.label_cycles(fragment, |kind| kind == Kind::Typedef);
+        if self.hash_all(fragment) {
+            return;
+        }
+        self.label_cycles(fragment, |_| true);
+        let is_complete = self.hash_all(fragment);
+        debug_assert!(is_complete, "every cycle has a label now");
     }
 
     /// Hashes every type; stops with `false` at a cycle without a label.
     fn hash_all(&mut self, fragment: &Fragment) -> bool {
         let count = fragment.len();
+        self.keys.clear();
+        self.keys.resize(count, 0);
         self.contributions.clear();
-        self.contributions.push(0);
-        self.contributions.extend(self.labels.iter().map(|&label| {
+        self.contributions.push(LABEL_MARK);
+        let label = |&label: &Label| {
             if label == 0 {
                 0
             } else {
                 LABEL_MARK | u128::from(label)
             }
-        }));
-        self.states.clear();
-        self.states.resize(count, State::New);
-        self.stack.clear();
+        };
+        self.contributions.extend(self.labels.iter().map(label));
+        self.is_open.clear();
+        self.is_open.resize(count, false);
         for root in 0..count {
-            if self.states[root] == State::Done {
+            if self.keys[root] != 0 {
                 continue;
             }
-            self.stack.push(root as u32);
-            while let Some(&top) = self.stack.last() {
-                let top = top as usize;
-                if self.states[top] == State::Done {
-                    self.stack.pop();
-                    continue;
-                }
-                let depth = self.stack.len();
-                self.states[top] = State::Open;
-                if self.gather(fragment, top) {
-                    let key = xxhash_rust::xxh3::xxh3_128(&self.buffer);
-                    self.keys[top] = key;
-                    if self.labels[top] == 0 {
-                        self.contributions[top + 1] = key;
-                    }
-                    self.states[top] = State::Done;
-                    self.stack.pop();
-                } else if self.stack.len() == depth {
-                    return false;
-                }
+            // Most types only refer to what has a label or stood before.
+            self.stack.clear();
+            if !self.hash(fragment, root) && !self.hash_targets_first(fragment, root) {
+                return false;
             }
         }
         true
     }
 
-    /// Puts what makes up the key of `index` into the buffer. If a target's key is missing, puts that target on the
-    /// stack instead and returns `false`; if the target is open already, there is a cycle, and the stack stays.
+    /// Hashes a type whose targets are missing, from the targets up; `false` at a cycle without a label.
+    fn hash_targets_first(&mut self, fragment: &Fragment, root: usize) -> bool {
+        self.stack.clear();
+        self.stack.push(u32_len(root));
+        self.is_cyclic = false;
+        while let Some(&top) = self.stack.last() {
+            let index = top as usize;
+            if self.keys[index] == 0 {
+                self.is_open[index] = true;
+                if !self.hash(fragment, index) {
+                    if self.is_cyclic {
+                        return false;
+                    }
+                    continue;
+                }
+                self.is_open[index] = false;
+            }
+            self.stack.pop();
+        }
+        true
+    }
+
+    /// Computes the key of a type: the hash of its words without ids, and then of what each of these leads to.
+    ///
+    /// If keys of targets are missing, puts all of those targets on the stack and returns `false`.
     #[inline]
-    fn gather(&mut self, fragment: &Fragment, index: usize) -> bool {
+    fn hash(&mut self, fragment: &Fragment, index: usize) -> bool {
         let start = fragment.starts[index] as usize;
         let info = Info(fragment.words[start + 1]);
         let Some(kind) = info.kind() else {
-            self.buffer.clear();
+            self.set(index, 1);
             return true;
         };
         let record = &fragment.words[start..start + kind.record_words(info.vlen())];
-        self.buffer.clear();
-        let mut from = 0;
-        let mut ready = true;
-        for_each_type_word(kind, record.len(), |at| {
-            if !ready {
-                return;
-            }
-            let target = record[at] as usize;
-            if target != 0 && self.labels[target - 1] == 0 && self.states[target - 1] != State::Done
-            {
-                ready = false;
-                if self.states[target - 1] == State::New {
-                    self.stack.push(target as u32 - 1);
-                }
-                return;
-            }
-            extend_words(&mut self.buffer, &record[from..at]);
-            self.buffer
-                .extend_from_slice(&self.contributions[target].to_ne_bytes());
-            from = at + 1;
-        });
-        if ready {
-            extend_words(&mut self.buffer, &record[from..]);
+        let own = record.len() * 4;
+        // The most there can be: every word a reference.
+        if self.buffer.len() < own * 5 {
+            self.buffer.resize(own * 5, 0);
         }
-        ready
+        for (bytes, word) in self.buffer.chunks_exact_mut(4).zip(record) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
+        let mut end = own;
+        let mut is_complete = true;
+        for_each_type_word(kind, record.len(), |at| {
+            let target = record[at] as usize;
+            let contribution = self.contributions[target];
+            if contribution == 0 {
+                is_complete = false;
+                self.is_cyclic |= self.is_open[target - 1];
+                self.stack.push(record[at] - 1);
+            }
+            self.buffer[at * 4..at * 4 + 4].copy_from_slice(&[0; 4]);
+            self.buffer[end..end + 16].copy_from_slice(&contribution.to_ne_bytes());
+            end += 16;
+        });
+        if is_complete {
+            self.set(index, xxhash_rust::xxh3::xxh3_128(&self.buffer[..end]));
+        }
+        is_complete
     }
 
-    /// Gives a label to every type on a cycle that passes through no label.
+    /// Sets a key, and what references to its type add to others.
+    #[inline]
+    fn set(&mut self, index: usize, key: Key) {
+        // 0 stands for none.
+        let key = key.max(1);
+        self.keys[index] = key;
+        if self.labels[index] == 0 {
+            self.contributions[index + 1] = key;
+        }
+    }
+
+    /// Gives a label to the types of some kinds from which references lead on for ever without passing a label.
     ///
-    /// Types that can be ordered targets first are taken away one by one (Kahn's method); what is left are the cycles
-    /// and what leads to them. The second pass takes away, from the other end, what no cycle leads to.
-    fn label_cycles(&mut self, fragment: &Fragment) {
-        let count = fragment.len();
+    /// That is not only what is on a cycle: what leads to a cycle can be bisimilar to what is on it, and what is
+    /// bisimilar must have equal labels. Types that can be ordered targets first are taken away one by one (Kahn's
+    /// method); what is left are the cycles and what leads to them.
+    fn label_cycles(&mut self, fragment: &Fragment, is_labelled: impl Fn(Kind) -> bool) {
         let mut edges = Vec::new();
         for (index, &start) in fragment.starts.iter().enumerate() {
-            let info = Info(fragment.words[start as usize + 1]);
-            let Some(kind) = info.kind() else { continue };
-            let record =
-                &fragment.words[start as usize..start as usize + kind.record_words(info.vlen())];
+            let start = start as usize;
+            let info = Info(fragment.words[start + 1]);
+            let Some(kind) = info.kind().filter(|_| self.labels[index] == 0) else {
+                continue;
+            };
+            let record = &fragment.words[start..start + kind.record_words(info.vlen())];
             for_each_type_word(kind, record.len(), |at| {
-                let target = record[at] as usize;
-                if target != 0 && self.labels[target - 1] == 0 && self.labels[index] == 0 {
-                    edges.push((index, target - 1));
+                if let Some(target) = (record[at] as usize).checked_sub(1)
+                    && self.labels[target] == 0
+                {
+                    edges.push((target, index));
                 }
             });
         }
-        let mut alive = vec![true; count];
-        peel(count, &edges, &mut alive);
-        let reversed: Vec<_> = edges.iter().map(|&(from, to)| (to, from)).collect();
-        peel(count, &reversed, &mut alive);
+        let goes_on = without_end(edges, fragment.len());
         for (index, &start) in fragment.starts.iter().enumerate() {
-            if alive[index] && self.labels[index] == 0 {
-                let start = start as usize;
-                self.labels[index] =
-                    cycle_label(Info(fragment.words[start + 1]), Name(fragment.words[start]));
+            let info = Info(fragment.words[start as usize + 1]);
+            if goes_on[index] && info.kind().is_some_and(&is_labelled) {
+                self.labels[index] = cycle_label(info, Name(fragment.words[start as usize]));
             }
         }
     }
 }
 
-/// Clears `alive` for every node from which no cycle of living nodes can be reached along `edges`.
-fn peel(count: usize, edges: &[(usize, usize)], alive: &mut [bool]) {
+/// Which nodes a cycle can be reached from along edges, which are given as (to, from).
+fn without_end(mut edges: Vec<(usize, usize)>, count: usize) -> Vec<bool> {
+    edges.sort_unstable();
     let mut out_degree = vec![0_u32; count];
-    let mut sources = vec![Vec::new(); count];
-    for &(from, to) in edges {
-        if alive[from] && alive[to] {
-            out_degree[from] += 1;
-            sources[to].push(from);
-        }
+    for &(_, from) in &edges {
+        out_degree[from] += 1;
     }
-    let mut queue: Vec<usize> = (0..count)
-        .filter(|&node| alive[node] && out_degree[node] == 0)
-        .collect();
+    let mut goes_on: Vec<bool> = out_degree.iter().map(|&degree| degree != 0).collect();
+    let mut queue: Vec<usize> = (0..count).filter(|&node| !goes_on[node]).collect();
     while let Some(node) = queue.pop() {
-        alive[node] = false;
-        for &from in &sources[node] {
+        let first = edges.partition_point(|&(to, _)| to < node);
+        for &(_, from) in edges[first..].iter().take_while(|&&(to, _)| to == node) {
             out_degree[from] -= 1;
             if out_degree[from] == 0 {
+                goes_on[from] = false;
                 queue.push(from);
             }
         }
     }
-}
-
-/// Appends words to the bytes that are hashed.
-#[inline]
-fn extend_words(buffer: &mut Vec<u8>, words: &[u32]) {
-    for word in words {
-        buffer.extend_from_slice(&word.to_ne_bytes());
-    }
+    goes_on
 }

@@ -19,15 +19,21 @@
 //! is independent of threads, hash seeds and, but for the numbering, of the order of fragments, and no step takes more
 //! than about linear time: the refinement of homonyms is `O(edges · log classes)` for any input.
 
+mod bisimilar;
 mod classes;
+mod definitions;
 mod division;
 mod environment;
+mod follow;
 mod fragment;
 mod graph;
 mod homonyms;
 mod key;
 mod numbering;
 mod partition;
+mod reach;
+mod scan;
+mod targets;
 #[cfg(test)]
 mod tests;
 

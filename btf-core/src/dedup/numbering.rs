@@ -1,7 +1,7 @@
 //! Numbering: which types are written, under which id, in which order.
 
 use super::classes::WEAK;
-use super::fragment::{FragmentIndex, for_each_type_word};
+use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
 use crate::ids::TypeId;
@@ -52,26 +52,34 @@ impl Merged {
     /// Gives ids to all types that are not weak, and to weak ones that those or `needed` lead to.
     #[must_use]
     pub fn number(&self, needed: &[Output]) -> Numbering<'_> {
-        let positions = &self.meanings.positions;
+        let Meanings {
+            positions, same_as, ..
+        } = &self.meanings;
+        let is_root =
+            |&node: &NodeId| positions[node as usize] & WEAK == 0 && same_as[node as usize] == node;
+        let mut roots: Vec<NodeId> = (0..u32_len(positions.len())).filter(is_root).collect();
+        roots.sort_unstable_by_key(|&node| positions[node as usize]);
         let mut wanted = vec![false; positions.len()];
-        let mut stack: Vec<NodeId> = (0..positions.len() as NodeId)
-            .filter(|&node| {
-                positions[node as usize] & WEAK == 0 && self.meanings.same_as[node as usize] == node
-            })
+        let mut order = Vec::with_capacity(roots.len());
+        let mut stack = Vec::new();
+        for root in roots
+            .into_iter()
             .chain(needed.iter().map(|output| output.0))
-            .collect();
-        let mut order = Vec::with_capacity(stack.len());
-        while let Some(node) = stack.pop() {
-            if !std::mem::replace(&mut wanted[node as usize], true) {
-                order.push(node);
-                self.meanings.for_each_target(&self.graph, node, |target| {
-                    if !wanted[target as usize] {
-                        stack.push(target);
-                    }
-                });
+        {
+            stack.push(root);
+            while let Some(node) = stack.pop() {
+                if !std::mem::replace(&mut wanted[node as usize], true) {
+                    order.push(node);
+                    self.meanings.for_each_target(&self.graph, node, |target| {
+                        if !wanted[target as usize] {
+                            stack.push(target);
+                        }
+                    });
+                }
             }
         }
-        order.sort_unstable_by_key(|&node| positions[node as usize]);
+        // Stable: what stands nowhere, as it was made only for a reference, stays in the order in which it was found.
+        order.sort_by_key(|&node| positions[node as usize]);
         let in_base = if self.graph.has_base {
             order.partition_point(|&node| is_in_base(positions[node as usize]))
         } else {

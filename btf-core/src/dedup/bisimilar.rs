@@ -1,0 +1,132 @@
+//! Bisimilar: nodes of one class that no reference tells apart become one again.
+//!
+//! [`super::division`] divides too much, as reach takes every definition of a name into account, and types that stand
+//! alone are not compared with anything before. [`super::partition`] finds the coarsest partition of the nodes that no
+//! reference contradicts. If a name that seemed to have several meanings has one after all, its forward declaration
+//! joins it, and what refers to either may be the same in turn; so this is done until no such name is left.
+
+use super::classes::{ClassId, FastMap, Position};
+use super::definitions::Definitions;
+use super::fragment::u32_len;
+use super::graph::Graph;
+use super::homonyms::{Meanings, NodeId};
+use super::partition::{self, Edges};
+
+/// Lets one node stand for all that equal it, and definitions for forward declarations, as far as they are one.
+pub(super) fn merge(graph: &Graph, definitions: &Definitions, meanings: &mut Meanings) {
+    let nodes = nodes_of_divided_classes(graph, meanings);
+    for forward in &definitions.all_forwards {
+        let plain = definitions.plain[forward.class as usize];
+        if nodes
+            .binary_search_by_key(&plain, |&(class, _)| class)
+            .is_ok()
+        {
+            let first = definitions.forward(graph, forward.class);
+            meanings.plain[forward.class as usize] = first.unwrap_or(forward.class);
+        }
+    }
+    loop {
+        merge_nodes(graph, &nodes, meanings);
+        if !join_forwards(definitions, &nodes, meanings) {
+            break;
+        }
+    }
+}
+
+/// The nodes of the classes that have several, with their classes, in order.
+fn nodes_of_divided_classes(graph: &Graph, meanings: &Meanings) -> Vec<(ClassId, NodeId)> {
+    let mut is_divided = vec![false; graph.len()];
+    for &class in &meanings.classes[graph.len()..] {
+        is_divided[class as usize] = true;
+    }
+    let mut nodes: Vec<(ClassId, NodeId)> = meanings
+        .classes
+        .iter()
+        .copied()
+        .zip(0..)
+        .filter(|&(class, _)| is_divided[class as usize])
+        .collect();
+    nodes.sort_unstable();
+    nodes
+}
+
+/// Finds the nodes of one class that no reference tells apart, and lets the first of them stand for all.
+fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanings) {
+    let mut index_of = vec![Edges::FIXED; meanings.classes.len()];
+    for (index, &(_, node)) in (0_u32..).zip(nodes) {
+        index_of[node as usize] = index;
+    }
+    let mut edges = Edges {
+        starts: vec![0],
+        targets: Vec::new(),
+    };
+    let mut groups: FastMap<Vec<u64>, u32> = FastMap::default();
+    let mut group = Vec::with_capacity(nodes.len());
+    let mut signature = Vec::new();
+    for &(class, node) in nodes {
+        signature.clear();
+        signature.push(u64::from(class));
+        meanings.for_each_own_target(graph, node, |target| {
+            let index = index_of[target as usize];
+            edges.targets.push(index);
+            signature.push(if index == Edges::FIXED {
+                u64::from(target)
+            } else {
+                1 << 32 | u64::from(meanings.classes[target as usize])
+            });
+        });
+        edges.starts.push(u32_len(edges.targets.len()));
+        let next = u32_len(groups.len());
+        group.push(match groups.get(&signature) {
+            Some(&group) => group,
+            None => {
+                groups.insert(signature.clone(), next);
+                next
+            }
+        });
+    }
+    partition::refine(&mut group, &edges);
+    let mut order: Vec<(u32, Position, NodeId)> = nodes
+        .iter()
+        .zip(&group)
+        .map(|(&(_, node), &group)| (group, meanings.positions[node as usize], node))
+        .collect();
+    order.sort_unstable();
+    for same in order.chunk_by(|a, b| a.0 == b.0) {
+        for &(_, _, node) in same {
+            meanings.same_as[node as usize] = same[0].2;
+        }
+    }
+}
+
+/// Lets a forward declaration stand for the only definition of its label if all nodes of that are the same; tells
+/// whether there was such a one.
+fn join_forwards(
+    definitions: &Definitions,
+    nodes: &[(ClassId, NodeId)],
+    meanings: &mut Meanings,
+) -> bool {
+    let mut joined = FastMap::default();
+    for forward in &definitions.all_forwards {
+        let class = definitions.plain[forward.class as usize];
+        let first = nodes.partition_point(|&(other, _)| other < class);
+        let mut same = nodes[first..]
+            .iter()
+            .take_while(|&&(other, _)| other == class)
+            .map(|&(_, node)| meanings.same_as[node as usize]);
+        let Some(only) = same.next() else { continue };
+        if meanings.plain[forward.class as usize] != only && same.all(|other| other == only) {
+            meanings.plain[forward.class as usize] = only;
+            joined.insert(forward.class, only);
+        }
+    }
+    if joined.is_empty() {
+        return false;
+    }
+    for target in &mut meanings.targets {
+        if let Some(&only) = joined.get(target) {
+            *target = only;
+        }
+    }
+    true
+}

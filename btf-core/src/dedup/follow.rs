@@ -1,0 +1,238 @@
+//! Follow: the types of a fragment in which names have several meanings, followed reference by reference.
+//!
+//! The fragment is read again. What each of its types really leads to is found by following references from type to
+//! type; where that is unambiguous it is the type's environment, and the type is treated like those of other fragments.
+//! A type that leads to two definitions of one name stands alone: it becomes a node with its own targets, and
+//! [`super::bisimilar`] finds out later whether it equals another.
+
+use std::collections::VecDeque;
+
+use super::classes::{ClassId, FastMap, Position, position};
+use super::environment::{Environment, EnvironmentId};
+use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
+use super::homonyms::Reload;
+use super::key::Label;
+use super::scan::{Homonyms, Scan, SetState};
+use crate::ids::TypeId;
+use crate::wire::Info;
+
+/// What a type is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The node of its class in this environment.
+    Environment(EnvironmentId),
+    /// A node of its own: the type with this number among [`Follower::alone`].
+    Alone(u32),
+}
+
+/// A type that leads to several definitions of one name.
+#[derive(Debug)]
+pub(super) struct Alone {
+    pub(super) fragment: FragmentIndex,
+    pub(super) class: ClassId,
+    pub(super) position: Position,
+    /// The local numbers, from 0, of what it refers to; definitions in place of forward declarations, where possible.
+    pub(super) targets: Box<[u32]>,
+}
+
+/// What was found by following references.
+#[derive(Debug, Default)]
+pub(super) struct Follower {
+    /// By fragment and local number, in order.
+    places: Vec<(FragmentIndex, u32, Place)>,
+    pub(super) alone: Vec<Alone>,
+    content: Fragment,
+}
+
+impl Follower {
+    /// What the `local`-th type of a fragment is taken for, if it was followed.
+    pub(super) fn place(&self, fragment: FragmentIndex, local: u32) -> Option<Place> {
+        let key = |&(fragment, local, _): &(FragmentIndex, u32, Place)| (fragment, local);
+        let at = self.places.binary_search_by_key(&(fragment, local), key);
+        Some(self.places[at.ok()?].2)
+    }
+}
+
+/// The references of the types that are followed in one fragment.
+struct References {
+    /// Where in `targets` those of each type begin.
+    starts: Vec<usize>,
+    /// Local numbers, from 0.
+    targets: Vec<u32>,
+}
+
+impl References {
+    fn of(&self, index: usize) -> &[u32] {
+        &self.targets[self.starts[index]..self.starts[index + 1]]
+    }
+}
+
+impl Scan {
+    /// Follows the types `locals` of a fragment.
+    pub(super) fn follow(
+        &mut self,
+        homonyms: &Homonyms<'_>,
+        fragment: FragmentIndex,
+        locals: &[u32],
+        states: &[SetState],
+        reload: Reload<'_>,
+    ) {
+        let (members, first_weak) = homonyms.graph.members(fragment);
+        self.follower.content.clear();
+        reload(fragment, &mut self.follower.content);
+        let references = references(homonyms, members, locals, &self.follower.content);
+        let environments = if homonyms.reach.is_coarse {
+            None
+        } else {
+            Some(self.environments_of(homonyms, members, locals, states, &references))
+        };
+        for (index, &local) in locals.iter().enumerate() {
+            let class = members[local as usize];
+            let position = position(fragment, local, local as usize >= first_weak);
+            let environment = environments.as_ref().map(|all| &all[index]);
+            let place = match environment {
+                Some(environment) if homonyms.bits.ambiguous(environment).is_empty() => {
+                    let environment = self.environments.intern(environment);
+                    self.occurrences.add(class, environment);
+                    Place::Environment(environment)
+                }
+                _ => {
+                    self.follower.alone.push(Alone {
+                        fragment,
+                        class,
+                        position,
+                        targets: references.of(index).into(),
+                    });
+                    Place::Alone(u32_len(self.follower.alone.len() - 1))
+                }
+            };
+            self.follower.places.push((fragment, local, place));
+        }
+    }
+
+    /// For each followed type the definitions of homonyms that it leads to.
+    fn environments_of(
+        &self,
+        homonyms: &Homonyms<'_>,
+        members: &[ClassId],
+        locals: &[u32],
+        states: &[SetState],
+        references: &References,
+    ) -> Vec<Environment> {
+        let mut environments = vec![homonyms.bits.open(); locals.len()];
+        let mut edges = Vec::new();
+        for (index, environment) in environments.iter_mut().enumerate() {
+            for &target in references.of(index) {
+                let class = members[target as usize];
+                if let Some(bit) = homonyms.bit(class) {
+                    environment.add(bit);
+                }
+                match states[homonyms.reach.set_of[class as usize] as usize] {
+                    SetState::One(known) => {
+                        environment.join(self.environments.get(known));
+                    }
+                    SetState::Several => {
+                        if let Ok(target) = locals.binary_search(&target) {
+                            edges.push((target, index));
+                        }
+                    }
+                    SetState::Unknown => {}
+                }
+            }
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        let mut queue: VecDeque<usize> = (0..locals.len()).collect();
+        let mut is_queued = vec![true; locals.len()];
+        while let Some(index) = queue.pop_front() {
+            is_queued[index] = false;
+            let known = environments[index].clone();
+            let first = edges.partition_point(|&(target, _)| target < index);
+            for &(_, source) in edges[first..]
+                .iter()
+                .take_while(|&&(target, _)| target == index)
+            {
+                if environments[source].join(&known)
+                    && !std::mem::replace(&mut is_queued[source], true)
+                {
+                    queue.push_back(source);
+                }
+            }
+        }
+        environments
+    }
+}
+
+/// What the types `locals` refer to.
+fn references(
+    homonyms: &Homonyms<'_>,
+    members: &[ClassId],
+    locals: &[u32],
+    content: &Fragment,
+) -> References {
+    let known = definitions_here(homonyms, members);
+    let mut references = References {
+        starts: vec![0],
+        targets: Vec::new(),
+    };
+    for &local in locals {
+        // What can be read once can be read again.
+        let record = content.record(TypeId(local + 1)).unwrap_or(&[]);
+        let kind = record.get(1).and_then(|&info| Info(info).kind());
+        if let Some(kind) = kind {
+            for_each_type_word(kind, record.len(), |at| {
+                let Some(target) = record[at].checked_sub(1) else {
+                    return;
+                };
+                let class = members[target as usize];
+                let label = homonyms.graph.labels[class as usize];
+                let target = match known.get(&label) {
+                    Some(&Here::One(_, definition)) if homonyms.definitions.is_forward(class) => {
+                        definition
+                    }
+                    _ => target,
+                };
+                references.targets.push(target);
+            });
+        }
+        references.starts.push(references.targets.len());
+    }
+    references
+}
+
+/// What a label is in one fragment.
+#[derive(Clone, Copy)]
+enum Here {
+    Announced,
+    /// Types of this class define it, this one first.
+    One(ClassId, u32),
+    Several,
+}
+
+/// The definitions of the labels of which a fragment has forward declarations too.
+fn definitions_here(homonyms: &Homonyms<'_>, members: &[ClassId]) -> FastMap<Label, Here> {
+    let labels = &homonyms.graph.labels;
+    let mut here: FastMap<Label, Here> = FastMap::default();
+    for &class in members {
+        if homonyms.definitions.is_forward(class) {
+            here.insert(labels[class as usize], Here::Announced);
+        }
+    }
+    if here.is_empty() {
+        return here;
+    }
+    for (local, &class) in (0_u32..).zip(members) {
+        let label = labels[class as usize];
+        if label == 0 || homonyms.definitions.is_forward(class) {
+            continue;
+        }
+        if let Some(here) = here.get_mut(&label) {
+            *here = match *here {
+                Here::Announced => Here::One(class, local),
+                Here::One(before, _) if before != class => Here::Several,
+                as_before => as_before,
+            };
+        }
+    }
+    here
+}
