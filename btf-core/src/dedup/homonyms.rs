@@ -153,19 +153,25 @@ impl Meanings {
 }
 
 /// Finds out what every class means in every fragment.
-pub(crate) fn resolve(graph: &Graph, reload: Reload<'_>) -> Meanings {
+pub(crate) fn resolve(graph: &Graph, max_definitions: usize, reload: Reload<'_>) -> Meanings {
     let definitions = Definitions::new(graph);
     let mut meanings = Meanings::new(graph, &definitions);
     if !definitions.homonyms.is_empty() {
-        divide(graph, &definitions, &mut meanings, reload);
+        let reach = Reach::new(graph, &definitions, max_definitions);
+        divide(graph, &definitions, reach, &mut meanings, reload);
     }
     place_forwards(&definitions, &mut meanings);
     meanings
 }
 
 /// Makes nodes of affected classes.
-fn divide(graph: &Graph, definitions: &Definitions, meanings: &mut Meanings, reload: Reload<'_>) {
-    let reach = Reach::new(graph, definitions);
+fn divide(
+    graph: &Graph,
+    definitions: &Definitions,
+    reach: Reach,
+    meanings: &mut Meanings,
+    reload: Reload<'_>,
+) {
     let homonyms = Homonyms::new(graph, definitions, &reach);
     let mut scan = Scan::new(&homonyms, reload);
     let mut division = Division::new(&homonyms, &mut scan, meanings);

@@ -69,6 +69,8 @@ use graph::Graph;
 pub struct Merger {
     table: ClassTable,
     has_base: bool,
+    /// The number of definitions of homonyms up to which environments are made; tests make it less.
+    max_definitions: usize,
 }
 
 impl Default for Merger {
@@ -84,6 +86,7 @@ impl Merger {
         Self {
             table: ClassTable::new(),
             has_base: false,
+            max_definitions: reach::MAX_DEFINITIONS,
         }
     }
 
@@ -93,8 +96,8 @@ impl Merger {
     #[must_use]
     pub fn with_base() -> Self {
         Self {
-            table: ClassTable::new(),
             has_base: true,
+            ..Self::new()
         }
     }
 
@@ -111,7 +114,7 @@ impl Merger {
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
         let graph = Graph::new(self.table, gathered, self.has_base);
-        let meanings = homonyms::resolve(&graph, reload);
+        let meanings = homonyms::resolve(&graph, self.max_definitions, reload);
         Merged { graph, meanings }
     }
 }

@@ -12,7 +12,7 @@ use super::graph::Graph;
 const MAX_WORDS: usize = 1 << 24;
 
 /// The number of definitions of homonyms up to which environments are made. An environment has one bit for each.
-const MAX_DEFINITIONS: usize = 1 << 16;
+pub(super) const MAX_DEFINITIONS: usize = 1 << 16;
 
 /// Which homonyms each class reaches.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(graph: &Graph, definitions: &Definitions) -> Self {
+    pub(super) fn new(graph: &Graph, definitions: &Definitions, max_definitions: usize) -> Self {
         let edges = ReversedEdges::new(graph, definitions);
         let affected = edges.affected();
         let width = definitions.homonyms.len().div_ceil(64);
@@ -34,7 +34,7 @@ impl Reach {
         let mut reach = Self {
             set_of: vec![0; graph.len()],
             sets: vec![Vec::new()],
-            is_coarse: definition_count > MAX_DEFINITIONS || affected.len() * width > MAX_WORDS,
+            is_coarse: definition_count > max_definitions || affected.len() * width > MAX_WORDS,
         };
         if reach.is_coarse {
             reach.sets.push(Vec::new());

@@ -1,1 +1,102 @@
-//! base
+//! Split BTF: fragment 0 is a base, which cannot change.
+
+use std::collections::BTreeSet;
+
+use super::oracle::{bisimulation, check_complete, check_sound};
+use super::random::for_each_input;
+use super::{fragment, merge_by, merge_with_base};
+use crate::dedup::{Fragment, Merger};
+use crate::kind::Kind;
+
+#[test]
+fn nothing_that_equals_a_type_of_the_base_is_written() {
+    for_each_input(11, false, |fragments, _| {
+        let result = merge_with_base(fragments);
+        check_sound(fragments, &result);
+        check_complete(fragments, &result);
+        let all: Vec<&Fragment> = fragments.iter().collect();
+        let classes = bisimulation(&all);
+        let of_base: BTreeSet<_> = classes[0].iter().collect();
+        let of_others: BTreeSet<_> = classes[1..].iter().flatten().collect();
+        assert_eq!(result.len(), of_others.difference(&of_base).count());
+        assert_eq!(result.first as usize, fragments[0].len() + 1);
+    });
+}
+
+#[test]
+fn the_base_stays_with_forward_declarations() {
+    for_each_input(12, true, |fragments, random| {
+        let result = merge_with_base(fragments);
+        check_sound(fragments, &result);
+        check_complete(fragments, &result);
+        let base = &bisimulation(&[&fragments[0]])[0];
+        for (class, &id) in base.iter().zip(&result.ids[0]) {
+            // Each type of the base is itself, or the first that equals it.
+            let first = base.iter().position(|other| other == class).unwrap();
+            assert_eq!(first as u32 + 1, id);
+        }
+        let other = merge_by(Merger::with_base(), fragments, 4, random);
+        assert_eq!(result.records, other.records);
+    });
+}
+
+/// `struct user { struct subject *s; }`, where the subject is declared or defined.
+fn user(is_defined: bool) -> Fragment {
+    fragment(|f| {
+        let int = f.int(1);
+        let subject = if is_defined {
+            f.structure(2, &[int])
+        } else {
+            f.fwd(2)
+        };
+        let ptr = f.ptr(subject);
+        f.structure(3, &[ptr]);
+    })
+}
+
+#[test]
+fn a_forward_declaration_of_the_base_is_not_completed() {
+    let result = merge_with_base(&[user(false), user(true)]);
+    assert_eq!(result.ids[0], [1, 2, 3, 4]);
+    assert_eq!(result.ids[1], [1, 5, 6, 7]);
+    assert_eq!(result.count(Kind::Struct, 3), 1);
+}
+
+#[test]
+fn a_forward_declaration_joins_the_definition_in_the_base() {
+    let result = merge_with_base(&[user(true), user(false)]);
+    assert_eq!(result.len(), 0);
+    assert_eq!(result.ids[1], [1, 2, 3, 4]);
+}
+
+/// A module declares what the base defines twice: its users are still those of the base, as there is one of each.
+#[test]
+fn a_declared_homonym_does_not_repeat_the_base() {
+    let base = fragment(|f| {
+        let int = f.int(1);
+        let first = f.structure(2, &[int]);
+        f.structure(2, &[int, int]);
+        let ptr = f.ptr(first);
+        f.structure(3, &[ptr]);
+    });
+    let result = merge_with_base(&[base, user(false)]);
+    assert_eq!(result.len(), 0);
+    assert_eq!(result.ids[1][3], 5);
+}
+
+#[test]
+fn duplicates_in_the_base_stay_and_the_first_is_used() {
+    let base = fragment(|f| {
+        let int = f.int(1);
+        f.ptr(int);
+        f.ptr(int);
+    });
+    let module = fragment(|f| {
+        let int = f.int(1);
+        let ptr = f.ptr(int);
+        f.typedef(2, ptr);
+    });
+    let result = merge_with_base(&[base, module]);
+    assert_eq!(result.ids, [vec![1, 2, 2], vec![1, 2, 4]]);
+    assert_eq!(result.records, [[2, 8 << 24, 2]]);
+}

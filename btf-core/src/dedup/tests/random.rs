@@ -1,6 +1,8 @@
 //! Random inputs: few names and few kinds, so that homonyms, forward declarations, cycles and duplicates are frequent.
 
-use super::oracle::{bisimulation, check_complete, check_sound, count, is_announcement, shapes};
+use super::oracle::{
+    bisimulation, check_complete, check_sound, count, is_announcement, shapes, split,
+};
 use super::{Random, fragment, merge, merge_by};
 use crate::dedup::{Fragment, Merger};
 use crate::ids::TypeId;
@@ -188,6 +190,62 @@ fn the_order_of_fragments_only_numbers() {
             shapes(&before.as_fragment(&none)),
             shapes(&after.as_fragment(&none))
         );
+    });
+}
+
+/// With very many homonyms, every type that reaches one is followed.
+#[test]
+fn sound_and_complete_without_environments() {
+    for has_forwards in [false, true] {
+        for_each_input(8, has_forwards, |fragments, random| {
+            let [once, again] = [1, 3].map(|workers| {
+                let mut merger = Merger::new();
+                merger.max_definitions = 0;
+                merge_by(merger, fragments, workers, random)
+            });
+            check_sound(fragments, &once);
+            check_complete(fragments, &once);
+            assert_eq!(once.records, again.records);
+            let all: Vec<&Fragment> = fragments.iter().collect();
+            assert!(has_forwards || once.len() == count(&all));
+        });
+    }
+}
+
+/// What is weak is written only where something refers to it.
+#[test]
+fn weak_types_are_written_if_they_are_needed() {
+    for_each_input(9, true, |fragments, random| {
+        let mut fragments = fragments.to_vec();
+        for fragment in &mut fragments {
+            fragment.first_weak = Some(1 + random.below(fragment.len() as u32 + 1));
+        }
+        let result = merge(&fragments);
+        let mut wanted = vec![false; result.len() + 1];
+        let mut stack = Vec::new();
+        for (fragment, ids) in fragments.iter().zip(&result.ids) {
+            let strong = fragment.first_weak.unwrap() as usize - 1;
+            for (local, &id) in ids.iter().enumerate().take(strong) {
+                let record = fragment.record(TypeId(local as u32 + 1)).unwrap();
+                assert!(id != 0 || is_announcement(record));
+                stack.push(id);
+            }
+        }
+        while let Some(id) = stack.pop() {
+            if id != 0 && !std::mem::replace(&mut wanted[id as usize], true) {
+                stack.extend(split(&result.records[id as usize - 1]).1);
+            }
+        }
+        assert!(wanted[1..].iter().all(|wanted| *wanted));
+        let other = merge_by(Merger::new(), &fragments, 3, random);
+        assert_eq!(result.records, other.records);
+        // Asked for, anything is written, behind what is written anyway.
+        let index = random.below(fragments.len() as u32);
+        let asked = TypeId(1 + random.below(fragments[index as usize].len() as u32));
+        let output = result.merged.output(index, asked).unwrap();
+        let numbering = result.merged.number(&[output]);
+        assert_ne!(numbering.id(output), TypeId::VOID);
+        assert!(numbering.len() >= result.len());
     });
 }
 
