@@ -109,13 +109,20 @@ impl Keys {
         self.is_open.clear();
         self.is_open.resize(count, false);
         for root in 0..count {
-            if self.keys[root] != 0 {
+            if self.labels[root] != 0 || self.keys[root] != 0 {
                 continue;
             }
             // Most types only refer to what has a label or stood before.
             self.stack.clear();
             if !self.hash(fragment, root) && !self.hash_targets_first(fragment, root) {
                 return false;
+            }
+        }
+        // What has a label comes last: all that it refers to is known by now, so that no large structure is hashed twice.
+        for root in 0..count {
+            if self.labels[root] != 0 {
+                let is_complete = self.hash(fragment, root);
+                debug_assert!(is_complete, "targets without a label have their keys");
             }
         }
         true
