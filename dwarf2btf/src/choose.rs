@@ -5,6 +5,7 @@ use btf_core::dedup::{Merged, Name, Output};
 use btf_core::wire::MAX_VLEN_16;
 use btf_core::{Error, ErrorKind};
 
+use crate::abi::machine;
 use crate::emit::ChosenFunction;
 use crate::features::{Feature, FeatureSet};
 use crate::functions::states::groups;
@@ -14,7 +15,7 @@ use crate::kfuncs::{BtfIds, Kfuncs};
 use crate::names::Names;
 use crate::options::Options;
 use crate::report::{LeftOut, Summary};
-use crate::symbols::{FunctionKey, FunctionTable, ObjectSymbols, SHN_UNDEF, Symbol};
+use crate::symbols::{FunctionKey, FunctionTable, ObjectSymbols, SHN_UNDEF, STT_FUNC, Symbol};
 use crate::unit_functions::{FunctionTag, endian};
 use crate::unit_variables::Placing;
 use crate::variables::{Datasec, Section, Selection, VariableReason, VariableSections, assemble};
@@ -262,9 +263,12 @@ const SHN_ABS: u32 = 0xfff1;
 
 /// The symbols as the rules want them.
 pub(crate) fn symbols<'a>(image: &'a Image<'_>) -> impl Iterator<Item = Symbol<'a>> {
-    image.symbols.iter().map(|symbol| Symbol {
+    // Bit 0 of a function of Arm says that it is Thumb code ("ELF for the Arm Architecture" 5.5.3); DWARF has the address.
+    let is_arm = image.machine == machine::ARM;
+    let flag = move |symbol_type| u64::from(is_arm && symbol_type == STT_FUNC);
+    image.symbols.iter().map(move |symbol| Symbol {
         name: symbol.name,
-        value: symbol.value,
+        value: symbol.value & !flag(symbol.symbol_type),
         size: symbol.size,
         st_type: symbol.symbol_type,
         st_bind: symbol.binding,

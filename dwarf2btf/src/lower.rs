@@ -64,8 +64,14 @@ impl<'a> UnitReader<'_, 'a> {
             }
             Action::Variable => self.add_variable(state, die, attributes)?,
             Action::Unspecified => {
+                let name = self.name(state, attributes, Slot::Name)?;
                 let slot = self.add_slot(state, die);
-                self.references.set(slot, Target::Alias(Link::VOID));
+                // The type of `nullptr` has the size of a pointer: as void, no structure could have a member of it.
+                if self.context.names.with(name, |name| name.ends_with(b"(nullptr)")) {
+                    self.push(slot, &[0, Info::new(Kind::Ptr, 0, false).0, Link::VOID.0]);
+                } else {
+                    self.references.set(slot, Target::Alias(Link::VOID));
+                }
                 ScopeKind::Other
             }
             Action::Opaque => self.add_opaque(state, die, attributes)?,
@@ -557,16 +563,19 @@ impl<'a> UnitReader<'_, 'a> {
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
         let scope = ScopeKind::Other;
-        let Some(&Scope {
+        let name = self.name(state, attributes, Slot::Name)?;
+        let Some(Scope {
             kind: ScopeKind::Enum,
+            has_negative,
             ..
-        }) = self.scopes.last()
+        }) = self.scopes.last_mut()
         else {
             return Ok(scope);
         };
-        let name = self.name(state, attributes, Slot::Name)?;
         match attributes.constant(Slot::ConstValue) {
             Some(value) if name.0 != 0 => {
+                let is_signed = attributes.form(Slot::ConstValue) == dw::DW_FORM_sdata;
+                *has_negative |= value < 0 && is_signed;
                 self.pending
                     .extend_from_slice(&[name.0, value as u32, (value >> 32) as u32]);
             }
@@ -578,7 +587,8 @@ impl<'a> UnitReader<'_, 'a> {
     /// Writes an enumeration whose values are known.
     ///
     /// As libbpf does, one of 4 bytes or less is signed if a value is negative. One of 8 is signed if its underlying type
-    /// is, which is only known when the unit has been read: [`UnitReader::finish_types`] sets the flag.
+    /// is, which is only known when the unit has been read: [`UnitReader::finish_types`] sets the flag. Without one, as in
+    /// DWARF 2, it is signed if a value is written as a negative number.
     fn close_enum(&mut self, state: &UnitState<'a>, scope: Scope) {
         let mut values = &self.pending[scope.pending..];
         let mut finding = None;
@@ -588,9 +598,11 @@ impl<'a> UnitReader<'_, 'a> {
         }
         let count = (values.len() / ENUMERATOR_WORDS) as u32;
         let is_wide = scope.size > 4 && self.context.lowering.enum64;
-        let is_negative = values
-            .chunks_exact(ENUMERATOR_WORDS)
-            .any(|value| value[2] >> 31 != 0);
+        let is_negative = if is_wide {
+            scope.has_negative
+        } else {
+            values.chunks_exact(ENUMERATOR_WORDS).any(|value| value[2] >> 31 != 0)
+        };
         let size = match scope.size {
             1 | 2 | 4 | 8 => scope.size as u32,
             0..=4 => 4,

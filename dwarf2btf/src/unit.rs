@@ -87,6 +87,8 @@ pub(crate) struct Scope {
     pub(crate) link: Link,
     /// Where this scope's entries in `pending` begin.
     pub(crate) pending: usize,
+    /// Whether an enumerator is written as a negative number: `DW_FORM_data8` of gcc holds an unsigned one.
+    pub(crate) has_negative: bool,
 }
 
 /// What an open DIE is.
@@ -121,6 +123,7 @@ impl Scope {
             size: 0,
             link: Link::VOID,
             pending: 0,
+            has_negative: false,
         }
     }
 }
