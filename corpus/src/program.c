@@ -1,7 +1,7 @@
 //# about: a program of ordinary size: lists, a hash table, a tree, callbacks, strings, a scheduler
 //# link: image
 //# variants: dwarf2 dwarf3 dwarf4 dwarf5 strict4 dwarf64-4 dwarf64-5 types4 types5 gz-zlib gz-zstd gz-zlib-gnu lto O0 Og
-//# expect: STRUCT:table STRUCT:node STRUCT:task STRUCT:scheduler TYPEDEF:u64 FUNC:table_insert FUNC:scheduler_run
+//# expect: STRUCT:table STRUCT:node STRUCT:task STRUCT:scheduler TYPEDEF:u64 FUNC:table_insert FUNC:table_find
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;

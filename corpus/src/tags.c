@@ -1,6 +1,7 @@
 //# about: btf_type_tag and btf_decl_tag on pointers, structures, members, typedefs, functions, parameters, variables
 //# flags: -std=gnu2x
-//# expect: TYPE_TAG:user TYPE_TAG:rcu DECL_TAG:on_struct DECL_TAG:on_member DECL_TAG:on_function DECL_TAG:on_typedef
+//# expect: TYPE_TAG:user TYPE_TAG:rcu DECL_TAG:on_member DECL_TAG:on_union_member DECL_TAG:on_function DECL_TAG:on_variable
+//# expect-clang: DECL_TAG:on_struct DECL_TAG:on_union DECL_TAG:on_typedef
 #define TYPE_TAG(x) __attribute__((btf_type_tag(x)))
 #define DECL_TAG(x) __attribute__((btf_decl_tag(x)))
 #define __user TYPE_TAG("user")

@@ -42,10 +42,13 @@ fn pairs(btf: &Btf) -> HashSet<String> {
 fn check(folder: &str) {
     let objects = corpus::files(&format!("dwarf/{folder}"));
     assert!(!objects.is_empty(), "no objects in {folder}");
+    let compiler = folder.split('-').next().unwrap_or_default();
     for object in objects {
         let btf = encode(&object);
         let pairs = pairs(&btf);
-        for expected in corpus::directive(&object, "expect") {
+        let mut all = corpus::directive(&object, "expect");
+        all.extend(corpus::directive(&object, &format!("expect-{compiler}")));
+        for expected in all {
             assert!(
                 pairs.contains(&expected),
                 "{}: {expected} is missing",

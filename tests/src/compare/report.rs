@@ -50,7 +50,7 @@ pub fn print_text(
         *count += 1;
         if *count <= limit {
             writeln!(out, "{}", line(comparison, finding))?;
-        } else if *count == limit + 1 {
+        } else if *count - 1 == limit {
             writeln!(
                 out,
                 "… more of this group in {}: --list shows all",
