@@ -133,7 +133,10 @@ const SLOT_OF: [u8; 256] = {
 
 /// The slot of an attribute that is read.
 fn slot_of(attribute: u64) -> Option<u8> {
-    let slot = match usize::try_from(attribute).ok().and_then(|code| SLOT_OF.get(code)) {
+    let slot = match usize::try_from(attribute)
+        .ok()
+        .and_then(|code| SLOT_OF.get(code))
+    {
         Some(&slot) => slot,
         None if attribute == u64::from(DW_AT_GNU_ANNOTATION.0) => Slot::GnuAnnotation as u8,
         None => NO_SLOT,
@@ -393,18 +396,35 @@ impl Leaf {
     pub(crate) const ABSENT: u16 = u16::MAX;
 
     /// The leaf that these steps read, if they read one.
-    fn new(action: Action, has_children: bool, steps: &[Step], tail: u32, sizes: Sizes) -> Option<Self> {
-        let is_leaf =
-            matches!(action, Action::Member | Action::Enumerator | Action::Derived | Action::Parameter) && !has_children;
+    fn new(
+        action: Action,
+        has_children: bool,
+        steps: &[Step],
+        tail: u32,
+        sizes: Sizes,
+    ) -> Option<Self> {
+        let is_leaf = matches!(
+            action,
+            Action::Member | Action::Enumerator | Action::Derived | Action::Parameter
+        ) && !has_children;
         if !is_leaf || sizes.offset != 4 {
             return None;
         }
         let absent = Self::ABSENT;
-        let mut leaf =
-            Self { name: absent, text: absent, link: absent, value: absent, value_size: 0, implicit: 0, size: 0 };
+        let mut leaf = Self {
+            name: absent,
+            text: absent,
+            link: absent,
+            value: absent,
+            value_size: 0,
+            implicit: 0,
+            size: 0,
+        };
         for (index, step) in steps.iter().enumerate() {
             leaf.size = leaf.size.checked_add(step.skip)?;
-            let place = u16::try_from(leaf.size).ok().filter(|place| *place != Self::ABSENT)?;
+            let place = u16::try_from(leaf.size)
+                .ok()
+                .filter(|place| *place != Self::ABSENT)?;
             let is = |slot: Slot| step.slot == slot as u8;
             if index == 0 && is(Slot::Name) && step.form == dw::DW_FORM_string {
                 leaf.text = place;
@@ -417,7 +437,8 @@ impl Leaf {
                 leaf.name = place;
             } else if is(Slot::Type) && step.form == dw::DW_FORM_ref4 {
                 leaf.link = place;
-            } else if (is(Slot::MemberLocation) || is(Slot::ConstValue) && action == Action::Enumerator)
+            } else if (is(Slot::MemberLocation)
+                || is(Slot::ConstValue) && action == Action::Enumerator)
                 && is_unsigned(step.form)
             {
                 leaf.value = place;
@@ -436,7 +457,11 @@ impl Leaf {
 fn is_unsigned(form: dw::DwForm) -> bool {
     matches!(
         form,
-        dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_data4 | dw::DW_FORM_data8 | dw::DW_FORM_implicit_const
+        dw::DW_FORM_data1
+            | dw::DW_FORM_data2
+            | dw::DW_FORM_data4
+            | dw::DW_FORM_data8
+            | dw::DW_FORM_implicit_const
     )
 }
 

@@ -205,11 +205,7 @@ fn chosen_name(table: &FunctionTable<'_>, key: FunctionKey, verdict: &Verdict) -
 }
 
 /// The tags of the state that was chosen.
-fn tags_of(
-    all: &[FunctionTag],
-    group: &[State0],
-    verdict: &Verdict,
-) -> Vec<(i32, Name)> {
+fn tags_of(all: &[FunctionTag], group: &[State0], verdict: &Verdict) -> Vec<(i32, Name)> {
     let (Outcome::Kept { state, .. } | Outcome::Renamed { state, .. }) = verdict.outcome else {
         return Vec::new();
     };

@@ -191,9 +191,16 @@ impl<'a> Bytes<'a> {
     pub(crate) fn take(&mut self, count: u32) -> Result<Self, Malformed> {
         let end = self.position.saturating_add(count as usize);
         let data = self.data.get(self.position..end);
-        let data = data.ok_or(Malformed { offset: self.position, expected: "more bytes" })?;
+        let data = data.ok_or(Malformed {
+            offset: self.position,
+            expected: "more bytes",
+        })?;
         self.position = end;
-        Ok(Self { data, position: 0, is_big: self.is_big })
+        Ok(Self {
+            data,
+            position: 0,
+            is_big: self.is_big,
+        })
     }
 
     /// The number of 1, 2, 4 or 8 bytes at `position`.
@@ -215,7 +222,10 @@ impl<'a> Bytes<'a> {
         let rest = self.data.get(self.position..).unwrap_or_default();
         // Strings in DIEs are short: compilers put longer ones elsewhere.
         let length = rest.iter().position(|byte| *byte == 0);
-        let length = length.ok_or(Malformed { offset: self.position, expected: "string that ends in NUL" })?;
+        let length = length.ok_or(Malformed {
+            offset: self.position,
+            expected: "string that ends in NUL",
+        })?;
         self.position += length + 1;
         Ok(&rest[..length])
     }

@@ -1,7 +1,6 @@
 //! The end of a unit: types of other units are fetched, links become ids, tags are put on what they are on.
 
 use btf_core::dedup::Name;
-use btf_core::kind::Word;
 use btf_core::{ByteOrder, Info, Kind, Result};
 
 use crate::abbrev::{Action, Slot};
@@ -184,51 +183,29 @@ impl<'a> UnitReader<'_, 'a> {
     /// Turns the links of all records into local ids.
     fn resolve_links(&mut self, state: &UnitState<'a>) {
         let mut dangling = 0_u32;
-        let mut void_members = 0_u32;
-        let mut empty = None;
-        for index in 0..self.fragment.starts.len() {
-            let start = self.fragment.starts[index] as usize;
-            let info = Info(self.fragment.words[start + 1]);
-            let Some(kind) = info.kind() else { continue };
-            let mut resolve = |words: &mut [u32], at: usize| {
-                words[at] = self.references.resolve(Link(words[at])).unwrap_or_else(|| {
-                    dangling += 1;
-                    0
-                });
-                words[at] == 0
-            };
-            if kind.third_is_type() {
-                resolve(&mut self.fragment.words, start + 2);
-            }
-            for (offset, word) in kind.info().trailer.iter().enumerate() {
-                if *word == Word::Type && resolve(&mut self.fragment.words, start + 3 + offset) {
-                    void_members += 1;
-                    self.void_words.push(start + 3 + offset);
-                }
-            }
-            let element = kind.info().element;
-            if element.get(1) == Some(&Word::Type) {
-                for number in 0..info.vlen() as usize {
-                    let at = start + 3 + number * element.len() + 1;
-                    if resolve(&mut self.fragment.words, at) && kind != Kind::FuncProto {
-                        void_members += 1;
-                        self.void_words.push(at);
-                    }
-                }
-            }
-        }
-        for at in std::mem::take(&mut self.void_words) {
-            let id = *empty.get_or_insert_with(|| {
-                self.fragment
-                    .push(&[0, Info::new(Kind::Struct, 0, false).0, 0])
-                    .0
+        let (references, void_words) = (&self.references, &mut self.void_words);
+        self.fragment.change_type_words(|kind, at, word| {
+            *word = references.resolve(Link(*word)).unwrap_or_else(|| {
+                dangling += 1;
+                0
             });
-            self.fragment.words[at] = id;
-        }
+            if *word == 0 && matches!(kind, Kind::Struct | Kind::Union | Kind::Array) {
+                void_words.push(at);
+            }
+        });
         for _ in 0..dangling {
             self.find(state, 0, FindingKind::DanglingReference);
         }
-        for _ in 0..void_members {
+        if self.void_words.is_empty() {
+            return;
+        }
+        // What cannot be of type void gets an empty structure instead.
+        let empty = self
+            .fragment
+            .push(&[0, Info::new(Kind::Struct, 0, false).0, 0])
+            .0;
+        for at in std::mem::take(&mut self.void_words) {
+            self.fragment.words[at] = empty;
             self.find(state, 0, FindingKind::VoidMember);
         }
     }
@@ -293,7 +270,9 @@ fn old_bitfield_place(bitfield: &OldBitfield, storage_bytes: u64, order: ByteOrd
         ByteOrder::Big => bitfield.bit_offset,
         ByteOrder::Little => {
             let storage = i64::try_from(storage_bytes.checked_mul(8)?).ok()?;
-            storage.checked_sub(bitfield.bit_offset)?.checked_sub(i64::from(bitfield.bit_size))?
+            storage
+                .checked_sub(bitfield.bit_offset)?
+                .checked_sub(i64::from(bitfield.bit_size))?
         }
     };
     let place = bitfield.location_bits.checked_add_signed(in_storage)?;

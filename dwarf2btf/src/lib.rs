@@ -121,11 +121,17 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
     check_names_fit(image)?;
     let placing = || Placing::new(image, features);
     let ((units, (table, placing)), names) = pool.join(
-        || (Units::list(image), (FunctionTable::new(choose::symbols(image)), placing())),
+        || {
+            (
+                Units::list(image),
+                (FunctionTable::new(choose::symbols(image)), placing()),
+            )
+        },
         || Names::new(&image.debug_str.data),
     );
     let units = units?;
-    let candidates = pool.install(|| Candidates::new(image, &table, &names, features.has(Feature::TrueSignature)));
+    let candidates = pool
+        .install(|| Candidates::new(image, &table, &names, features.has(Feature::TrueSignature)));
     clock.end("prepare");
     // From here on strings are compared by name and functions by key.
 

@@ -43,11 +43,21 @@ impl<'a> UnitReader<'_, 'a> {
             Action::Descend | Action::SkipTree | Action::VariantPart => ScopeKind::Other,
             Action::Base => self.add_base(state, die, attributes)?,
             Action::Derived => self.add_derived(state, plan.tag, die, attributes)?,
-            Action::Struct => return self.open_composite(state, ScopeKind::Struct, plan, die, attributes),
-            Action::Union => return self.open_composite(state, ScopeKind::Union, plan, die, attributes),
-            Action::Enum => return self.open_composite(state, ScopeKind::Enum, plan, die, attributes),
-            Action::Array => return self.open_waiting(state, ScopeKind::Array, plan, die, attributes),
-            Action::SubroutineType => return self.open_waiting(state, ScopeKind::Proto, plan, die, attributes),
+            Action::Struct => {
+                return self.open_composite(state, ScopeKind::Struct, plan, die, attributes);
+            }
+            Action::Union => {
+                return self.open_composite(state, ScopeKind::Union, plan, die, attributes);
+            }
+            Action::Enum => {
+                return self.open_composite(state, ScopeKind::Enum, plan, die, attributes);
+            }
+            Action::Array => {
+                return self.open_waiting(state, ScopeKind::Array, plan, die, attributes);
+            }
+            Action::SubroutineType => {
+                return self.open_waiting(state, ScopeKind::Proto, plan, die, attributes);
+            }
             Action::Enumerator => self.add_enumerator(state, die, attributes)?,
             Action::Subrange => self.add_dimension(state, die, attributes),
             Action::Member => self.add_member(state, die, attributes)?,
@@ -67,7 +77,11 @@ impl<'a> UnitReader<'_, 'a> {
                 let name = self.name(state, attributes, Slot::Name)?;
                 let slot = self.add_slot(state, die);
                 // The type of `nullptr` has the size of a pointer: as void, no structure could have a member of it.
-                if self.context.names.with(name, |name| name.ends_with(b"(nullptr)")) {
+                if self
+                    .context
+                    .names
+                    .with(name, |name| name.ends_with(b"(nullptr)"))
+                {
                     self.push(slot, &[0, Info::new(Kind::Ptr, 0, false).0, Link::VOID.0]);
                 } else {
                     self.references.set(slot, Target::Alias(Link::VOID));
@@ -107,7 +121,10 @@ impl<'a> UnitReader<'_, 'a> {
         if leaf.link != Leaf::ABSENT {
             let offset = own.uint_at(leaf.link, 4)?;
             if offset >= state.data.len() as u64 {
-                return Err(Malformed::new(die as usize, "reference to a DIE of the unit"));
+                return Err(Malformed::new(
+                    die as usize,
+                    "reference to a DIE of the unit",
+                ));
             }
             link = Link::die(offset as u32);
         }
@@ -115,7 +132,9 @@ impl<'a> UnitReader<'_, 'a> {
             name = self.context.names.at(own.uint_at(leaf.name, 4)?);
         }
         if plan.action == Action::Derived {
-            return self.finish_derived(state, plan.tag, die, name, link).map(|_| ());
+            return self
+                .finish_derived(state, plan.tag, die, name, link)
+                .map(|_| ());
         }
         let value = match (leaf.value, leaf.value_size) {
             (Leaf::ABSENT, _) => None,
@@ -124,7 +143,9 @@ impl<'a> UnitReader<'_, 'a> {
         };
         match self.scopes.last().map(|scope| scope.kind) {
             Some(ScopeKind::Struct | ScopeKind::Union) if plan.action == Action::Member => {
-                let place = (value.unwrap_or(0) as u64).checked_mul(8).and_then(|bits| u32::try_from(bits).ok());
+                let place = (value.unwrap_or(0) as u64)
+                    .checked_mul(8)
+                    .and_then(|bits| u32::try_from(bits).ok());
                 match place {
                     Some(place) => self.pending.extend_from_slice(&[name.0, link.0, place, 0]),
                     None => self.find(state, die, FindingKind::MemberPlace),
@@ -132,7 +153,8 @@ impl<'a> UnitReader<'_, 'a> {
             }
             Some(ScopeKind::Enum) if plan.action == Action::Enumerator => match value {
                 Some(value) if name.0 != 0 => {
-                    self.pending.extend_from_slice(&[name.0, value as u32, (value >> 32) as u32]);
+                    self.pending
+                        .extend_from_slice(&[name.0, value as u32, (value >> 32) as u32]);
                 }
                 _ => self.find(state, die, FindingKind::BadEnumerator),
             },
@@ -140,7 +162,15 @@ impl<'a> UnitReader<'_, 'a> {
                 self.pending.extend_from_slice(&[name.0, link.0]);
             }
             Some(ScopeKind::Subprogram(index)) if plan.action == Action::Parameter => {
-                self.push_function_parameter(index, Parameter { die, name, link: link.0, ..Parameter::default() });
+                self.push_function_parameter(
+                    index,
+                    Parameter {
+                        die,
+                        name,
+                        link: link.0,
+                        ..Parameter::default()
+                    },
+                );
             }
             _ => {}
         }
@@ -167,7 +197,12 @@ impl<'a> UnitReader<'_, 'a> {
     ) -> Result<(), Malformed> {
         let link = self.link(state, attributes, Slot::Type)?;
         let slot = self.add_slot(state, die);
-        let scope = Scope { slot, link, pending: self.pending.len(), ..Scope::new(kind, die) };
+        let scope = Scope {
+            slot,
+            link,
+            pending: self.pending.len(),
+            ..Scope::new(kind, die)
+        };
         self.settle(state, scope, plan.has_children);
         Ok(())
     }
@@ -250,7 +285,10 @@ impl<'a> UnitReader<'_, 'a> {
         let float = self.context.lowering.float;
         let record = match encoding {
             dw::DW_ATE_float if float && matches!(size, 2 | 4 | 8 | 12 | 16) => {
-                self.push(slot, &[name.0, Info::new(Kind::Float, 0, false).0, size as u32]);
+                self.push(
+                    slot,
+                    &[name.0, Info::new(Kind::Float, 0, false).0, size as u32],
+                );
                 return Ok(ScopeKind::Other);
             }
             dw::DW_ATE_complex_float | dw::DW_ATE_imaginary_float if float => {
@@ -375,7 +413,15 @@ impl<'a> UnitReader<'_, 'a> {
             }
             _ => {
                 let is_typedef = matches!(tag, dw::DW_TAG_typedef | dw::DW_TAG_template_alias);
-                self.find(state, die, if is_typedef { FindingKind::AnonymousTypedef } else { FindingKind::Atomic });
+                self.find(
+                    state,
+                    die,
+                    if is_typedef {
+                        FindingKind::AnonymousTypedef
+                    } else {
+                        FindingKind::Atomic
+                    },
+                );
                 self.references.set(slot, Target::Alias(link));
                 return Ok(ScopeKind::Other);
             }
@@ -482,7 +528,9 @@ impl<'a> UnitReader<'_, 'a> {
             .unwrap_or(0);
         if let Some(bits) = attributes.raw(Slot::DataBitOffset) {
             place = bits;
-        } else if let (Some(bit_offset), true) = (attributes.constant(Slot::BitOffset), bit_size > 0) {
+        } else if let (Some(bit_offset), true) =
+            (attributes.constant(Slot::BitOffset), bit_size > 0)
+        {
             size_word = OLD_BITFIELD | self.old_bitfields.len() as u32;
             self.old_bitfields.push(OldBitfield {
                 location_bits,
@@ -601,7 +649,9 @@ impl<'a> UnitReader<'_, 'a> {
         let is_negative = if is_wide {
             scope.has_negative
         } else {
-            values.chunks_exact(ENUMERATOR_WORDS).any(|value| value[2] >> 31 != 0)
+            values
+                .chunks_exact(ENUMERATOR_WORDS)
+                .any(|value| value[2] >> 31 != 0)
         };
         let size = match scope.size {
             1 | 2 | 4 | 8 => scope.size as u32,
@@ -628,7 +678,12 @@ impl<'a> UnitReader<'_, 'a> {
         }
     }
 
-    fn add_dimension(&mut self, state: &UnitState<'a>, die: u32, attributes: &Attributes) -> ScopeKind {
+    fn add_dimension(
+        &mut self,
+        state: &UnitState<'a>,
+        die: u32,
+        attributes: &Attributes,
+    ) -> ScopeKind {
         if let Some(&Scope {
             kind: ScopeKind::Array,
             ..
@@ -722,10 +777,16 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn add_variadic(&mut self) -> ScopeKind {
         match self.scopes.last() {
-            Some(&Scope { kind: ScopeKind::Subprogram(index), .. }) => {
+            Some(&Scope {
+                kind: ScopeKind::Subprogram(index),
+                ..
+            }) => {
                 self.subprograms[index as usize].is_variadic = true;
             }
-            Some(&Scope { kind: ScopeKind::Proto, .. }) => self.pending.extend_from_slice(&[0, 0]),
+            Some(&Scope {
+                kind: ScopeKind::Proto,
+                ..
+            }) => self.pending.extend_from_slice(&[0, 0]),
             _ => {}
         }
         ScopeKind::Other

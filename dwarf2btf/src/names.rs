@@ -63,7 +63,9 @@ impl<'a> Names<'a> {
     pub(crate) fn new(debug_str: &'a [u8]) -> Self {
         let mut names = Self {
             debug_str,
-            is_plain: (0..=debug_str.len() / 64).map(|_| AtomicU64::new(0)).collect(),
+            is_plain: (0..=debug_str.len() / 64)
+                .map(|_| AtomicU64::new(0))
+                .collect(),
             by_content: HashTable::with_capacity(debug_str.len() / 24),
             others: Mutex::default(),
         };
@@ -94,9 +96,18 @@ impl<'a> Names<'a> {
     /// The name of the string at an offset of `.debug_str`; behind the section's end it is empty.
     #[inline]
     pub(crate) fn at(&self, offset: u64) -> Name {
-        let Ok(offset) = usize::try_from(offset) else { return Name(0) };
-        let bits = self.is_plain.get(offset / 64).map_or(0, |bits| bits.load(Ordering::Relaxed));
-        if bits >> (offset % 64) & 1 != 0 { Name(offset as u32 + 1) } else { self.look_up(offset) }
+        let Ok(offset) = usize::try_from(offset) else {
+            return Name(0);
+        };
+        let bits = self
+            .is_plain
+            .get(offset / 64)
+            .map_or(0, |bits| bits.load(Ordering::Relaxed));
+        if bits >> (offset % 64) & 1 != 0 {
+            Name(offset as u32 + 1)
+        } else {
+            self.look_up(offset)
+        }
     }
 
     /// The name of the string at an offset that is not known to be plain. If it is the end of another string and stands
@@ -106,7 +117,10 @@ impl<'a> Names<'a> {
         if let Some(name) = self.find(string) {
             return name;
         }
-        let mut others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut others = self
+            .others
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = self.late(&mut others, string, Name(offset as u32 + 1));
         if name.0 as usize == offset + 1 {
             // Threads that do not see the bit yet look it up once more.
@@ -117,16 +131,21 @@ impl<'a> Names<'a> {
 
     /// The name of any string of the input.
     pub(crate) fn of(&self, string: &'a [u8]) -> Name {
-        self.find(string).unwrap_or_else(|| self.intern_other(string, || Cow::Borrowed(string)))
+        self.find(string)
+            .unwrap_or_else(|| self.intern_other(string, || Cow::Borrowed(string)))
     }
 
     /// The name of a string that is not in the input.
     pub(crate) fn of_new(&self, string: &[u8]) -> Name {
-        self.find(string).unwrap_or_else(|| self.intern_other(string, || Cow::Owned(string.to_vec())))
+        self.find(string)
+            .unwrap_or_else(|| self.intern_other(string, || Cow::Owned(string.to_vec())))
     }
 
     fn intern_other(&self, string: &[u8], own: impl FnOnce() -> Cow<'a, [u8]>) -> Name {
-        let mut others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut others = self
+            .others
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let new = Name((self.debug_str.len() + 1 + others.strings.len()) as u32);
         let name = self.late(&mut others, string, new);
         if name == new {
@@ -138,12 +157,19 @@ impl<'a> Names<'a> {
     /// The late name of a string; if it has none, `new` becomes it.
     fn late(&self, others: &mut Others<'a>, string: &[u8], new: Name) -> Name {
         let hash = xxh3_64(string);
-        let found = others.by_content.find(hash, |name| others.bytes(*name, self.debug_str) == string);
+        let found = others
+            .by_content
+            .find(hash, |name| others.bytes(*name, self.debug_str) == string);
         if let Some(name) = found {
             return *name;
         }
-        let Others { strings, by_content } = others;
-        by_content.insert_unique(hash, new, |name| xxh3_64(late_bytes(strings, *name, self.debug_str)));
+        let Others {
+            strings,
+            by_content,
+        } = others;
+        by_content.insert_unique(hash, new, |name| {
+            xxh3_64(late_bytes(strings, *name, self.debug_str))
+        });
         new
     }
 
@@ -178,7 +204,10 @@ impl<'a> Names<'a> {
         if name.0 as usize <= self.debug_str.len() {
             return f(cut(&self.debug_str[name.0 as usize - 1..]));
         }
-        let others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let others = self
+            .others
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         f(others.bytes(name, self.debug_str))
     }
 

@@ -109,10 +109,17 @@ impl<'a> FunctionTable<'a> {
             });
         // The first bytes as a number decide most comparisons, so that few names are looked at.
         let mut keyed: Vec<(u64, &[u8], FunctionSymbol<'a>)> = functions
-            .map(|function| (first_bytes(function.name), key_name(function.name), function))
+            .map(|function| {
+                (
+                    first_bytes(function.name),
+                    key_name(function.name),
+                    function,
+                )
+            })
             .collect();
         keyed.par_sort_unstable();
-        let functions: Vec<FunctionSymbol<'a>> = keyed.into_iter().map(|(_, _, function)| function).collect();
+        let functions: Vec<FunctionSymbol<'a>> =
+            keyed.into_iter().map(|(_, _, function)| function).collect();
         let mut groups = Vec::new();
         let mut first = 0_u32;
         for group in functions.chunk_by(|a, b| key_name(a.name) == key_name(b.name)) {

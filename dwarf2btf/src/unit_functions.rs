@@ -80,7 +80,10 @@ impl<'c> Candidates<'c> {
     ) -> Self {
         let order = endian(image.order);
         let all: Vec<FunctionKey> = table.keys().collect();
-        let keys = all.into_par_iter().map(|key| (names.of_new(table.name(key)), key)).collect::<Vec<_>>();
+        let keys = all
+            .into_par_iter()
+            .map(|key| (names.of_new(table.name(key)), key))
+            .collect::<Vec<_>>();
         let keys = keys.into_iter().collect();
         Self {
             abi: Abi::of(image.machine, if image.is_64 { 8 } else { 4 }),

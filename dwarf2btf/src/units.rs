@@ -82,7 +82,8 @@ impl<'a> Units<'a> {
         while start < data.len() {
             let mut bytes = Bytes::new(data, start, order);
             let header = read_header(&mut bytes, start, index, section.name == ".debug_types");
-            let (mut unit, signature) = header.map_err(|malformed| malformed.located(section.name, 0))?;
+            let (mut unit, signature) =
+                header.map_err(|malformed| malformed.located(section.name, 0))?;
             unit.abbrev_offset = relocated_offset(section, &unit)?;
             let end = unit.range.end;
             if end > data.len() {
@@ -130,7 +131,10 @@ fn relocated_offset(section: &Section<'_>, unit: &Unit) -> Result<u64> {
     // Behind the length (with its escape in 64-bit DWARF) and the version, and in DWARF 5 type and address size.
     let length_len = if unit.sizes.offset == 8 { 12 } else { 4 };
     let place = unit.range.start + length_len + if unit.sizes.version >= 5 { 4 } else { 2 };
-    Ok(section.relocations.value(place as u64, unit.abbrev_offset)?.value)
+    Ok(section
+        .relocations
+        .value(place as u64, unit.abbrev_offset)?
+        .value)
 }
 
 /// A type unit's signature and its type's offset in the unit.

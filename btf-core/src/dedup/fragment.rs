@@ -50,10 +50,26 @@ impl Fragment {
     }
 
     /// Appends a record and returns its local id.
+    #[inline]
     pub fn push(&mut self, record: &[u32]) -> TypeId {
         self.starts.push(u32_len(self.words.len()));
         self.words.extend_from_slice(record);
         TypeId(u32_len(self.starts.len()))
+    }
+
+    /// Calls `change` with each word that is a type id, its place in `words` and the kind of its record; type by type.
+    ///
+    /// Every record must be complete.
+    #[inline]
+    pub fn change_type_words(&mut self, mut change: impl FnMut(Kind, usize, &mut u32)) {
+        for &start in &self.starts {
+            let start = start as usize;
+            let info = Info(self.words[start + 1]);
+            let Some(kind) = info.kind() else { continue };
+            for_each_type_word(kind, kind.record_words(info.vlen()), |at| {
+                change(kind, start + at, &mut self.words[start + at]);
+            });
+        }
     }
 
     /// The words of the type with local id `id`, if there is one.
