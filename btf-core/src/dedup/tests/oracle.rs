@@ -149,7 +149,7 @@ pub(super) fn check_sound(fragments: &[Fragment], result: &Result) {
 }
 
 /// Checks that no two types of the output are the same, and that forward declarations stand only for what has no
-/// definition or several.
+/// definition or several. In a base they are definitions, as they cannot be completed.
 #[track_caller]
 pub(super) fn check_complete(fragments: &[Fragment], result: &Result) {
     let output = result.as_fragment(&fragments[0]);
@@ -164,7 +164,8 @@ pub(super) fn check_complete(fragments: &[Fragment], result: &Result) {
     let record = |at: usize| output.record(TypeId(at as u32 + 1)).unwrap();
     for at in (base_len..output.len()).filter(|&at| is_announcement(record(at))) {
         let defines = |&other: &usize| {
-            tag(record(other)) == tag(record(at)) && !is_announcement(record(other))
+            let is_definition = other < base_len || !is_announcement(record(other));
+            is_definition && tag(record(other)) == tag(record(at))
         };
         let definitions = (0..output.len()).filter(defines).count();
         assert_ne!(definitions, 1, "{} has a definition", at + 1);
