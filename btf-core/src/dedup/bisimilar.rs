@@ -77,12 +77,11 @@ fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanin
         });
         edges.starts.push(u32_len(edges.targets.len()));
         let next = u32_len(groups.len());
-        group.push(match groups.get(&signature) {
-            Some(&group) => group,
-            None => {
-                groups.insert(signature.clone(), next);
-                next
-            }
+        group.push(if let Some(&group) = groups.get(&signature) {
+            group
+        } else {
+            groups.insert(signature.clone(), next);
+            next
         });
     }
     partition::refine(&mut group, &edges);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 
-use super::fragment::{Fragment, FragmentIndex, for_each_type_word};
+use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Key, Keys, Label};
 use crate::wire::Info;
 
@@ -30,6 +30,22 @@ pub(crate) const NOWHERE: Position = Position::MAX;
 #[inline]
 pub(crate) fn position(index: FragmentIndex, local: u32, is_weak: bool) -> Position {
     u64::from(index) << 32 | (u64::from(local) + 1) | if is_weak { WEAK } else { 0 }
+}
+
+/// The upper half of a position: the fragment, weak ones behind all others.
+#[inline]
+fn rank(position: Position) -> u32 {
+    (position >> 32) as u32
+}
+
+/// The local id in a position.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "that is how the lower half is taken"
+)]
+pub(crate) fn local_id(position: Position) -> u32 {
+    position as u32
 }
 
 /// A hash map whose keys are few and trusted enough for a multiplication to hash them.
@@ -54,12 +70,33 @@ impl Hasher for MulHasher {
     }
     fn write_u64(&mut self, value: u64) {
         let wide = u128::from(self.0 ^ value ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
-        self.0 = (wide as u64) ^ (wide >> 64) as u64;
+        let [low, high] = halves(wide);
+        self.0 = low ^ high;
     }
+}
+
+/// The lower and the upper half.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "that is how halves are taken"
+)]
+fn halves(wide: u128) -> [u64; 2] {
+    [wide as u64, (wide >> 64) as u64]
 }
 
 /// The shards of the table; enough that two threads seldom want the same one.
 const SHARDS: usize = 64;
+
+/// The shard for a key with this upper half.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "any bits will do to choose a shard"
+)]
+fn shard_of(high: u64) -> usize {
+    high as usize % SHARDS
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -95,23 +132,24 @@ impl ClassTable {
 
     /// The class of `key`, and whether it is new; its position becomes the lesser of what it was and `position`.
     fn intern(&self, key: Key, position: Position) -> (ClassId, bool) {
-        let shard = &self.shards[(key >> 64) as usize % SHARDS];
+        let [low, high] = halves(key);
+        let shard = &self.shards[shard_of(high)];
         let mut shard = shard
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(entry) = shard.find_mut(key as u64, |entry| entry.key == key) {
+        if let Some(entry) = shard.find_mut(low, |entry| entry.key == key) {
             entry.position = entry.position.min(position);
             return (entry.class, false);
         }
         let class = self.next.fetch_add(1, Ordering::Relaxed);
         shard.insert_unique(
-            key as u64,
+            low,
             Entry {
                 key,
                 class,
                 position,
             },
-            |entry| entry.key as u64,
+            |entry| halves(entry.key)[0],
         );
         (class, true)
     }
@@ -186,8 +224,9 @@ impl<'t> Worker<'t> {
         let first_member = self.created.members.len();
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
         self.new.clear();
-        for local in 0..fragment.len() {
-            let class = self.class_of(local, position(index, local as u32, local >= first_weak));
+        for local in 0..u32_len(fragment.len()) {
+            let is_weak = local as usize >= first_weak;
+            let class = self.class_of(local, position(index, local, is_weak));
             self.created.members.push(class);
         }
         for at in 0..self.new.len() {
@@ -224,11 +263,11 @@ impl<'t> Worker<'t> {
     }
 
     #[inline]
-    fn class_of(&mut self, local: usize, position: Position) -> ClassId {
-        let key = self.keys.keys[local];
-        let halves = [key as u64, (key >> 64) as u64];
-        let rank = (position >> 32) as u32;
-        if let Some(known) = self.known.find_mut(key as u64, |known| known.key == halves) {
+    fn class_of(&mut self, local: u32, position: Position) -> ClassId {
+        let key = self.keys.all[local as usize];
+        let halves = halves(key);
+        let rank = rank(position);
+        if let Some(known) = self.known.find_mut(halves[0], |known| known.key == halves) {
             // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
             if rank < known.rank {
                 known.rank = rank;
@@ -243,9 +282,9 @@ impl<'t> Worker<'t> {
             rank,
         };
         self.known
-            .insert_unique(key as u64, known, |known| known.key[0]);
+            .insert_unique(halves[0], known, |known| known.key[0]);
         if is_new {
-            self.new.push((local as u32, class));
+            self.new.push((local, class));
         }
         class
     }
@@ -259,7 +298,7 @@ impl<'t> Worker<'t> {
         let to = self.created.words.len();
         self.created
             .classes
-            .push((class, self.keys.labels[local], to as u32));
+            .push((class, self.keys.labels[local], u32_len(to)));
         self.created.words.extend_from_slice(record);
         for_each_type_word(kind, record.len(), |at| {
             let target = record[at] as usize;

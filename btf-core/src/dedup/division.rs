@@ -60,15 +60,14 @@ impl Division {
         let mut numbers: FastMap<Vec<EnvironmentId>, u32> = FastMap::default();
         let occurrences = std::mem::take(&mut scan.occurrences);
         occurrences.for_each_class(|class, occurring| {
-            let number = match numbers.get(occurring) {
-                Some(&number) => number,
-                None => {
-                    let plan = Plan::new(homonyms, &mut scan.environments, occurring);
-                    division.plans.push(plan);
-                    let number = u32_len(division.plans.len());
-                    numbers.insert(occurring.to_vec(), number);
-                    number
-                }
+            let number = if let Some(&number) = numbers.get(occurring) {
+                number
+            } else {
+                let plan = Plan::new(homonyms, &mut scan.environments, occurring);
+                division.plans.push(plan);
+                let number = u32_len(division.plans.len());
+                numbers.insert(occurring.to_vec(), number);
+                number
             };
             division.plan_of[class as usize] = number;
             division.add_nodes(class, meanings);
@@ -142,9 +141,9 @@ impl Division {
         }
     }
 
-    fn plan(&self, class: ClassId) -> Option<(u32, &Plan)> {
-        let number = self.plan_of.get(class as usize)?.checked_sub(1)?;
-        Some((number, &self.plans[number as usize]))
+    fn plan(&self, class: ClassId) -> Option<&Plan> {
+        let number = self.plan_of[class as usize].checked_sub(1)?;
+        Some(&self.plans[number as usize])
     }
 
     /// Whether a class occurs in an environment.
@@ -154,7 +153,7 @@ impl Division {
 
     /// The node of a class where it occurs in this environment.
     pub(super) fn node_of(&self, class: ClassId, environment: EnvironmentId) -> Option<NodeId> {
-        let (_, plan) = self.plan(class)?;
+        let plan = self.plan(class)?;
         let at = plan.occurring.binary_search(&environment).ok()?;
         Some(self.node(class, plan.node_of[at]))
     }
@@ -168,18 +167,15 @@ impl Division {
         environments: &mut Environments,
         meanings: &mut Meanings,
     ) -> Option<NodeId> {
-        let (number, plan) = self.plan(class)?;
+        let number = self.plan_of[class as usize].checked_sub(1)?;
+        let plan = &self.plans[number as usize];
         if plan.nodes.len() == 1 {
             return Some(class);
         }
-        let pick = match self.picks.get(&(number, environment)) {
-            Some(&pick) => pick,
-            None => {
-                let pick = plan.pick(environments.get(environment), environments);
-                self.picks.insert((number, environment), pick);
-                pick
-            }
-        };
+        let pick = *self
+            .picks
+            .entry((number, environment))
+            .or_insert_with(|| plan.pick(environments.get(environment), environments));
         match pick {
             Pick::Node(number) => Some(self.node(class, number)),
             Pick::Open => None,
@@ -213,7 +209,7 @@ impl Division {
         class: ClassId,
         environment: &Environment,
     ) -> Option<NodeId> {
-        let (_, plan) = self.plan(class)?;
+        let plan = self.plan(class)?;
         let own = environment.restricted(&plan.by);
         if !homonyms.bits.ambiguous(&own).is_empty() {
             return None;

@@ -230,7 +230,7 @@ fn definitions_here(homonyms: &Homonyms<'_>, members: &[ClassId]) -> FastMap<Lab
             *here = match *here {
                 Here::Announced => Here::One(class, local),
                 Here::One(before, _) if before != class => Here::Several,
-                as_before => as_before,
+                before @ (Here::One(..) | Here::Several) => before,
             };
         }
     }

@@ -98,7 +98,7 @@ pub(super) fn u32_len(len: usize) -> u32 {
 
 /// Where the type ids of a record stand: from `first` on every `stride` words, up to `end`.
 ///
-/// They stand like that in all kinds; a FUNC_PROTO's return type is where a parameter before the first would have its own.
+/// They stand like that in all kinds; a `FUNC_PROTO`'s return type is where a parameter before the first would have its own.
 #[derive(Clone, Copy)]
 struct TypeWords {
     first: usize,
@@ -161,7 +161,7 @@ const fn type_words(kind: Kind) -> TypeWords {
 }
 
 /// Calls `visit` with the index of each word of a record that is a type id, in order.
-#[inline(always)]
+#[inline]
 pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
     let TypeWords { first, stride, end } = TYPE_WORDS[kind as usize];
     let end = end.min(record_len);
@@ -169,20 +169,6 @@ pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl 
     while index < end {
         visit(index);
         index += stride;
-    }
-}
-
-/// Calls `visit` with the index of each word of a record that is a name, in order.
-#[inline]
-pub(crate) fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
-    visit(0);
-    let info = kind.info();
-    if let Some(offset) = info.element.iter().position(|word| *word == Word::Name) {
-        let mut index = 3 + info.trailer.len() + offset;
-        while index < record_len {
-            visit(index);
-            index += info.element.len();
-        }
     }
 }
 
@@ -194,10 +180,14 @@ mod tests {
     fn type_words_are_those_of_the_table() {
         for kind in Kind::ALL {
             let info = kind.info();
-            for vlen in [0, 1, 2, 5] {
+            for vlen in [0_u32, 1, 2, 5] {
                 let mut expect = Vec::new();
                 expect.extend(kind.third_is_type().then_some(2));
-                let elements = info.element.iter().cycle().take(info.element.len() * vlen);
+                let elements = info
+                    .element
+                    .iter()
+                    .cycle()
+                    .take(info.element.len() * vlen as usize);
                 let is_type =
                     |(index, word): (usize, &Word)| (*word == Word::Type).then_some(index);
                 expect.extend(
@@ -206,8 +196,8 @@ mod tests {
                         .filter_map(is_type),
                 );
                 let mut found = Vec::new();
-                for_each_type_word(kind, kind.record_words(vlen as u32), |index| {
-                    found.push(index)
+                for_each_type_word(kind, kind.record_words(vlen), |index| {
+                    found.push(index);
                 });
                 assert_eq!(found, expect, "{kind} with {vlen} elements");
             }

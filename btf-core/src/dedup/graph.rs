@@ -1,7 +1,7 @@
 //! The graph of classes: what all workers have gathered, by class.
 
 use super::classes::{ClassId, ClassTable, Gathered, Members, Position, WEAK};
-use super::fragment::{FragmentIndex, for_each_type_word};
+use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Label, is_forward};
 use crate::kind::Kind;
 use crate::wire::Info;
@@ -87,7 +87,7 @@ impl Graph {
 
     /// One past the greatest fragment index.
     pub(crate) fn fragment_count(&self) -> FragmentIndex {
-        self.fragments.len() as FragmentIndex
+        u32_len(self.fragments.len())
     }
 
     /// The classes of the types of a fragment, and the index of the first weak one.

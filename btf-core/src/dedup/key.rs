@@ -55,7 +55,7 @@ pub(crate) fn is_forward(info: Info) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     /// The key of each type; 0 until it is known.
-    pub(crate) keys: Vec<Key>,
+    pub(crate) all: Vec<Key>,
     /// The label of each type, 0 for none.
     pub(crate) labels: Vec<Label>,
     /// What a reference to local id `n` adds to a key, at `n`: a mark for `void`, the label or the key; 0 until it is known.
@@ -94,8 +94,8 @@ impl Keys {
     /// Hashes every type; stops with `false` at a cycle without a label.
     fn hash_all(&mut self, fragment: &Fragment) -> bool {
         let count = fragment.len();
-        self.keys.clear();
-        self.keys.resize(count, 0);
+        self.all.clear();
+        self.all.resize(count, 0);
         self.contributions.clear();
         self.contributions.push(LABEL_MARK);
         let label = |&label: &Label| {
@@ -109,7 +109,7 @@ impl Keys {
         self.is_open.clear();
         self.is_open.resize(count, false);
         for root in 0..count {
-            if self.labels[root] != 0 || self.keys[root] != 0 {
+            if self.labels[root] != 0 || self.all[root] != 0 {
                 continue;
             }
             // Most types only refer to what has a label or stood before.
@@ -135,7 +135,7 @@ impl Keys {
         self.is_cyclic = false;
         while let Some(&top) = self.stack.last() {
             let index = top as usize;
-            if self.keys[index] == 0 {
+            if self.all[index] == 0 {
                 self.is_open[index] = true;
                 if !self.hash(fragment, index) {
                     if self.is_cyclic {
@@ -195,7 +195,7 @@ impl Keys {
     fn set(&mut self, index: usize, key: Key) {
         // 0 stands for none.
         let key = key.max(1);
-        self.keys[index] = key;
+        self.all[index] = key;
         if self.labels[index] == 0 {
             self.contributions[index + 1] = key;
         }

@@ -1,6 +1,6 @@
 //! Numbering: which types are written, under which id, in which order.
 
-use super::classes::WEAK;
+use super::classes::{WEAK, local_id};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
@@ -87,10 +87,10 @@ impl Merged {
         };
         let mut ids = vec![TypeId::VOID; positions.len()];
         for &node in &order[..in_base] {
-            ids[node as usize] = TypeId(positions[node as usize] as u32);
+            ids[node as usize] = TypeId(local_id(positions[node as usize]));
         }
         let first = 1 + if self.graph.has_base {
-            self.graph.members(0).0.len() as u32
+            u32_len(self.graph.members(0).0.len())
         } else {
             0
         };
@@ -153,7 +153,7 @@ impl Numbering<'_> {
             buffer.extend_from_slice(record);
             targets.clear();
             meanings.for_each_target(graph, node, |target| {
-                targets.push(self.ids[target as usize])
+                targets.push(self.ids[target as usize]);
             });
             let mut targets = targets.iter();
             for_each_type_word(kind, record.len(), |at| {

@@ -8,6 +8,8 @@
 //! looked at once per halving of the group it leads to: O(edges · log nodes), whatever the input. The result is unique,
 //! so it does not depend on the order in which groups are taken.
 
+use super::fragment::u32_len;
+
 /// The edges of a graph's nodes, flat: those of node `n` are `targets[starts[n]..starts[n + 1]]`.
 ///
 /// A target of [`Edges::FIXED`] leads nowhere that matters.
@@ -47,7 +49,7 @@ impl Refinement {
         let mut sources = vec![Vec::new(); group.len()];
         let mut places = Vec::with_capacity(group.len());
         for (node, &number) in (0_u32..).zip(group) {
-            places.push(members[number as usize].len() as u32);
+            places.push(u32_len(members[number as usize].len()));
             members[number as usize].push(node);
             let (start, end) = (
                 edges.starts[node as usize] as usize,
@@ -63,7 +65,7 @@ impl Refinement {
             members,
             sources,
             places,
-            pending: (0..groups as u32).collect(),
+            pending: (0..u32_len(groups)).collect(),
         }
     }
 
@@ -127,13 +129,13 @@ impl Refinement {
 
     /// Makes `nodes`, which are in the group `from`, a group of their own.
     fn move_out(&mut self, from: u32, nodes: Vec<u32>, group: &mut [u32]) {
-        let new = self.members.len() as u32;
+        let new = u32_len(self.members.len());
         for (index, &node) in (0_u32..).zip(&nodes) {
             let old = &mut self.members[from as usize];
             let place = self.places[node as usize] as usize;
             old.swap_remove(place);
             if let Some(&moved) = old.get(place) {
-                self.places[moved as usize] = place as u32;
+                self.places[moved as usize] = u32_len(place);
             }
             self.places[node as usize] = index;
             group[node as usize] = new;
@@ -155,7 +157,7 @@ mod tests {
         };
         for of_node in edges {
             flat.targets.extend_from_slice(of_node);
-            flat.starts.push(flat.targets.len() as u32);
+            flat.starts.push(u32_len(flat.targets.len()));
         }
         let mut group = initial.to_vec();
         refine(&mut group, &flat);
@@ -203,7 +205,7 @@ mod tests {
             } else {
                 Edges::FIXED
             });
-            flat.starts.push(flat.targets.len() as u32);
+            flat.starts.push(u32_len(flat.targets.len()));
         }
         let mut group = vec![0; count as usize];
         group[count as usize - 1] = 1;

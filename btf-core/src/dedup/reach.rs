@@ -173,6 +173,8 @@ fn for_each_edge(graph: &Graph, definitions: &Definitions, mut visit: impl FnMut
         });
     }
     for (homonym, classes) in (classes..).zip(&definitions.homonyms) {
-        classes.iter().for_each(|&class| visit(homonym, class));
+        for &class in classes {
+            visit(homonym, class);
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::wire::Info;
 fn keys(fragment: &Fragment) -> Vec<(Key, Label)> {
     let mut keys = Keys::default();
     keys.compute(fragment);
-    keys.keys.into_iter().zip(keys.labels).collect()
+    keys.all.into_iter().zip(keys.labels).collect()
 }
 
 /// The same types under the same numbers, their records in another order.

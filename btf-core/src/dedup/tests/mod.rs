@@ -3,6 +3,11 @@
 //! Goal: the result is sound, complete, and independent of threads, order and numbers. Method: cases by hand, and
 //! thousands of small random inputs that are compared with [`oracle`], which is slow and obvious.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "inputs are small, and made here"
+)]
+
 mod base;
 mod cases;
 mod forwards;
@@ -10,12 +15,12 @@ mod keys;
 mod oracle;
 mod random;
 
-use super::{Fragment, Merged, Merger};
+use super::{Fragment, Merged, Merger, Worker};
 use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
 
-/// A small generator of pseudorandom numbers (SplitMix64), with a fixed seed.
+/// A small generator of pseudorandom numbers (`SplitMix64`), with a fixed seed.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -29,7 +34,7 @@ impl Random {
 
     /// A number below `end`.
     fn below(&mut self, end: u32) -> u32 {
-        (u128::from(self.next()) * u128::from(end) >> 64)
+        ((u128::from(self.next()) * u128::from(end)) >> 64)
             .try_into()
             .unwrap()
     }
@@ -132,7 +137,7 @@ fn merge_by(merger: Merger, fragments: &[Fragment], workers: usize, random: &mut
             let worker = random.below(workers as u32) as usize;
             all[worker].add(index as u32, &fragments[index]);
         }
-        all.into_iter().map(|worker| worker.finish()).collect()
+        all.into_iter().map(Worker::finish).collect()
     };
     let merged = merger.finish(gathered, &|index, into| {
         into.clone_from(&fragments[index as usize]);
@@ -151,10 +156,10 @@ fn merge_by(merger: Merger, fragments: &[Fragment], workers: usize, random: &mut
         .collect();
     let first = numbering.first_id().0;
     Result {
+        merged,
         records,
         ids,
         first,
-        merged,
     }
 }
 

@@ -92,6 +92,10 @@ pub(super) fn shapes(fragment: &Fragment) -> Vec<u64> {
 }
 
 /// The name and what kind of thing it names, if forward declarations are possible of it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a new kind is no tag until something here says so"
+)]
 fn tag(record: &[u32]) -> Option<(u32, u32)> {
     let info = Info(record[1]);
     let space = match info.kind()? {
