@@ -109,9 +109,29 @@ impl std::fmt::Display for Outcome {
 /// # Panics
 /// If it cannot be started.
 pub fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Outcome {
+    wait(program, Command::new(program).args(args))
+}
+
+/// Runs a program as [`run`] does, with at most `kib` KiB of address space: one that asks for more is ended by a signal.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn run_within<S: AsRef<OsStr>>(
+    kib: u32,
+    program: &Path,
+    args: impl IntoIterator<Item = S>,
+) -> Outcome {
+    let script = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    wait(
+        program,
+        command.arg("-c").arg(script).arg(program).args(args),
+    )
+}
+
+fn wait(program: &Path, command: &mut Command) -> Outcome {
     let start = Instant::now();
-    let output = Command::new(program)
-        .args(args)
+    let output = command
         .env("NO_COLOR", "1")
         .env("LC_ALL", "C.UTF-8")
         .env("COLUMNS", "100")

@@ -26,20 +26,29 @@ impl Random {
         usize::try_from(self.bits() % end).unwrap_or(0)
     }
 
-    /// `bytes` with one kind of damage: cut off, a bit flipped, a few bytes replaced, or a word set to an extreme value.
+    /// `bytes` with one kind of damage: cut off, or one of [`Random::spoil`].
     pub fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
-        const EXTREMES: [u32; 6] = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
         let mut bytes = bytes.to_vec();
-        if bytes.is_empty() {
-            return bytes;
+        if self.below(4) == 0 {
+            bytes.truncate(self.below(bytes.len()));
+        } else {
+            self.spoil(&mut bytes);
         }
-        match self.below(4) {
-            0 => bytes.truncate(self.below(bytes.len())),
-            1 => {
+        bytes
+    }
+
+    /// Flips a bit, replaces a few bytes, or sets a word to an extreme value.
+    pub fn spoil(&mut self, bytes: &mut [u8]) {
+        const EXTREMES: [u32; 6] = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff];
+        if bytes.is_empty() {
+            return;
+        }
+        match self.below(3) {
+            0 => {
                 let at = self.below(bytes.len());
                 bytes[at] ^= 1 << self.below(8);
             }
-            2 => {
+            1 => {
                 for _ in 0..=self.below(4) {
                     let at = self.below(bytes.len());
                     bytes[at] = self.bits().to_le_bytes()[0];
@@ -52,7 +61,6 @@ impl Random {
                 bytes[at..end].copy_from_slice(&value[..end - at]);
             }
         }
-        bytes
     }
 }
 

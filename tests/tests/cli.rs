@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use btf_tests::corpus;
-use btf_tests::program::{Outcome, TestDir, ours, run};
+use btf_tests::program::{Outcome, TestDir, ours, peer, run};
 
 fn object(name: &str) -> PathBuf {
     corpus::root().join("dwarf").join(name)
@@ -54,12 +54,43 @@ fn manual() {
     check("manual", "--generate man");
 }
 
+/// Every long option that `--help` shows is in the manual and in each completion.
 #[test]
-fn completions_are_generated() {
-    for shell in ["bash", "zsh", "fish", "powershell"] {
-        let outcome = dwarf2btf(&TestDir::new(), &format!("--generate {shell}")).success();
-        assert!(outcome.stdout.contains("exclude-language"), "{shell}");
+fn completions_and_manual_know_every_option() {
+    let dir = TestDir::new();
+    let help = dwarf2btf(&dir, "--help").success().stdout;
+    let options: Vec<_> = help
+        .lines()
+        .filter_map(|line| {
+            line.trim_start()
+                .split_once("--")
+                .filter(|parts| parts.0.len() <= 4)
+        })
+        .map(|parts| parts.1.split([' ', '.', '`']).next().unwrap_or_default())
+        .collect();
+    assert!(
+        options.contains(&"exclude-language") && options.contains(&"version"),
+        "{options:?}"
+    );
+    for kind in ["man", "bash", "zsh", "fish", "powershell"] {
+        let text = dwarf2btf(&dir, &format!("--generate {kind}"))
+            .success()
+            .stdout;
+        let text = text.replace("\\-", "-");
+        for option in &options {
+            assert!(text.contains(option), "{kind} has no {option}");
+        }
     }
+}
+
+#[test]
+fn bash_reads_its_completions() {
+    let dir = TestDir::new();
+    let script = dwarf2btf(&dir, "--generate bash").success().stdout;
+    let path = dir.write("completions", script.as_bytes());
+    let Some(bash) = peer("bash") else { return };
+    let outcome = run(&bash, ["-n".as_ref(), path.as_os_str()]).success();
+    assert_eq!(outcome.stderr, "");
 }
 
 #[test]

@@ -70,6 +70,20 @@ fn check(folder: &str) {
     }
 }
 
+#[test]
+fn every_snapshot_has_an_object() {
+    for folder in corpus::folders() {
+        let objects = corpus::files(&format!("dwarf/{folder}"));
+        let names: Vec<_> = objects
+            .iter()
+            .map(|object| format!("{}.snap", corpus::name(object)))
+            .collect();
+        let snapshots = corpus::files(&format!("../tests/tests/snapshots/{folder}"));
+        let there: Vec<_> = snapshots.iter().map(|path| corpus::name(path)).collect();
+        assert_eq!(there, names, "{folder}");
+    }
+}
+
 /// One test per folder.
 macro_rules! folders {
     ($($test:ident: $folder:literal;)*) => {

@@ -1,11 +1,19 @@
 //! Goal: the output's bytes depend on the input and the options, on nothing else.
-//! Method: every object of the corpus, and whole kernels, with one to eight threads.
+//! Method: the linked files of the corpus, and whole kernels, with one to eight threads; with threads that are held up at
+//! random after each unit; `.ci/run` compares the output of two builds of the program.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Mutex;
 
 use btf_tests::corpus;
 use btf_tests::program::{TestDir, kernels, ours, run};
+use btf_tests::random::Random;
+use dwarf2btf::Observer;
+use dwarf2btf::input::Input;
+use dwarf2btf::options::Options;
+use dwarf2btf::report::Progress;
 
 fn encode(input: &Path, threads: usize) -> Vec<u8> {
     let dir = TestDir::new();
@@ -47,5 +55,51 @@ fn threads_do_not_change_the_linked_files_of_the_corpus() {
 fn threads_do_not_change_a_kernel() {
     for kernel in kernels() {
         check(&kernel);
+    }
+}
+
+/// Holds up the thread that has read a unit, for a time that no two threads share: so units are taken and finished in
+/// another order each time, and the threads' shares differ widely.
+struct HoldUp(Mutex<Random>);
+
+impl Observer for HoldUp {
+    fn progress(&self, _at: Progress) {
+        let number = self.0.lock().unwrap().bits();
+        // Most go on at once, some wait long.
+        let turns = if number % 8 == 0 { number % 500 } else { 0 };
+        for _ in 0..turns {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[track_caller]
+fn check_shuffled(input: &Path, seeds: u64) {
+    let one = encode(input, 1);
+    let input = Input::open(input).unwrap();
+    for seed in 0..seeds {
+        let options = Options {
+            threads: NonZeroUsize::new(8).unwrap(),
+            ..Options::default()
+        };
+        let hold_up = HoldUp(Mutex::new(Random::new(seed)));
+        let encoded = dwarf2btf::encode(&input.image().unwrap(), &options, &hold_up).unwrap();
+        assert!(encoded.btf == one, "seed {seed}");
+    }
+}
+
+#[test]
+fn shuffled_work_does_not_change_the_linked_files_of_the_corpus() {
+    for object in corpus::objects() {
+        if corpus::name(&object).starts_with("image.") {
+            check_shuffled(&object, 8);
+        }
+    }
+}
+
+#[test]
+fn shuffled_work_does_not_change_a_kernel() {
+    for kernel in kernels() {
+        check_shuffled(&kernel, 3);
     }
 }

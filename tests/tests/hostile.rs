@@ -1,6 +1,7 @@
 //! Goal: no input, however broken, makes the program panic, run for ever, use much memory or leave a file behind.
-//! Method: one file per broken rule, each answer in a snapshot; thousands of damaged objects from a fixed seed through the
-//! library, a sample of them through the program.
+//! Method: one file per broken rule, each answer in a snapshot; thousands of damaged objects, damaged debugging sections and
+//! damaged BTF from a fixed seed through the libraries, a sample of them through the programs. The programs have an
+//! address space that leaves no room for what a damaged size claims.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
@@ -8,14 +9,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use btf_core::builder::{Builder, WriteOptions};
 use btf_core::reader::Btf;
 use btf_core::validate::{Profile, validate};
-use btf_tests::program::{Outcome, TestDir, ours, run};
+use btf_tests::compare::{Comparison, Scope};
+use btf_tests::listing::listing;
+use btf_tests::program::{Outcome, TestDir, ours, run_within};
 use btf_tests::random::Random;
 use btf_tests::{bad, corpus};
 use dwarf2btf::Unobserved;
 use dwarf2btf::input::Image;
 use dwarf2btf::options::Options;
+use object::{Object as _, ObjectSection as _};
 
 /// Longer than any answer to a file of at most 64 KiB takes in a debug build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,8 +28,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How many damaged variants of each object the library gets.
 const VARIANTS: usize = 40;
 
-/// How many damaged objects the program gets.
-const SAMPLES: usize = 60;
+/// How many damaged objects, and files with damaged BTF, the programs get.
+const SAMPLES: usize = 200;
+
+/// How many KiB of address space a program has: its own code, two threads with their stacks and heaps need half of that.
+const ADDRESS_SPACE_KIB: u32 = 512 * 1024;
 
 /// Runs the program on a file in a folder of its own and checks what must hold for any input.
 #[track_caller]
@@ -32,11 +40,11 @@ fn answer(program: &Path, dir: &TestDir, name: &str) -> Outcome {
     let (input, output) = (dir.path(name), dir.path("out.btf"));
     let args = [
         input.as_os_str(),
-        "-q".as_ref(),
+        "-qj2".as_ref(),
         "-o".as_ref(),
         output.as_os_str(),
     ];
-    let outcome = run(program, args);
+    let outcome = run_within(ADDRESS_SPACE_KIB, program, args);
     assert!(
         outcome.elapsed < LIMIT,
         "{name}: took {:?}",
@@ -155,6 +163,129 @@ fn thousands_of_damaged_objects_are_answered() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Most damage to a whole object hits what holds the bytes together; this one only what says how they are read.
+#[test]
+fn thousands_of_damaged_debugging_sections_are_answered() {
+    let mut random = Random::new(0xdeb6);
+    let mut wrong = Vec::new();
+    for object in corpus::objects() {
+        let bytes = std::fs::read(&object).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
+        for name in [".debug_abbrev", ".debug_info", ".debug_types", ".symtab"] {
+            let Some((start, length)) = place(&file, name) else {
+                continue;
+            };
+            for variant in 0..VARIANTS / 4 {
+                let mut damaged = bytes.clone();
+                random.spoil(&mut damaged[start..start + length]);
+                if let Err(what) = encode(&damaged) {
+                    wrong.push(format!(
+                        "{}, {name}, variant {variant}: {what}",
+                        object.display()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} failed:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Where the bytes of a section are in its file, and how many.
+fn place(file: &object::File<'_>, name: &str) -> Option<(usize, usize)> {
+    let (start, length) = file.section_by_name(name)?.file_range()?;
+    Some((usize::try_from(start).ok()?, usize::try_from(length).ok()?))
+}
+
+/// The BTF of every tenth object, each a different one.
+fn blobs() -> Vec<Vec<u8>> {
+    let objects = corpus::objects().into_iter().step_by(10);
+    let blobs: Vec<_> = objects
+        .filter_map(|object| {
+            let bytes = std::fs::read(object).unwrap();
+            let image = Image::parse(&bytes).ok()?;
+            let encoded = dwarf2btf::encode(&image, &Options::default(), &Unobserved).ok()?;
+            Some(encoded.btf)
+        })
+        .collect();
+    assert!(blobs.len() > 10, "the corpus has BTF");
+    blobs
+}
+
+/// Reads BTF as everything that is given some does; what the reader takes can be listed, checked and written again.
+fn read(bytes: &[u8]) -> Result<(), String> {
+    let start = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let Ok(btf) = Btf::parse(bytes, None) else {
+            return;
+        };
+        let _ = listing(&btf);
+        let findings = validate(&btf, Profile::Structural);
+        let same = Builder::from_btf(&btf).write(btf.byte_order(), WriteOptions::default());
+        if findings.is_empty() {
+            // Only BTF without findings is for comparing: the rest may have no end.
+            let _ = Comparison::new(&btf, &btf, Scope::All);
+            assert!(same.is_ok(), "cannot be written again: {same:?}");
+        }
+    }));
+    match outcome {
+        Err(_) => Err("panicked".to_owned()),
+        Ok(()) if start.elapsed() > LIMIT => Err(format!("took {:?}", start.elapsed())),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[test]
+fn thousands_of_damaged_btf_are_answered() {
+    let mut random = Random::new(0xb7f);
+    let mut wrong = Vec::new();
+    for (index, blob) in blobs().into_iter().enumerate() {
+        for variant in 0..VARIANTS * 5 {
+            if let Err(what) = read(&random.damage(&blob)) {
+                wrong.push(format!("blob {index}, variant {variant}: {what}"));
+            }
+        }
+        for length in (0..blob.len()).step_by(61) {
+            if let Err(what) = read(&blob[..length]) {
+                wrong.push(format!("blob {index}, {length} bytes: {what}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} failed:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn damaged_btf_is_refused_in_one_line() {
+    let program = Path::new(env!("CARGO_BIN_EXE_btf-compare"));
+    let mut random = Random::new(0xc0);
+    let blobs = blobs();
+    for _ in 0..SAMPLES {
+        let dir = TestDir::new();
+        let blob = &blobs[random.below(blobs.len())];
+        let file = dir.write("a.btf", &random.damage(blob));
+        let outcome = run_within(ADDRESS_SPACE_KIB, program, [&file, &file]);
+        assert!(outcome.elapsed < LIMIT, "{outcome}");
+        match outcome.status {
+            Some(0 | 1) => {}
+            Some(2) => {
+                let start = format!("btf-compare: error: {}", file.display());
+                assert!(outcome.stderr.starts_with(&start), "{outcome}");
+                assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+            }
+            _ => panic!("{outcome}"),
+        }
+    }
 }
 
 #[test]

@@ -153,6 +153,12 @@ fn theirs(args: &Args, dir: &TestDir) -> Contender {
     }
 }
 
+/// One more run of ours, for where the time goes: the phases as `--time` prints them.
+fn phases(ours: &Contender) -> String {
+    let args = ours.args.iter().cloned().chain(["--time".into()]);
+    run(&ours.program, args).stderr
+}
+
 /// Reads the file once, so that both programs find it in the page cache.
 fn warm(file: &Path) -> Result<()> {
     let mut file = std::fs::File::open(file).with_context(|| file.display().to_string())?;
@@ -163,6 +169,10 @@ fn warm(file: &Path) -> Result<()> {
 #[expect(clippy::print_stdout, reason = "it is a program")]
 fn measure(args: &Args) -> Result<()> {
     ensure!(args.runs > 0, "--runs must be at least 1");
+    ensure!(
+        !cfg!(debug_assertions),
+        "this is no release build: `cargo build --release`"
+    );
     let dir = TestDir::new();
     let [ours_two, ours_one] = [ours(args, &dir, args.threads)?, ours(args, &dir, 1)?];
     let theirs = theirs(args, &dir);
@@ -201,6 +211,10 @@ fn measure(args: &Args) -> Result<()> {
     println!(
         "from 1 to {threads} threads: {:.2} times as fast",
         one.wall_s / two.wall_s
+    );
+    println!(
+        "phases of one more run with {threads} threads:\n{}",
+        phases(&ours_two).trim_end()
     );
     Ok(())
 }

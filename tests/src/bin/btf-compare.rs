@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use btf_tests::compare::{Comparison, Scope, print_json, print_text};
 use btf_tests::input::read_btf;
 use clap::Parser;
@@ -75,7 +75,9 @@ fn run(args: &Args) -> Result<bool> {
         .transpose()?;
     let a = read_btf(&args.a, base.clone())?;
     let b = read_btf(&args.b, base)?;
-    let comparison = Comparison::new(&a, &b, args.scope.scope())?;
+    // The error says which of the two, A or B, it is about.
+    let files = || format!("{} and {}", args.a.display(), args.b.display());
+    let comparison = Comparison::new(&a, &b, args.scope.scope()).with_context(files)?;
     let equal = comparison.is_equal(args.ignore_duplicates);
     let mut out = BufWriter::new(stdout().lock());
     if args.json {
