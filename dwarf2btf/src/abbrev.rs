@@ -5,6 +5,10 @@
 //! up to one jump; the other only passes over the DIE. Where all forms are of fixed size, passing over is one addition.
 //!
 //! Spec: DWARF 5, 7.5.3 "Abbreviations Tables" and 7.5.6 "Form Encodings".
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use gimli::constants as dw;
 

@@ -14,7 +14,7 @@ use crate::input::Image;
 use crate::kfuncs::{BtfIds, Kfuncs};
 use crate::names::Names;
 use crate::options::Options;
-use crate::report::{LeftOut, Summary};
+use crate::report::LeftOut;
 use crate::symbols::{FunctionKey, FunctionTable, ObjectSymbols, SHN_UNDEF, STT_FUNC, Symbol};
 use crate::unit_functions::{FunctionTag, endian};
 use crate::unit_variables::Placing;
@@ -34,7 +34,8 @@ pub(crate) struct Choice {
     pub(crate) datasecs: Vec<Datasec>,
     /// The type of each variable of the harvest.
     pub(crate) variable_types: Vec<Option<Output>>,
-    pub(crate) summary: Summary,
+    /// What is left out, one entry for each reason.
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 impl Choice {
@@ -51,9 +52,9 @@ impl Choice {
             verdicts: Vec::new(),
             datasecs: Vec::new(),
             variable_types: Vec::new(),
-            summary: Summary::default(),
+            left_out: Vec::new(),
         };
-        choice.choose_functions(image, options.features, table, merged, names, harvest);
+        choice.choose_functions(image, options.features, table, merged, harvest);
         choice.choose_variables(options.features, merged, names, harvest)?;
         Ok(choice)
     }
@@ -72,7 +73,6 @@ impl Choice {
         features: FeatureSet,
         table: &FunctionTable<'_>,
         merged: &Merged,
-        names: &Names<'_>,
         harvest: &mut Harvest,
     ) {
         let has_kfuncs = features.has(Feature::DeclTagKfuncs) && features.has(Feature::DeclTag);
@@ -114,7 +114,7 @@ impl Choice {
             .zip(counts)
             .filter(|(_, count)| *count > 0)
         {
-            self.summary.left_out.push(LeftOut {
+            self.left_out.push(LeftOut {
                 what: "functions",
                 reason: reason.text(),
                 count,
@@ -161,7 +161,7 @@ impl Choice {
             reason,
             count,
         });
-        self.summary.left_out.extend(left_out);
+        self.left_out.extend(left_out);
         let fatal = harvest
             .left_out_variables
             .iter()

@@ -4,6 +4,10 @@
 //! over what BTF does not need, and puts what it reads into fixed slots, without a decision per attribute name.
 //!
 //! Spec: DWARF 5, 7.5 "Format of Debugging Information".
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use btf_core::{ByteOrder, Error, ErrorKind};
 use gimli::constants as dw;
@@ -238,13 +242,6 @@ impl<'a> Bytes<'a> {
             .position(|byte| *byte == 0)
             .unwrap_or(rest.len())]
     }
-
-    /// The bytes of a block attribute.
-    pub(crate) fn block(&self, block: Block) -> &'a [u8] {
-        self.data
-            .get(block.start..block.start + block.len)
-            .unwrap_or_default()
-    }
 }
 
 /// Where the bytes of a block or expression are.
@@ -344,7 +341,7 @@ impl Attributes {
             | dw::DW_FORM_implicit_const
             | dw::DW_FORM_flag
             | dw::DW_FORM_flag_present
-            | dw::DW_FORM_addr => Some(value as i64),
+            | dw::DW_FORM_addr => Some(value.cast_signed()),
             _ => None,
         }
     }
@@ -410,7 +407,7 @@ fn read_value(
             0
         }
         Encoding::Uleb => bytes.uleb()?,
-        Encoding::Sleb => bytes.sleb()? as u64,
+        Encoding::Sleb => bytes.sleb()?.cast_unsigned(),
         Encoding::Text => {
             let start = bytes.position;
             bytes.text()?;
@@ -432,7 +429,7 @@ fn read_value(
             let length = bytes.uleb()?;
             skip_block(bytes, length)?
         }
-        Encoding::Implicit => table.implicit[step.implicit as usize] as u64,
+        Encoding::Implicit => table.implicit[step.implicit as usize].cast_unsigned(),
         Encoding::Present => 1,
         Encoding::Indirect => return read_indirect(bytes, table, step, sizes),
     };

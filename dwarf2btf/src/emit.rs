@@ -1,14 +1,18 @@
 //! Emission: what was merged and chosen, as BTF: types, then functions by name, then variables and their sections.
 
-use btf_core::builder::Builder;
+use btf_core::builder::{Builder, WriteOptions};
 use btf_core::dedup::{Merged, Name, Numbering, Output};
 use btf_core::kind::Word;
 use btf_core::types::VarSecinfo;
 use btf_core::wire::linkage;
-use btf_core::{Error, Kind, Result, StrOffset, TypeId};
+use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, TypeId};
 
+use crate::choose::{Choice, section_name};
+use crate::features::Feature;
+use crate::input::Image;
 use crate::kfuncs::KfuncFlags;
 use crate::names::{FastMap, Names};
+use crate::options::Options;
 use crate::unit_variables::PlacedVariable;
 use crate::variables::Datasec;
 
@@ -24,6 +28,59 @@ pub(crate) struct ChosenFunction {
 
 /// The text of the attribute that an arena pointer's target gets.
 const ARENA: &[u8] = b"address_space(1)";
+
+/// How many types and variables were written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) types: u64,
+    pub(crate) variables: u64,
+}
+
+/// Writes all that was merged and chosen.
+///
+/// # Errors
+/// More types or strings than BTF can have; no type at all.
+pub(crate) fn emit(
+    image: &Image<'_>,
+    options: &Options,
+    names: &Names<'_>,
+    choice: &Choice,
+    variables: &[PlacedVariable],
+    merged: &Merged,
+    numbering: &Numbering<'_>,
+) -> Result<(Vec<u8>, Counts)> {
+    let features = options.features;
+    let mut emitter = Emitter::new(names);
+    emitter.types(numbering)?;
+    for function in &choice.functions {
+        emitter.function(
+            function,
+            merged,
+            numbering,
+            features.has(Feature::Attributes),
+        )?;
+    }
+    let section_name = |index| section_name(image, index);
+    let variables = emitter.variables(
+        variables,
+        &choice.variable_types,
+        numbering,
+        &choice.datasecs,
+        section_name,
+    )?;
+    let types = u64::from(emitter.builder.next_id().0) - 1;
+    if types == 0 {
+        return Err(ErrorKind::NoTypes.into());
+    }
+    let write = WriteOptions {
+        layout: features.has(Feature::Layout),
+        ..WriteOptions::default()
+    };
+    let btf = emitter
+        .builder
+        .write(options.order.unwrap_or(image.order), write)?;
+    Ok((btf, Counts { types, variables }))
+}
 
 /// Builds the output.
 #[derive(Debug)]
@@ -162,7 +219,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
         use btf_core::Info;
         let mut target = TypeId::VOID;
         merged.targets(pointer, |output| {
-            target = output.map_or(TypeId::VOID, |output| numbering.id(output))
+            target = output.map_or(TypeId::VOID, |output| numbering.id(output));
         });
         let text = self.builder.add_string(ARENA)?;
         let tag = self.made(vec![text.0, Info::new(Kind::TypeTag, 0, true).0, target.0])?;

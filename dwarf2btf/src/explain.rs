@@ -1,6 +1,12 @@
 //! Explanations: for a function that was asked for, every place where it was seen and the rule that decided.
 //!
 //! Equal states have collapsed while units were read, so the units are read once more; only whoever asks pays for that.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer units than 2^31, which take at least a header each"
+)]
+
+use std::cell::Cell;
 
 use btf_core::dedup::{Merged, Name};
 use btf_core::{Info, Kind, Result, TypeId};
@@ -98,7 +104,11 @@ fn new_report(
         },
         Some(verdict) => match verdict.outcome {
             Outcome::Dropped => FunctionVerdict::Dropped {
-                reasons: verdict.reasons.iter().map(|reason| reason.text()).collect(),
+                reasons: verdict
+                    .reasons
+                    .iter()
+                    .map(crate::functions::Reason::text)
+                    .collect(),
                 detail: verdict.mismatch.map(|(_, mismatch)| mismatch.to_string()),
             },
             Outcome::Kept { .. } => FunctionVerdict::Kept {
@@ -168,116 +178,112 @@ pub(crate) fn unit_names(
 
 /// A prototype as C has it.
 pub(crate) fn prototype(reader: &UnitReader<'_, '_>, proto: TypeId, name: &[u8]) -> String {
+    let speller = Speller {
+        reader,
+        steps_left: Cell::new(MAX_STEPS),
+    };
     let Some(record) = reader.fragment.record(proto) else {
         return String::new();
     };
+    let parameters = speller.parameters(record, true);
     let name = String::from_utf8_lossy(name);
-    let parameters: Vec<String> = record[3..]
-        .chunks_exact(2)
-        .map(|parameter| match parameter[1] {
-            0 if parameter[0] == 0 => "...".to_owned(),
-            ty => declare(reader, TypeId(ty), &text(reader, Name(parameter[0])), 0),
-        })
-        .collect();
-    let parameters = if parameters.is_empty() {
-        "void".to_owned()
-    } else {
-        parameters.join(", ")
-    };
-    declare(
-        reader,
-        TypeId(record[2]),
-        &format!("{name}({parameters})"),
-        0,
-    )
+    speller.declare(TypeId(record[2]), &format!("{name}({parameters})"))
 }
 
-fn text(reader: &UnitReader<'_, '_>, name: Name) -> String {
-    String::from_utf8_lossy(&reader.context.names.bytes(name)).into_owned()
+/// How many types are spelled out for one prototype; deeper nesting than anybody reads takes more.
+const MAX_STEPS: u32 = 1024;
+
+/// Spells types as C has them.
+struct Speller<'r, 'c, 'a> {
+    reader: &'r UnitReader<'c, 'a>,
+    steps_left: Cell<u32>,
 }
 
-/// How deep declarations are spelled out.
-const MAX_DEPTH: u32 = 32;
+impl Speller<'_, '_, '_> {
+    fn text(&self, name: Name) -> String {
+        String::from_utf8_lossy(&self.reader.context.names.bytes(name)).into_owned()
+    }
 
-/// A declaration of `inner` with a type, as C has it.
-fn declare(reader: &UnitReader<'_, '_>, ty: TypeId, inner: &str, depth: u32) -> String {
-    let join = |before: &str| {
-        if inner.is_empty() {
-            before.to_owned()
+    /// The parameters of a prototype, with names if those are asked for.
+    fn parameters(&self, record: &[u32], is_named: bool) -> String {
+        let parameters: Vec<String> = record[3..]
+            .chunks_exact(2)
+            .take_while(|_| self.steps_left.get() > 0)
+            .map(|parameter| match parameter[1] {
+                0 if parameter[0] == 0 => "...".to_owned(),
+                ty if is_named => self.declare(TypeId(ty), &self.text(Name(parameter[0]))),
+                ty => self.declare(TypeId(ty), ""),
+            })
+            .collect();
+        if parameters.is_empty() {
+            "void".to_owned()
         } else {
-            format!("{before} {inner}")
+            parameters.join(", ")
         }
-    };
-    let Some(record) = reader.fragment.record(ty).filter(|_| depth < MAX_DEPTH) else {
-        return join("void");
-    };
-    let info = Info(record[1]);
-    let name = || text(reader, Name(record[0]));
-    let tagged = |keyword: &str| match record[0] {
-        0 => join(&format!("{keyword} {{…}}")),
-        _ => join(&format!("{keyword} {}", name())),
-    };
-    let target = TypeId(record[2]);
-    let qualified = |qualifier: &str| {
-        let is_pointer = reader
-            .fragment
-            .record(target)
-            .and_then(|record| Info(record[1]).kind())
-            == Some(Kind::Ptr);
-        if is_pointer {
-            let inner = if inner.is_empty() {
-                qualifier.to_owned()
+    }
+
+    fn kind(&self, id: TypeId) -> Option<Kind> {
+        Info(self.reader.fragment.record(id)?[1]).kind()
+    }
+
+    /// A declaration of `inner` with a type.
+    fn declare(&self, ty: TypeId, inner: &str) -> String {
+        let join = |before: &str| {
+            if inner.is_empty() {
+                before.to_owned()
             } else {
-                format!("{qualifier} {inner}")
-            };
-            declare(reader, target, &inner, depth + 1)
+                format!("{before} {inner}")
+            }
+        };
+        let Some(steps) = self.steps_left.get().checked_sub(1) else {
+            return join("…");
+        };
+        self.steps_left.set(steps);
+        let Some(record) = self.reader.fragment.record(ty) else {
+            return join("void");
+        };
+        let info = Info(record[1]);
+        let target = TypeId(record[2]);
+        let tagged = |keyword: &str| match record[0] {
+            0 => join(&format!("{keyword} {{…}}")),
+            _ => join(&format!("{keyword} {}", self.text(Name(record[0])))),
+        };
+        match info.kind() {
+            Some(Kind::Struct) => tagged("struct"),
+            Some(Kind::Union) => tagged("union"),
+            Some(Kind::Fwd) => tagged(if info.kind_flag() { "union" } else { "struct" }),
+            Some(Kind::Enum | Kind::Enum64) => tagged("enum"),
+            Some(Kind::Int | Kind::Float | Kind::Typedef) => join(&self.text(Name(record[0]))),
+            Some(Kind::Const) => self.qualified("const", target, inner),
+            Some(Kind::Volatile) => self.qualified("volatile", target, inner),
+            Some(Kind::Restrict) => self.qualified("restrict", target, inner),
+            Some(Kind::TypeTag) => self.declare(target, inner),
+            Some(Kind::Ptr) => match self.kind(target) {
+                Some(Kind::Array | Kind::FuncProto) => self.declare(target, &format!("(*{inner})")),
+                _ => self.declare(target, &format!("*{inner}")),
+            },
+            Some(Kind::Array) => {
+                self.declare(TypeId(record[3]), &format!("{inner}[{}]", record[5]))
+            }
+            Some(Kind::FuncProto) => {
+                let parameters = self.parameters(record, false);
+                self.declare(target, &format!("{inner}({parameters})"))
+            }
+            Some(Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag) | None => join("?"),
+        }
+    }
+
+    /// A qualifier stands behind a pointer's star, and before all else.
+    fn qualified(&self, qualifier: &str, target: TypeId, inner: &str) -> String {
+        if self.kind(target) != Some(Kind::Ptr) {
+            return format!("{qualifier} {}", self.declare(target, inner));
+        }
+        let inner = if inner.is_empty() {
+            qualifier.to_owned()
         } else {
-            format!("{qualifier} {}", declare(reader, target, inner, depth + 1))
-        }
-    };
-    match info.kind() {
-        Some(Kind::Struct) => tagged("struct"),
-        Some(Kind::Union) => tagged("union"),
-        Some(Kind::Fwd) => tagged(if info.kind_flag() { "union" } else { "struct" }),
-        Some(Kind::Enum | Kind::Enum64) => tagged("enum"),
-        Some(Kind::Int | Kind::Float | Kind::Typedef) => join(&name()),
-        Some(Kind::Const) => qualified("const"),
-        Some(Kind::Volatile) => qualified("volatile"),
-        Some(Kind::Restrict) => qualified("restrict"),
-        Some(Kind::TypeTag) => declare(reader, target, inner, depth + 1),
-        Some(Kind::Ptr) => {
-            let pointee = reader
-                .fragment
-                .record(target)
-                .and_then(|record| Info(record[1]).kind());
-            let inner = match pointee {
-                Some(Kind::Array | Kind::FuncProto) => format!("(*{inner})"),
-                _ => format!("*{inner}"),
-            };
-            declare(reader, target, &inner, depth + 1)
-        }
-        Some(Kind::Array) => declare(
-            reader,
-            TypeId(record[3]),
-            &format!("{inner}[{}]", record[5]),
-            depth + 1,
-        ),
-        Some(Kind::FuncProto) => {
-            let parameters: Vec<String> = record[3..]
-                .chunks_exact(2)
-                .map(|parameter| match parameter[1] {
-                    0 => "...".to_owned(),
-                    ty => declare(reader, TypeId(ty), "", depth + 1),
-                })
-                .collect();
-            let parameters = if parameters.is_empty() {
-                "void".to_owned()
-            } else {
-                parameters.join(", ")
-            };
-            declare(reader, target, &format!("{inner}({parameters})"), depth + 1)
-        }
-        Some(Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag) | None => join("?"),
+            format!("{qualifier} {inner}")
+        };
+        self.declare(target, &inner)
     }
 }
 

@@ -1,16 +1,17 @@
-//! The end of a unit: types of other units are fetched, links become ids, tags are put on what they are on.
+//! The end of a unit: types of other units are fetched, links become ids.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
-use btf_core::dedup::Name;
 use btf_core::{ByteOrder, Info, Kind, Result};
 
 use crate::abbrev::{Action, Slot};
+use crate::composites::forward;
 use crate::die::{self, Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
-use crate::references::{Link, Target, TargetSlot, type_size};
-use crate::unit::{DeclTag, OldBitfield, ScopeKind, TagOwner, UnitReader, UnitState};
-
-/// The most annotations on one declaration or type; more are a cycle or an attack.
-const MAX_ANNOTATIONS: usize = 64;
+use crate::references::{Link, Target, type_size};
+use crate::unit::{OldBitfield, ScopeKind, UnitReader, UnitState};
 
 impl<'a> UnitReader<'_, 'a> {
     /// Makes the fragment's records whole, once all DIEs of the unit have been seen.
@@ -20,46 +21,12 @@ impl<'a> UnitReader<'_, 'a> {
         self.add_index_type();
         self.add_decl_tags();
         self.fetch_foreign(state)?;
+        // Arrays may have come from other units.
+        self.add_index_type();
         self.resolve_links(state);
         self.place_old_bitfields(state);
         self.sign_wide_enums();
         Ok(())
-    }
-
-    /// Puts gcc's annotations on pointers and declarations. A chain of them already is in BTF's order.
-    fn add_gnu_annotations(&mut self) {
-        for (kind, owner, first) in std::mem::take(&mut self.gnu_annotated) {
-            let mut texts = Vec::new();
-            let mut next = first;
-            while let Some(die) = Link(next).die_offset()
-                && texts.len() < MAX_ANNOTATIONS
-            {
-                let Ok(index) = self
-                    .gnu_annotations
-                    .binary_search_by_key(&die, |annotation| annotation.0)
-                else {
-                    break;
-                };
-                let (_, text, is_type_tag, following) = self.gnu_annotations[index];
-                if let (Some(is_type_tag), true) = (is_type_tag, text.0 != 0) {
-                    texts.push((text, is_type_tag));
-                }
-                next = following;
-            }
-            match (kind, owner) {
-                (ScopeKind::Pointer(id), _) => {
-                    for &(text, _) in texts.iter().rev().filter(|(_, is_type_tag)| *is_type_tag) {
-                        self.add_type_tag(id, text);
-                    }
-                }
-                (_, Some(owner)) => {
-                    let tags = texts.iter().filter(|(_, is_type_tag)| !is_type_tag);
-                    self.decl_tags
-                        .extend(tags.map(|&(text, _)| DeclTag { owner, text }));
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Gives a unit with arrays, but without a base type `int`, one for their indices.
@@ -74,24 +41,6 @@ impl<'a> UnitReader<'_, 'a> {
             .push(&[name.0, Info::new(Kind::Int, 0, false).0, 4, word])
             .0;
         self.references.offer_index_type(id);
-    }
-
-    /// Writes the declaration tags of types; those of functions and variables wait for what becomes of these.
-    fn add_decl_tags(&mut self) {
-        if !self.context.lowering.decl_tag {
-            self.decl_tags.clear();
-        }
-        for index in 0..self.decl_tags.len() {
-            let DeclTag {
-                owner: TagOwner::Type(link, component),
-                text,
-            } = self.decl_tags[index]
-            else {
-                continue;
-            };
-            let info = Info::new(Kind::DeclTag, 0, false).0;
-            self.fragment.push(&[text.0, info, link, component as u32]);
-        }
     }
 
     /// Fetches the types of other units that this one refers to, and what those refer to, up to the next name.
@@ -171,11 +120,7 @@ impl<'a> UnitReader<'_, 'a> {
             return Ok(true);
         }
         let slot = self.references.add_foreign((other.index, offset));
-        let (info, size) = match kind {
-            ScopeKind::Enum => (Info::new(Kind::Enum, 0, false), 4),
-            _ => (Info::new(Kind::Fwd, 0, kind == ScopeKind::Union), 0),
-        };
-        let id = self.fragment.push(&[name.0, info.0, size]).0;
+        let id = self.fragment.push(&forward(kind, name)).0;
         self.references.set(slot, Target::Id(id));
         Ok(true)
     }
@@ -247,13 +192,6 @@ impl<'a> UnitReader<'_, 'a> {
             let info = Info(self.fragment.words[start + 1]);
             self.fragment.words[start + 1] = Info::new(Kind::Enum64, info.vlen(), is_signed).0;
         }
-    }
-
-    /// Writes a record that nothing in the unit refers to by DIE.
-    pub(crate) fn push_record(&mut self, record: &[u32]) -> u32 {
-        let id = self.fragment.push(record).0;
-        self.references.set(TargetSlot::None, Target::Id(id));
-        id
     }
 
     /// The local id of a link, 0 for `void` and what is no type.

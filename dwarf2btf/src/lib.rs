@@ -27,7 +27,9 @@ pub mod symbols;
 pub mod variables;
 
 mod abbrev;
+mod annotations;
 mod choose;
+mod composites;
 mod die;
 mod emit;
 mod explain;
@@ -45,17 +47,15 @@ mod workers;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use btf_core::builder::WriteOptions;
 use btf_core::dedup::Merger;
 use btf_core::{Error, ErrorKind, Result};
 
 use choose::Choice;
-use emit::Emitter;
 use features::Feature;
 use input::Image;
 use names::Names;
 use options::Options;
-use report::{Encoded, Progress};
+use report::{Encoded, Progress, Summary};
 use symbols::FunctionTable;
 use unit::{Context, Lowering};
 use unit_functions::Candidates;
@@ -106,6 +106,10 @@ impl Clock {
 ///
 /// # Errors
 /// Malformed DWARF, with section and offset; no DWARF at all ([`ErrorKind::NoDebugInfo`]); more than BTF can say.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of contents: each phase is one call"
+)]
 pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> Result<Encoded> {
     let mut clock = Clock::new();
     let pool = rayon::ThreadPoolBuilder::new()
@@ -165,33 +169,15 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
     clock.end("functions");
     // From here on no type id changes.
 
-    let mut emitter = Emitter::new(&names);
-    emitter.types(&numbering)?;
-    let has_attributes = features.has(Feature::Attributes);
-    for function in &choice.functions {
-        emitter.function(function, &merged, &numbering, has_attributes)?;
-    }
-    let section_name = |index| choose::section_name(image, index);
-    let variables = &harvest.variables;
-    let variable_count = emitter.variables(
-        variables,
-        &choice.variable_types,
+    let (btf, counts) = emit::emit(
+        image,
+        options,
+        &names,
+        &choice,
+        &harvest.variables,
+        &merged,
         &numbering,
-        &choice.datasecs,
-        section_name,
     )?;
-    let type_count = emitter.builder.next_id().0 - 1;
-    let write = WriteOptions {
-        layout: features.has(Feature::Layout),
-        ..WriteOptions::default()
-    };
-    let btf = if type_count == 0 {
-        return Err(ErrorKind::NoTypes.into());
-    } else {
-        emitter
-            .builder
-            .write(options.order.unwrap_or(image.order), write)?
-    };
     clock.end("emit");
 
     if options.verify {
@@ -203,18 +189,21 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         clock.end("explain");
     }
     let unit_names = explain::unit_names(&context, &harvest, &functions, options);
-    let mut summary = choice.summary;
-    summary.units = u64::from(harvest.unit_count);
-    summary.units_excluded = units.all.len() as u64 - summary.units;
-    summary.dies = harvest.die_count;
-    summary.types = u64::from(type_count);
-    summary.functions = choice.functions.len() as u64;
-    summary.variables = variable_count;
-    summary.size_bytes = btf.len() as u64;
+    let summary = Summary {
+        units: u64::from(harvest.unit_count),
+        units_excluded: units.all.len() as u64 - u64::from(harvest.unit_count),
+        dies: harvest.die_count,
+        types: counts.types,
+        functions: choice.functions.len() as u64,
+        variables: counts.variables,
+        size_bytes: btf.len() as u64,
+        left_out: choice.left_out,
+    };
+    let Clock { timings, .. } = clock;
     Ok(Encoded {
         btf,
         summary,
-        timings: clock.timings,
+        timings,
         findings: harvest.findings,
         unit_names,
         functions,

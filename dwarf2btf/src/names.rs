@@ -4,6 +4,10 @@
 //! the section finds which offsets that is true for ([`Names::new`]). What stands twice, inline in a DIE, or in another
 //! section is looked up by content; so is the end of another string, which linkers merge too, when it is met first.
 //! Strings of up to three bytes, which compilers put inline, are their own number.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "names are 32-bit: `encode` refuses a string section of which an offset does not fit"
+)]
 
 use std::borrow::Cow;
 use std::hash::BuildHasherDefault;

@@ -3,6 +3,10 @@
 //! While a unit is read, a record's type words hold *links*; when all DIEs have been seen, [`References::resolve`] turns
 //! each into the local id of a type. Which DIEs are types is kept as a bit per byte of the unit, with the number of bits
 //! before each word beside it: finding a type is one load and a population count, in a few KiB of memory.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use btf_core::dedup::Fragment;
 

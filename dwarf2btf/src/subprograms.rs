@@ -1,6 +1,10 @@
 //! Functions of a unit, as far as DWARF describes them: which rules keep them is decided elsewhere.
 //!
 //! Spec: DWARF 5, 3.3 "Subroutine and Entry Point Entries".
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use gimli::constants as dw;
 
@@ -32,14 +36,11 @@ impl<'a> UnitReader<'_, 'a> {
             has_return: attributes.has(Slot::Type),
             low_pc: self.low_pc(state, attributes)?,
             origin: self.link(state, attributes, origin)?.0,
-            is_specification,
             is_declaration: attributes.flag(Slot::Declaration),
-            is_external: attributes.flag(Slot::External),
             is_nocall: attributes.raw(Slot::CallingConvention)
                 == Some(u64::from(dw::DW_CC_nocall.0)),
             is_variadic: false,
             parameters: (self.parameters.len() as u32, 0),
-            tags: (0, 0),
         };
         self.subprograms.push(subprogram);
         self.function_depth += 1;
@@ -77,7 +78,6 @@ impl<'a> UnitReader<'_, 'a> {
             die,
             name: self.name(state, attributes, Slot::Name)?,
             link: self.link(state, attributes, Slot::Type)?.0,
-            has_type: attributes.has(Slot::Type),
             origin: self.link(state, attributes, Slot::AbstractOrigin)?.0,
             location: self.raw_location(state, attributes)?,
             has_const_value: attributes.has(Slot::ConstValue),

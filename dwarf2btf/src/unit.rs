@@ -3,6 +3,10 @@
 //! The walk goes once through the DIEs in the order of the file, with a stack of open scopes instead of recursion.
 //! Record by record the types go into a [`Fragment`]; members wait in one shared stack until their type's end is seen.
 //! References are links until the walk is over ([`crate::references`]). What becomes of which DIE is in [`crate::lower`].
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use std::rc::Rc;
 
@@ -143,15 +147,12 @@ pub(crate) struct Subprogram {
     pub(crate) low_pc: Option<(u64, Option<u32>)>,
     /// The abstract instance or declaration that this one completes.
     pub(crate) origin: u32,
-    pub(crate) is_specification: bool,
     pub(crate) is_declaration: bool,
-    pub(crate) is_external: bool,
     /// clang's mark for a function whose signature it changed (`DW_CC_nocall`).
     pub(crate) is_nocall: bool,
     pub(crate) is_variadic: bool,
     /// The index of the first parameter, and their number.
     pub(crate) parameters: (u32, u32),
-    pub(crate) tags: (u32, u32),
 }
 
 /// A parameter of a function as DWARF describes it.
@@ -160,7 +161,6 @@ pub(crate) struct Parameter {
     pub(crate) die: u32,
     pub(crate) name: Name,
     pub(crate) link: u32,
-    pub(crate) has_type: bool,
     pub(crate) origin: u32,
     pub(crate) location: RawLocation,
     pub(crate) has_const_value: bool,
@@ -580,10 +580,10 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let image = self.context.image;
         Ok(match attributes.form(slot) {
             dw::DW_FORM_strp => {
-                let offset = if !state.is_relocated {
-                    value
-                } else {
+                let offset = if state.is_relocated {
                     self.relocated(state, attributes.place(slot), value)?.0
+                } else {
+                    value
                 };
                 names.at(offset)
             }
@@ -608,6 +608,10 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     }
 
     /// The value stored at offset `place` of the unit, relocated, and the section of the relocation's symbol.
+    #[expect(
+        clippy::unused_self,
+        reason = "it stands beside the other ways to read a value"
+    )]
     pub(crate) fn relocated(
         &self,
         state: &mut UnitState<'a>,

@@ -3,6 +3,10 @@
 //! Most functions that a unit describes have no symbol: they were inlined everywhere, or are declarations. Only those
 //! whose name the symbol table has, and what these come from, are looked at further; the locations of all other
 //! parameters are never read.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use btf_core::dedup::Name;
 use btf_core::{ByteOrder, Info, Kind, TypeId};
@@ -170,7 +174,7 @@ impl UnitFunctions {
                     let source = reader.subprograms.iter().position(owns)?;
                     (
                         source as u32,
-                        (parameter - reader.subprograms[source].parameters.0) as i32,
+                        (parameter - reader.subprograms[source].parameters.0).cast_signed(),
                     )
                 }
                 TagOwner::Type(..) | TagOwner::Variable(_) => return None,
@@ -557,7 +561,17 @@ fn alignment(reader: &UnitReader<'_, '_>, ty: TypeId, budget: &mut u32) -> Optio
                 stack.extend(record[3..].chunks_exact(3).map(|member| TypeId(member[1])));
                 1
             }
-            _ => continue,
+            Kind::Fwd
+            | Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::FuncProto
+            | Kind::Var
+            | Kind::Datasec
+            | Kind::DeclTag
+            | Kind::TypeTag => continue,
         };
         largest = largest.max(Some(own));
     }

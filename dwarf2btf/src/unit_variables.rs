@@ -1,11 +1,18 @@
 //! Variables of a unit that lie in a section that was asked for.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
+)]
 
 use btf_core::TypeId;
 use btf_core::dedup::Name;
+use gimli::constants as dw;
 
+use crate::abbrev::Slot;
+use crate::die::{Attributes, Bytes, Malformed};
 use crate::references::{Link, type_size};
 use crate::symbols::ObjectSymbols;
-use crate::unit::{TagOwner, UnitReader, UnitState, Variable};
+use crate::unit::{ScopeKind, TagOwner, UnitReader, UnitState, Variable};
 use crate::variables::{self, Place, VariableReason, VariableSections};
 
 /// What is needed to place variables; shared by all workers.
@@ -35,6 +42,67 @@ pub(crate) struct LeftOutVariable {
     pub(crate) die_offset: u64,
     pub(crate) name: Name,
     pub(crate) reason: VariableReason,
+}
+
+impl<'a> UnitReader<'_, 'a> {
+    pub(crate) fn add_variable(
+        &mut self,
+        state: &mut UnitState<'a>,
+        die: u32,
+        attributes: &Attributes,
+    ) -> Result<ScopeKind, Malformed> {
+        let index = self.variables.len() as u32;
+        let link = self.link(state, attributes, Slot::Type)?;
+        let specification = self.link(state, attributes, Slot::Specification)?;
+        let variable = Variable {
+            die,
+            name: self.name(state, attributes, Slot::Name)?,
+            link: link.0,
+            has_type: attributes.has(Slot::Type),
+            is_external: attributes.flag(Slot::External),
+            is_artificial: attributes.flag(Slot::Artificial),
+            specification: specification.0,
+            address: self.variable_address(state, attributes)?,
+        };
+        self.variables.push(variable);
+        self.note_gnu_annotation(state, ScopeKind::Variable(index), Link::VOID, attributes)?;
+        Ok(ScopeKind::Variable(index))
+    }
+
+    /// The address that a variable's location gives, if it is one address.
+    pub(crate) fn variable_address(
+        &self,
+        state: &mut UnitState<'a>,
+        attributes: &Attributes,
+    ) -> Result<Option<(u64, Option<u32>)>, Malformed> {
+        let Some(block) = attributes.block(Slot::Location) else {
+            return Ok(None);
+        };
+        let mut bytes = Bytes::new(state.data, block.start, self.context.image.order);
+        let end = block.start + block.len;
+        let address = match bytes.u8().map(dw::DwOp) {
+            Ok(dw::DW_OP_addr) => {
+                let place = bytes.position();
+                let value = bytes.uint(state.unit.sizes.address)?;
+                Some(self.relocated(state, place, value)?)
+            }
+            Ok(dw::DW_OP_addrx | dw::DW_OP_GNU_addr_index) => {
+                let index = bytes.uleb()?;
+                self.indexed_address(state, index)
+            }
+            _ => None,
+        };
+        let Some((mut address, section)) = address else {
+            return Ok(None);
+        };
+        if bytes.position() < end {
+            if bytes.u8().map(dw::DwOp) != Ok(dw::DW_OP_plus_uconst) {
+                return Ok(None);
+            }
+            address = address.wrapping_add(bytes.uleb()?);
+        }
+        Ok((bytes.position() == end).then_some((address, section)))
+    }
 }
 
 /// Places the variables of the unit that `reader` has just read.

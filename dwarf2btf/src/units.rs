@@ -1,6 +1,10 @@
 //! Units: where each one lies, and what its header says.
 //!
 //! Spec: DWARF 5, 7.5.1 "Unit Headers".
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "units are shorter than 1 GiB, and there are fewer than bytes in a section that is mapped"
+)]
 
 use std::ops::Range;
 
@@ -123,6 +127,27 @@ impl<'a> Units<'a> {
     }
 }
 
+/// Reads what stands in a unit header behind the common part.
+fn read_signature(
+    bytes: &mut Bytes<'_>,
+    kind: dw::DwUt,
+    offset_size: u8,
+) -> Result<Option<Signature>, Malformed> {
+    match kind {
+        dw::DW_UT_type | dw::DW_UT_split_type => {
+            let value = bytes.u64()?;
+            let type_at = bytes.position();
+            let type_offset = bytes.uint(offset_size)?;
+            let type_offset = u32::try_from(type_offset)
+                .map_err(|_| Malformed::new(type_at, "offset in the unit"))?;
+            return Ok(Some((value, type_offset)));
+        }
+        dw::DW_UT_skeleton | dw::DW_UT_split_compile => bytes.skip(8),
+        _ => {}
+    }
+    Ok(None)
+}
+
 /// The offset of a unit's abbreviations, which in a relocatable file that is linked of others is not the one stored.
 fn relocated_offset(section: &Section<'_>, unit: &Unit) -> Result<u64> {
     if section.relocations.is_empty() || unit.sizes.version == 0 {
@@ -202,19 +227,7 @@ fn read_header(
             "address size of 1, 2, 4 or 8 bytes",
         ));
     }
-    let mut signature = None;
-    match kind {
-        dw::DW_UT_type | dw::DW_UT_split_type => {
-            let value = bytes.u64()?;
-            let type_at = bytes.position();
-            let type_offset = bytes.uint(offset_size)?;
-            let type_offset = u32::try_from(type_offset)
-                .map_err(|_| Malformed::new(type_at, "offset in the unit"))?;
-            signature = Some((value, type_offset));
-        }
-        dw::DW_UT_skeleton | dw::DW_UT_split_compile => bytes.skip(8),
-        _ => {}
-    }
+    let signature = read_signature(bytes, kind, offset_size)?;
     let root = bytes.position() - start;
     Ok((
         Unit {

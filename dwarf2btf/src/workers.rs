@@ -2,6 +2,10 @@
 //!
 //! Units are taken in input order, one at a time, so that most types are met first by the unit that numbers them, and
 //! threads end together. Nothing that is gathered here depends on which thread took which unit.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer units than 2^31, which take at least a header each"
+)]
 
 use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
@@ -221,7 +225,7 @@ struct Released {
     /// All units before this one have been read.
     next: u32,
     /// All units before this one have been given back.
-    released: u32,
+    given_back: u32,
 }
 
 impl Release {
@@ -237,15 +241,15 @@ impl Release {
             state.next += 1;
         }
         let (Some(first), Some(last)) = (
-            units.get(state.released as usize),
+            units.get(state.given_back as usize),
             units.get(state.next as usize),
         ) else {
             return;
         };
         if first.section != last.section {
-            state.released = state.next;
+            state.given_back = state.next;
         } else if last.range.start - first.range.start >= RELEASE_BYTES {
-            state.released = state.next;
+            state.given_back = state.next;
             if let Some(range) = file_range(task, first, last) {
                 task.observer.done_with(range);
             }
