@@ -6,6 +6,8 @@ use btf_core::wire::MAX_VLEN_16;
 use btf_core::{Error, ErrorKind};
 
 use crate::abi::machine;
+use rayon::prelude::*;
+
 use crate::emit::ChosenFunction;
 use crate::features::{Feature, FeatureSet};
 use crate::functions::states::groups;
@@ -22,7 +24,7 @@ use crate::variables::{Datasec, Section, Selection, VariableReason, VariableSect
 use crate::workers::Harvest;
 
 /// A prototype after the merge.
-pub(crate) type State0 = State<Option<Output>>;
+pub(crate) type MergedState = State<Option<Output>>;
 
 /// What is described, and what is not and why.
 #[derive(Debug)]
@@ -90,8 +92,10 @@ impl Choice {
             .finish();
         let comparison = OptionalPrototypes(PrototypeComparison(merged));
         let mut counts = [0_u64; Reason::ALL.len()];
-        for group in groups(&states) {
-            let verdict = decide(group, table, rules, &comparison);
+        let groups: Vec<&[MergedState]> = groups(&states).collect();
+        let decide = |group: &&[MergedState]| decide(group, table, rules, &comparison);
+        let verdicts: Vec<Verdict> = groups.par_iter().map(decide).collect();
+        for (group, verdict) in groups.into_iter().zip(verdicts) {
             let key = group[0].key;
             if let Some(Some(proto)) = verdict.chosen(group) {
                 let name = chosen_name(table, key, &verdict);
@@ -205,7 +209,7 @@ fn chosen_name(table: &FunctionTable<'_>, key: FunctionKey, verdict: &Verdict) -
 }
 
 /// The tags of the state that was chosen.
-fn tags_of(all: &[FunctionTag], group: &[State0], verdict: &Verdict) -> Vec<(i32, Name)> {
+fn tags_of(all: &[FunctionTag], group: &[MergedState], verdict: &Verdict) -> Vec<(i32, Name)> {
     let (Outcome::Kept { state, .. } | Outcome::Renamed { state, .. }) = verdict.outcome else {
         return Vec::new();
     };

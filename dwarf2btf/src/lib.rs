@@ -164,7 +164,8 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
     clock.end("merge");
     // From here on each type is there once.
 
-    let choice = Choice::new(image, options, &table, &merged, &names, &mut harvest)?;
+    let choice =
+        pool.install(|| Choice::new(image, options, &table, &merged, &names, &mut harvest))?;
     let numbering = merged.number(&choice.needed());
     clock.end("functions");
     // From here on no type id changes.
