@@ -25,7 +25,7 @@ pub struct Fragment {
     pub words: Vec<u32>,
     /// The index in `words` at which the record of each type begins; type `n` is element `n - 1`.
     pub starts: Vec<u32>,
-    /// Types from this local id on are weak: they are written only if something asks for them.
+    /// Types from this local id on are weak: they are written only if something asks for them. A base has none.
     pub first_weak: Option<u32>,
 }
 

@@ -23,7 +23,9 @@
 //! Nothing here depends on the numbers of classes but the numbers of nodes, whose order decides nothing.
 //!
 //! Cost: linear in the fragments' types; for the affected classes, edges · log classes and, for each distinct list of
-//! environments, the square of its length.
+//! environments, the square of its length. Each name that turns out to have one meaning only at the end repeats step 5.
+//! Linux 7.2 with its Rust units (700 homonyms, 21,500 affected classes, 2,543 fragments) takes 0.15 to 0.25 s on one
+//! core, without them (20 homonyms) 0.02 s.
 
 use super::bisimilar;
 use super::classes::{ClassId, NOWHERE, Position, WEAK};

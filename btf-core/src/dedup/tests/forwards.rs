@@ -73,6 +73,24 @@ fn three_ways() {
 }
 
 #[test]
+fn a_definition_beside_the_declaration_is_the_one_that_is_meant() {
+    // Two slots in each fragment, and a bus that leads to both: which first, tells the buses apart.
+    let beside = |first: usize| {
+        fragment(|f| {
+            let int = f.int(1);
+            let slots = [f.structure(2, &[int]), f.structure(2, &[int, int])];
+            let to = slots.map(|slot| f.ptr(slot));
+            f.structure(3, &[to[first], to[1 - first]]);
+            let bus = f.fwd(3);
+            let ptr = f.ptr(bus);
+            f.structure(4, &[ptr]);
+        })
+    };
+    let result = check(&[beside(0), beside(1)], 11);
+    assert_eq!(result.count(Kind::Fwd, 3), 0);
+}
+
+#[test]
 fn a_structure_does_not_complete_a_union() {
     let all = [
         fragment(|f| {
