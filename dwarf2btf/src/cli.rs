@@ -42,7 +42,7 @@ It is written beside its target under a passing name and then renamed: a run tha
     },
     ManSection {
         title: "EXIT STATUS",
-        text: "\
+        text: "
   0    done
   1    ran, and the answer is no: findings with --strict, a function for --explain that is nowhere
   2    could not run: usage, input or output, bad input
@@ -55,7 +55,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
     },
     ManSection {
         title: "EXAMPLES",
-        text: "\
+        text: "
   dwarf2btf vmlinux
   dwarf2btf vmlinux -o - | bpftool btf dump file /dev/stdin
   dwarf2btf vmlinux --features +global_var,layout -o out.btf

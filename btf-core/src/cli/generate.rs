@@ -73,7 +73,7 @@ fn man(command: Command, sections: &[ManSection], out: &mut dyn Write) -> Result
 /// Writes paragraphs as roff.
 fn write_roff(text: &str, out: &mut dyn Write) -> Result<()> {
     let mut is_literal = false;
-    for line in text.trim().lines() {
+    for line in text.trim_matches('\n').lines() {
         let is_indented = line.starts_with(' ');
         if is_indented != is_literal && !line.is_empty() {
             writeln!(out, "{}", if is_indented { ".nf" } else { ".fi" })?;
