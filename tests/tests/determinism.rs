@@ -66,7 +66,11 @@ impl Observer for HoldUp {
     fn progress(&self, _at: Progress) {
         let number = self.0.lock().unwrap().bits();
         // Most go on at once, some wait long.
-        let turns = if number.is_multiple_of(8) { number % 500 } else { 0 };
+        let turns = if number.is_multiple_of(8) {
+            number % 500
+        } else {
+            0
+        };
         for _ in 0..turns {
             std::thread::yield_now();
         }
