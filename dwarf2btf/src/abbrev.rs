@@ -532,10 +532,10 @@ impl Table {
         } else {
             action(tag)
         };
-        let mut read = StepsBuilder::new(&self.steps);
+        let mut read = StepsBuilder { skip: 0 };
         let mut read_steps = Vec::new();
         let mut pass_steps = Vec::new();
-        let mut pass = StepsBuilder::new(&self.steps);
+        let mut pass = StepsBuilder { skip: 0 };
         loop {
             let at = bytes.position();
             let name = bytes.uleb()?;
@@ -606,10 +606,6 @@ struct StepsBuilder {
 }
 
 impl StepsBuilder {
-    fn new(_: &[Step]) -> Self {
-        Self { skip: 0 }
-    }
-
     /// `None` if the jump gets too long.
     fn add(&mut self, step: Step, is_wanted: bool, steps: &mut Vec<Step>) -> Option<()> {
         match step.encoding.fixed_size() {

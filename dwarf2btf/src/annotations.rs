@@ -10,11 +10,12 @@ use gimli::constants as dw;
 use crate::abbrev::{DW_TAG_LLVM_ANNOTATION, Slot};
 use crate::composites::MEMBER_WORDS;
 use crate::die::{Attributes, Malformed};
+use crate::finding::FindingKind;
 use crate::references::{Link, TargetSlot};
 use crate::unit::{DeclTag, Scope, ScopeKind, TagOwner, UnitReader, UnitState};
 
 /// The most annotations on one declaration or type; more are a cycle or an attack.
-const MAX_ANNOTATIONS: usize = 64;
+const MAX_ANNOTATIONS: usize = 16;
 
 impl<'a> UnitReader<'_, 'a> {
     /// A clang annotation of the open DIE, or a GNU annotation that others refer to.
@@ -134,13 +135,15 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Puts gcc's annotations on pointers and declarations. A chain of them already is in BTF's order.
-    pub(crate) fn add_gnu_annotations(&mut self) {
+    pub(crate) fn add_gnu_annotations(&mut self, state: &UnitState<'a>) {
         for (kind, owner, first) in std::mem::take(&mut self.gnu_annotated) {
             let mut texts = Vec::new();
             let mut next = first;
+            let mut steps = 0;
             while let Some(die) = Link(next).die_offset()
-                && texts.len() < MAX_ANNOTATIONS
+                && steps < MAX_ANNOTATIONS
             {
+                steps += 1;
                 let Ok(index) = self
                     .gnu_annotations
                     .binary_search_by_key(&die, |annotation| annotation.0)
@@ -152,6 +155,10 @@ impl<'a> UnitReader<'_, 'a> {
                     texts.push((text, is_type_tag));
                 }
                 next = following;
+            }
+            if steps == MAX_ANNOTATIONS {
+                self.find(state, first, FindingKind::TooManyAnnotations);
+                continue;
             }
             match (kind, owner) {
                 (ScopeKind::Pointer(id), _) => {

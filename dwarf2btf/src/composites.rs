@@ -85,25 +85,24 @@ impl<'a> UnitReader<'_, 'a> {
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
-        let scope = ScopeKind::Member;
         let Some(&Scope {
             kind: ScopeKind::Struct | ScopeKind::Union,
             ..
         }) = self.scopes.last()
         else {
-            return Ok(scope);
+            return Ok(ScopeKind::Other);
         };
         let name = self.name(state, attributes, Slot::Name)?;
         let link = self.link(state, attributes, Slot::Type)?;
         let has_place = attributes.has(Slot::MemberLocation) || attributes.has(Slot::DataBitOffset);
         if !has_place && (attributes.flag(Slot::External) || attributes.flag(Slot::Declaration)) {
             self.find(state, die, FindingKind::StaticMember);
-            return Ok(scope);
+            return Ok(ScopeKind::Other);
         }
         let Some(location_bits) = member_location(state, attributes, self.context.image.order)
         else {
             self.find(state, die, FindingKind::MemberPlace);
-            return Ok(scope);
+            return Ok(ScopeKind::Other);
         };
         let bit_size = attributes.raw(Slot::BitSize).unwrap_or(0);
         let mut place = location_bits;
@@ -128,12 +127,12 @@ impl<'a> UnitReader<'_, 'a> {
         }
         let Ok(place) = u32::try_from(place) else {
             self.find(state, die, FindingKind::MemberPlace);
-            return Ok(scope);
+            return Ok(ScopeKind::Other);
         };
         self.pending
             .extend_from_slice(&[name.0, link.0, place, size_word]);
         self.note_gnu_annotation(state, ScopeKind::Member, Link::VOID, attributes)?;
-        Ok(scope)
+        Ok(ScopeKind::Member)
     }
 
     /// Writes a structure or union whose members are known.

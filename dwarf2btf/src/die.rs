@@ -64,6 +64,14 @@ impl<'a> Bytes<'a> {
         self.position >= self.data.len()
     }
 
+    /// Refuses a position behind the end, where a jump over attributes may have led.
+    pub(crate) fn check_inside(&self) -> Result<(), Malformed> {
+        if self.position > self.data.len() {
+            return Err(Malformed::new(self.data.len(), "DIE that ends in its unit"));
+        }
+        Ok(())
+    }
+
     /// Moves to `position`, which may lie behind the end; then the next read fails.
     #[inline]
     pub(crate) fn seek(&mut self, position: usize) {

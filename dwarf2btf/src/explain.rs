@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 
-use btf_core::dedup::{Merged, Name};
+use btf_core::dedup::Name;
 use btf_core::{Info, Kind, Result, TypeId};
 
 use crate::choose::Choice;
@@ -31,7 +31,6 @@ pub(crate) fn reports(
     candidates: &Candidates<'_>,
     table: &FunctionTable<'_>,
     choice: &Choice,
-    _merged: &Merged,
     options: &Options,
 ) -> Result<Vec<FunctionReport>> {
     let is_wanted = |key: FunctionKey, verdict: Option<&Verdict>| {
@@ -151,12 +150,11 @@ fn set_rule(report: &mut FunctionReport) {
     };
 }
 
-/// The names of the units that findings or reports mention; of all, as they are few against the rest.
+/// The names of the units that findings are in, by the units' numbers; the others stay empty.
 pub(crate) fn unit_names(
     context: &Context<'_>,
     harvest: &Harvest,
     functions: &[FunctionReport],
-    _options: &Options,
 ) -> Vec<Vec<u8>> {
     if harvest.findings.is_empty() && functions.is_empty() {
         return Vec::new();

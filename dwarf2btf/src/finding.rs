@@ -28,6 +28,10 @@ pub enum FindingKind {
     BadEnumerator,
     /// A member whose place cannot be said in BTF, left out.
     MemberPlace,
+    /// A bitfield whose place cannot be said in BTF, put at the byte that it begins in.
+    BitfieldPlace,
+    /// More annotations on one declaration or type than anybody writes, or a cycle of them; left out.
+    TooManyAnnotations,
     /// A member, element or variable of type `void`, given an empty structure instead.
     VoidMember,
     /// A C++ base class, encoded as a member without a name.
@@ -71,6 +75,10 @@ impl FindingKind {
             Self::AnonymousTypedef => "typedef without a name, replaced by its target",
             Self::BadEnumerator => "enumerator without a name or a value of 64 bits, left out",
             Self::MemberPlace => "member whose place BTF cannot say, left out",
+            Self::BitfieldPlace => {
+                "bitfield whose place BTF cannot say, put at the byte that it begins in"
+            }
+            Self::TooManyAnnotations => "too many annotations or a cycle of them, left out",
             Self::VoidMember => {
                 "member, element or variable of type void, given an empty structure"
             }

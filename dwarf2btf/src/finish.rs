@@ -17,7 +17,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// Makes the fragment's records whole, once all DIEs of the unit have been seen.
     pub(crate) fn finish_types(&mut self, state: &mut UnitState<'a>) -> Result<()> {
         self.references.count();
-        self.add_gnu_annotations();
+        self.add_gnu_annotations(state);
         self.add_index_type();
         self.add_decl_tags();
         self.fetch_foreign(state)?;
@@ -170,9 +170,13 @@ impl<'a> UnitReader<'_, 'a> {
                 )
             });
             let place = old_bitfield_place(&bitfield, size.unwrap_or(0), self.context.image.order);
-            match place {
-                Some(place) => self.fragment.words[bitfield.word] = bitfield.bit_size << 24 | place,
-                None => self.find(state, 0, FindingKind::MemberPlace),
+            if let Some(place) = place {
+                self.fragment.words[bitfield.word] = bitfield.bit_size << 24 | place;
+            } else {
+                // The byte that it begins in is the best that can be said.
+                let byte = u32::try_from(bitfield.location_bits).unwrap_or(0) & 0x00ff_ffff;
+                self.fragment.words[bitfield.word] = byte;
+                self.find(state, 0, FindingKind::BitfieldPlace);
             }
         }
     }

@@ -185,11 +185,11 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         verify(&btf)?;
         clock.end("verify");
     }
-    let functions = explain::reports(&context, &candidates, &table, &choice, &merged, options)?;
+    let functions = explain::reports(&context, &candidates, &table, &choice, options)?;
     if !functions.is_empty() {
         clock.end("explain");
     }
-    let unit_names = explain::unit_names(&context, &harvest, &functions, options);
+    let unit_names = explain::unit_names(&context, &harvest, &functions);
     let summary = Summary {
         units: u64::from(harvest.unit_count),
         units_excluded: units.all.len() as u64 - u64::from(harvest.unit_count),

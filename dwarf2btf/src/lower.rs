@@ -123,7 +123,7 @@ impl<'a> UnitReader<'_, 'a> {
             link = Link::die(offset as u32);
         }
         if leaf.name != Leaf::ABSENT {
-            name = self.context.names.at(own.uint_at(leaf.name, 4)?);
+            name = self.name_at(own.uint_at(leaf.name, 4)?, die as usize)?;
         }
         if plan.action == Action::Derived {
             self.finish_derived(state, plan.tag, die, name, link);
@@ -228,7 +228,7 @@ impl<'a> UnitReader<'_, 'a> {
             ScopeKind::Union => self.close_composite(state, Kind::Union, scope),
             ScopeKind::Enum => self.close_enum(state, scope),
             ScopeKind::Array => self.close_array(scope),
-            ScopeKind::Proto => self.close_proto(scope),
+            ScopeKind::Proto => self.close_proto(state, scope),
             ScopeKind::Subprogram(_) => self.function_depth -= 1,
             ScopeKind::Other
             | ScopeKind::Parameter(_)
@@ -556,9 +556,12 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Writes a function type.
-    fn close_proto(&mut self, scope: Scope) {
-        let count =
-            ((self.pending.len() - scope.pending) / PARAMETER_WORDS).min(MAX_VLEN_16 as usize);
+    fn close_proto(&mut self, state: &UnitState<'a>, scope: Scope) {
+        let count = (self.pending.len() - scope.pending) / PARAMETER_WORDS;
+        if count > MAX_VLEN_16 as usize {
+            self.find(state, scope.die, FindingKind::TooManyMembers);
+        }
+        let count = count.min(MAX_VLEN_16 as usize);
         let id = self
             .fragment
             .push(&[

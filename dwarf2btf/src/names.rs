@@ -27,6 +27,9 @@ const PACKED: u32 = 0xff00_0000;
 /// The largest `.debug_str` whose offsets can be names.
 pub(crate) const MAX_DEBUG_STR: usize = 0xf000_0000;
 
+/// The longest name in bytes. Longer ones are no names, and strings that overlap could add up to the square of the file.
+const MAX_NAME_LEN: usize = 1 << 16;
+
 /// All names of one input.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
@@ -76,7 +79,8 @@ impl<'a> Names<'a> {
         let mut start = 0;
         while start < debug_str.len() {
             let string = cut(&debug_str[start..]);
-            if string.len() > 3 && start + string.len() < debug_str.len() {
+            if (4..=MAX_NAME_LEN).contains(&string.len()) && start + string.len() < debug_str.len()
+            {
                 names.add(start, string);
             }
             start += string.len() + 1;
@@ -97,40 +101,44 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The name of the string at an offset of `.debug_str`; behind the section's end it is empty.
+    /// The name of the string at an offset of `.debug_str`; `None` if none begins there or it is longer than any name.
     #[inline]
-    pub(crate) fn at(&self, offset: u64) -> Name {
-        let Ok(offset) = usize::try_from(offset) else {
-            return Name(0);
-        };
+    pub(crate) fn at(&self, offset: u64) -> Option<Name> {
+        let offset = usize::try_from(offset).ok()?;
         let bits = self
             .is_plain
             .get(offset / 64)
             .map_or(0, |bits| bits.load(Ordering::Relaxed));
         if bits >> (offset % 64) & 1 != 0 {
-            Name(offset as u32 + 1)
-        } else {
-            self.look_up(offset)
+            return Some(Name(offset as u32 + 1));
         }
+        self.look_up(offset)
     }
 
     /// The name of the string at an offset that is not known to be plain. If it is the end of another string and stands
     /// nowhere else, it is plain from now on.
-    fn look_up(&self, offset: usize) -> Name {
-        let string = cut(self.debug_str.get(offset..).unwrap_or_default());
-        if let Some(name) = self.find(string) {
-            return name;
+    fn look_up(&self, offset: usize) -> Option<Name> {
+        let string = cut(self
+            .debug_str
+            .get(offset..)
+            .filter(|rest| !rest.is_empty())?);
+        if string.len() > MAX_NAME_LEN {
+            return None;
         }
+        if let Some(name) = self.find(string) {
+            return Some(name);
+        }
+        let own = Name(offset as u32 + 1);
         let mut others = self
             .others
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let name = self.late(&mut others, string, Name(offset as u32 + 1));
-        if name.0 as usize == offset + 1 {
+        let name = self.late(&mut others, string, own);
+        if name == own {
             // Threads that do not see the bit yet look it up once more.
             self.is_plain[offset / 64].fetch_or(1 << (offset % 64), Ordering::Relaxed);
         }
-        name
+        Some(name)
     }
 
     /// The name of any string of the input.
@@ -239,22 +247,23 @@ mod tests {
     fn equal_strings_are_equal_names_wherever_they_stand() {
         let section = b"\0first\0second\0first\0abc\0xfirst\0unterminated";
         let names = Names::new(section);
-        let first = names.at(1);
+        let first = names.at(1).unwrap();
         assert_eq!(names.bytes(first), b"first");
-        assert_eq!(names.at(14), first, "a second copy");
-        assert_eq!(names.at(25), first, "the end of another string");
+        assert_eq!(names.at(14), Some(first), "a second copy");
+        assert_eq!(names.at(25), Some(first), "the end of another string");
         assert_eq!(names.of(b"first"), first, "inline");
-        assert_ne!(names.at(7), first);
-        assert_eq!(names.at(20), names.of(b"abc"));
+        assert_ne!(names.at(7), Some(first));
+        assert_eq!(names.at(20), Some(names.of(b"abc")));
         assert_eq!(names.bytes(names.of(b"abc")), b"abc");
         assert_eq!(names.bytes(names.of(b"ab")), b"ab");
-        assert_eq!(names.at(0), Name(0));
+        assert_eq!(names.at(0), Some(Name(0)));
         assert_eq!(names.of(b""), Name(0));
-        assert_eq!(names.at(1 << 40), Name(0));
+        assert_eq!(names.at(1 << 40), None);
+        assert_eq!(names.at(section.len() as u64), None);
         let new = names.of(b"elsewhere");
         assert_eq!(names.of_new(b"elsewhere"), new);
         assert_eq!(names.bytes(new), b"elsewhere");
-        assert_eq!(names.bytes(names.at(31)), b"unterminated");
-        assert_eq!(names.at(31), names.of(b"unterminated"));
+        assert_eq!(names.bytes(names.at(31).unwrap()), b"unterminated");
+        assert_eq!(names.at(31), Some(names.of(b"unterminated")));
     }
 }

@@ -140,6 +140,13 @@ impl References {
             .is_some_and(|target| *target != Target::Unset)
     }
 
+    /// Whether a DIE of another unit has been fetched, alone or within another one.
+    pub(crate) fn has_fetched(&self, die: ForeignDie) -> bool {
+        self.foreign_numbers
+            .get(&die)
+            .is_some_and(|number| self.is_fetched(*number as usize))
+    }
+
     /// Sets what a DIE has become.
     #[inline]
     pub(crate) fn set(&mut self, slot: TargetSlot, target: Target) {

@@ -43,6 +43,9 @@ impl<'a> UnitReader<'_, 'a> {
             parameters: (self.parameters.len() as u32, 0),
         };
         self.subprograms.push(subprogram);
+        if self.fetching {
+            self.foreign_subprograms.insert((state.index, die), index);
+        }
         self.function_depth += 1;
         let kind = ScopeKind::Subprogram(index);
         self.note_gnu_annotation(state, kind, Link::VOID, attributes)?;
@@ -88,12 +91,14 @@ impl<'a> UnitReader<'_, 'a> {
     /// As [`UnitReader::add_function_parameter`], of a parameter that has been read.
     pub(crate) fn push_function_parameter(&mut self, index: u32, parameter: Parameter) -> u32 {
         let (start, count) = self.subprograms[index as usize].parameters;
-        if (start + count) as usize != self.parameters.len() {
-            // A function inside this one has come between: this one's parameters move behind that one's.
-            let moved = start as usize..(start + count) as usize;
-            let start = self.parameters.len() as u32;
-            self.parameters.extend_from_within(moved);
-            self.subprograms[index as usize].parameters.0 = start;
+        if count == 0 {
+            // Functions of which no parameter has been seen may stand before.
+            self.subprograms[index as usize].parameters.0 = self.parameters.len() as u32;
+        } else if (start + count) as usize != self.parameters.len() {
+            // Another function's parameters have come between, as no compiler writes it. A function that is known in part is
+            // not described, and joining the parts could take time and memory without bound.
+            self.subprograms[index as usize].is_declaration = true;
+            return start;
         }
         self.parameters.push(parameter);
         self.subprograms[index as usize].parameters.1 += 1;

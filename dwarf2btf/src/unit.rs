@@ -18,10 +18,11 @@ use crate::abbrev::{Action, Plan, Slot, Table};
 use crate::die::{self, Attributes, Bytes, Malformed};
 use crate::features::{Feature, FeatureSet};
 use crate::finding::{Finding, FindingKind};
+use crate::functions::Compiler;
 use crate::input::{Image, RelocationCursor};
 use crate::languages::{LanguageFilter, UnitLanguage};
-use crate::names::Names;
-use crate::references::{Link, References, TargetSlot};
+use crate::names::{FastMap, Names};
+use crate::references::{ForeignDie, Link, References, TargetSlot};
 use crate::units::{Unit, Units};
 
 /// What all workers read.
@@ -234,6 +235,8 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) pending: Vec<u32>,
     pub(crate) subprograms: Vec<Subprogram>,
+    /// The index of each function that was fetched from another unit.
+    pub(crate) foreign_subprograms: FastMap<ForeignDie, u32>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) variables: Vec<Variable>,
     pub(crate) decl_tags: Vec<DeclTag>,
@@ -273,6 +276,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             scopes: Vec::new(),
             pending: Vec::new(),
             subprograms: Vec::new(),
+            foreign_subprograms: FastMap::default(),
             parameters: Vec::new(),
             variables: Vec::new(),
             decl_tags: Vec::new(),
@@ -300,6 +304,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         self.scopes.clear();
         self.pending.clear();
         self.subprograms.clear();
+        self.foreign_subprograms.clear();
         self.parameters.clear();
         self.variables.clear();
         self.decl_tags.clear();
@@ -403,9 +408,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         // Names may need the bases, so they come last.
         state.name = self.name(state, &attributes, Slot::Name)?;
         let producer = self.name(state, &attributes, Slot::Producer)?;
-        state.is_clang = self.context.names.with(producer, |producer| {
-            memchr::memmem::find(producer, b"clang").is_some()
-        });
+        state.is_clang = self.context.names.with(producer, Compiler::of) == Compiler::Clang;
         Ok(())
     }
 
@@ -447,6 +450,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         loop {
             let die = bytes.position();
             if bytes.is_at_end() {
+                bytes.check_inside()?;
                 break;
             }
             let code = bytes.uleb()?;
@@ -468,6 +472,15 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 && is_plain
             {
                 self.add_leaf(state, &table, plan, leaf, die as u32, &mut bytes)?;
+            } else if self.fetching
+                && self.scopes.len() > depth
+                && self.references.has_fetched((state.index, die as u32))
+            {
+                // A type within the one that is fetched, which is there already.
+                die::pass(&mut bytes, &table, plan, sizes)?;
+                if plan.has_children {
+                    self.skip_children(&mut bytes, &table, state, &Attributes::default())?;
+                }
             } else if plan.action == Action::SkipTree || plan.action == Action::VariantPart {
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
                 if plan.action == Action::VariantPart {
@@ -585,7 +598,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 } else {
                     value
                 };
-                names.at(offset)
+                self.name_at(offset, attributes.place(slot))?
             }
             dw::DW_FORM_string => {
                 names.of(Bytes::new(state.data, 0, image.order).text_at(value as usize))
@@ -601,9 +614,19 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             | dw::DW_FORM_strx3
             | dw::DW_FORM_strx4
             | dw::DW_FORM_GNU_str_index => {
-                names.at(self.indexed_string(state, value, attributes.place(slot))?)
+                let offset = self.indexed_string(state, value, attributes.place(slot))?;
+                self.name_at(offset, attributes.place(slot))?
             }
             _ => Name(0),
+        })
+    }
+
+    /// The name at an offset of `.debug_str`, which the attribute at `place` gives.
+    #[inline]
+    pub(crate) fn name_at(&self, offset: u64, place: usize) -> Result<Name, Malformed> {
+        self.context.names.at(offset).ok_or(Malformed {
+            offset: place,
+            expected: "offset of a string in .debug_str, of at most 64 KiB",
         })
     }
 

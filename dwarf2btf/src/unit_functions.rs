@@ -9,6 +9,7 @@
 )]
 
 use btf_core::dedup::Name;
+use btf_core::wire::MAX_VLEN_16;
 use btf_core::{ByteOrder, Info, Kind, TypeId};
 use gimli::RunTimeEndian;
 use rayon::prelude::*;
@@ -290,7 +291,10 @@ impl UnitFunctions {
         let function = &self.functions[index];
         let parameters = &self.parameters
             [function.first_param as usize..(function.first_param + function.param_count) as usize];
-        if parameters.iter().any(|parameter| parameter.name.0 == 0) {
+        // More parameters than a prototype can have, `...` included, are no function that anybody calls.
+        if parameters.iter().any(|parameter| parameter.name.0 == 0)
+            || parameters.len() >= MAX_VLEN_16 as usize
+        {
             return None;
         }
         let subprogram = reader.subprograms[self.sources[index] as usize];
@@ -460,11 +464,11 @@ fn origin(reader: &UnitReader<'_, '_>, subprogram: &Subprogram) -> Option<usize>
         let other = reader.subprograms.get(own)?;
         return (other.die == die && other.foreign_unit.is_none()).then_some(own);
     }
-    let (unit, die) = *reader.references.foreign_dies.get(link.foreign_number()?)?;
+    let die = reader.references.foreign_dies.get(link.foreign_number()?)?;
     reader
-        .subprograms
-        .iter()
-        .position(|other| other.foreign_unit == Some(unit) && other.die == die)
+        .foreign_subprograms
+        .get(die)
+        .map(|index| *index as usize)
 }
 
 /// A function's name: its own, or that of what it completes, or of what that completes.
@@ -558,6 +562,7 @@ fn alignment(reader: &UnitReader<'_, '_>, ty: TypeId, budget: &mut u32) -> Optio
                 continue;
             }
             Kind::Struct | Kind::Union => {
+                *budget = budget.checked_sub(Info(record[1]).vlen())?;
                 stack.extend(record[3..].chunks_exact(3).map(|member| TypeId(member[1])));
                 1
             }

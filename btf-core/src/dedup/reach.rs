@@ -11,8 +11,9 @@ use super::graph::Graph;
 /// units has 700 homonyms and 21,500 classes that reach any, which takes 2 MiB.
 const MAX_WORDS: usize = 1 << 24;
 
-/// The number of definitions of homonyms up to which environments are made. An environment has one bit for each.
-pub(super) const MAX_DEFINITIONS: usize = 1 << 16;
+/// The number of definitions of homonyms up to which environments are made. An environment has one bit for each, and as
+/// many of them as definitions are compared with each other in the worst case, which takes 4 s here.
+pub(super) const MAX_DEFINITIONS: usize = 1 << 12;
 
 /// Which homonyms each class reaches.
 #[derive(Debug)]
