@@ -10,16 +10,14 @@
 )]
 
 use std::borrow::Cow;
-use std::hash::BuildHasherDefault;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use btf_core::dedup::Name;
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
-/// A hash map for keys of any kind.
-pub(crate) type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<Xxh3Default>>;
+pub(crate) use btf_core::dedup::FastMap;
 
 /// Names from here on hold their up to three bytes in the lower 24 bits, first byte highest, with 0 behind the end.
 const PACKED: u32 = 0xff00_0000;

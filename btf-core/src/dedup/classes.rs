@@ -49,11 +49,11 @@ pub(crate) fn local_id(position: Position) -> u32 {
 }
 
 /// A hash map whose keys are few and trusted enough for a multiplication to hash them.
-pub(crate) type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<MulHasher>>;
+pub type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<MulHasher>>;
 
 /// Multiplies and folds; for keys of at most a few words.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct MulHasher(u64);
+pub struct MulHasher(u64);
 
 impl Hasher for MulHasher {
     fn finish(&self) -> u64 {

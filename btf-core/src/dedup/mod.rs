@@ -39,7 +39,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use classes::{Gathered, Worker};
+pub use classes::{FastMap, Gathered, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};

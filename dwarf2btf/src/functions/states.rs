@@ -1,9 +1,9 @@
 //! States: what each unit knows of a function, gathered and grouped by name.
 
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 
+use btf_core::dedup::MulHasher;
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Flags;
 use crate::symbols::FunctionKey;
@@ -57,9 +57,9 @@ impl<P: Copy + Eq + Hash> State<P> {
     }
 
     fn hash(&self) -> u64 {
-        let mut hasher = Xxh3Default::new();
+        let mut hasher = MulHasher::default();
         self.substance().hash(&mut hasher);
-        hasher.digest()
+        hasher.finish()
     }
 }
 
