@@ -164,7 +164,7 @@ macro_rules! slots {
 
 /// What is done with a DIE of a tag, and which attributes that needs.
 fn action(tag: dw::DwTag) -> (Action, u32) {
-    const AGGREGATE: u32 = slots!(Name ByteSize Declaration Signature Specification);
+    const AGGREGATE: u32 = slots!(Name ByteSize Declaration Signature);
     match tag {
         dw::DW_TAG_base_type => (Action::Base, slots!(Name ByteSize Encoding BitSize)),
         dw::DW_TAG_pointer_type
@@ -179,21 +179,21 @@ fn action(tag: dw::DwTag) -> (Action, u32) {
         | dw::DW_TAG_packed_type
         | dw::DW_TAG_shared_type
         | dw::DW_TAG_immutable_type
-        | dw::DW_TAG_template_alias => (Action::Derived, slots!(Name Type GnuAnnotation Signature)),
+        | dw::DW_TAG_template_alias => (Action::Derived, slots!(Name Type GnuAnnotation)),
         dw::DW_TAG_structure_type | dw::DW_TAG_class_type | dw::DW_TAG_interface_type => {
             (Action::Struct, AGGREGATE | slots!(GnuAnnotation))
         }
         dw::DW_TAG_union_type => (Action::Union, AGGREGATE | slots!(GnuAnnotation)),
         dw::DW_TAG_enumeration_type => (Action::Enum, AGGREGATE | slots!(Type)),
         dw::DW_TAG_enumerator => (Action::Enumerator, slots!(Name ConstValue)),
-        dw::DW_TAG_array_type => (Action::Array, slots!(Name Type Signature)),
+        dw::DW_TAG_array_type => (Action::Array, slots!(Type)),
         dw::DW_TAG_subrange_type => (Action::Subrange, slots!(LowerBound UpperBound Count)),
         dw::DW_TAG_member => (
             Action::Member,
             slots!(Name Type ByteSize BitSize DataBitOffset BitOffset MemberLocation Declaration External GnuAnnotation),
         ),
         dw::DW_TAG_inheritance => (Action::Inheritance, slots!(Type MemberLocation)),
-        dw::DW_TAG_subroutine_type => (Action::SubroutineType, slots!(Type Signature)),
+        dw::DW_TAG_subroutine_type => (Action::SubroutineType, slots!(Type)),
         dw::DW_TAG_formal_parameter => (
             Action::Parameter,
             slots!(Name Type AbstractOrigin Location ConstValue GnuAnnotation),

@@ -34,7 +34,7 @@ impl<'a> UnitReader<'_, 'a> {
         if self.references.has_index_type() || !self.has_array {
             return;
         }
-        let name = self.context.names.of_new(b"int");
+        let name = self.int_name();
         let word = btf_core::wire::int::pack(btf_core::wire::int::SIGNED, 0, 32);
         let id = self
             .fragment

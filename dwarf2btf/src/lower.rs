@@ -319,7 +319,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// The name of C's `int`, which is short enough to be its own number.
-    fn int_name(&self) -> Name {
+    pub(crate) fn int_name(&self) -> Name {
         self.context.names.of_new(b"int")
     }
 

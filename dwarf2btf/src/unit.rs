@@ -73,7 +73,7 @@ pub(crate) struct UnitState<'a> {
     /// Whether values in the unit may be relocated.
     is_relocated: bool,
     pub(crate) language: UnitLanguage,
-    pub(crate) is_clang: bool,
+    pub(crate) compiler: Compiler,
     pub(crate) name: Name,
     str_offsets_base: u64,
     addr_base: u64,
@@ -351,7 +351,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             relocations: section.relocations.cursor(unit.range.start as u64),
             is_relocated: !section.relocations.is_empty(),
             language: UnitLanguage::default(),
-            is_clang: false,
+            compiler: Compiler::Gcc,
             name: Name(0),
             str_offsets_base: default_base(unit),
             addr_base: default_base(unit),
@@ -408,7 +408,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         // Names may need the bases, so they come last.
         state.name = self.name(state, &attributes, Slot::Name)?;
         let producer = self.name(state, &attributes, Slot::Producer)?;
-        state.is_clang = self.context.names.with(producer, Compiler::of) == Compiler::Clang;
+        state.compiler = self.context.names.with(producer, Compiler::of);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::abi::Abi;
 use crate::explain::place_text;
-use crate::functions::{self, Compiler, Fate, Flags, looks_packed, member_param_name, walk_unit};
+use crate::functions::{self, Fate, Flags, looks_packed, member_param_name, walk_unit};
 use crate::locations::{LocationSections, ParamLocation, from_expression};
 use crate::names::FastMap;
 use crate::references::{Link, type_size};
@@ -118,14 +118,9 @@ impl UnitFunctions {
             return;
         }
         self.fill(shared, reader, state);
-        let compiler = if state.is_clang {
-            Compiler::Clang
-        } else {
-            Compiler::Gcc
-        };
         walk_unit(
             &shared.abi,
-            compiler,
+            state.compiler,
             &mut self.functions,
             &mut self.parameters,
         );
