@@ -1,0 +1,94 @@
+//! The command line: the commands, and what they share. Each command has a module with its arguments and a `run`.
+//!
+//! To add a command, add a module, a variant of [`Command`] and a line in [`run`].
+
+mod list;
+mod sources;
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, generate};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub(crate) use sources::SourceArgs;
+
+/// The name of the program.
+pub(crate) const TOOL: &str = "btf-dump";
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump                                  list the types of the running kernel
+  btf-dump /sys/kernel/btf/nf_tables        those of a module; its base is found
+  btf-dump prog.bpf.o --json
+";
+
+const MAN_SECTIONS: &[ManSection] = &[
+    ManSection {
+        title: "EXIT STATUS",
+        text: "
+  0    done
+  1    ran, and the answer is no: nothing was found
+  2    could not run: usage, input or output, bad input
+  130  interrupted",
+    },
+    ManSection {
+        title: "ENVIRONMENT",
+        text: "\
+NO_COLOR, if not empty, and TERM=dumb turn colours off.",
+    },
+];
+
+/// Show BTF: list types, write C headers, declare kfuncs, lay structures out
+///
+/// Without a command, lists the types as `bpftool btf dump file` does.
+#[derive(Debug, Parser)]
+#[command(
+    name = TOOL,
+    version,
+    before_help = EXAMPLES,
+    max_term_width = 100,
+    subcommand_help_heading = "Commands",
+    disable_help_subcommand = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    list: list::Args,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Args {
+    /// What this process was called with; ends it if that is wrong.
+    pub(crate) fn of_process() -> Self {
+        Self::parse()
+    }
+
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.command.is_none() && self.list.is_json()
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
+    if let Some(what) = args.common.generate {
+        generate(
+            Args::command(),
+            what,
+            MAN_SECTIONS,
+            &mut std::io::stdout().lock(),
+        )
+        .context("cannot write")?;
+        return Ok(ExitStatus::Done);
+    }
+    match args.command {
+        None => list::run(&args.list, printer),
+        Some(ref command) => match *command {},
+    }
+}

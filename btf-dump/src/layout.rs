@@ -1,0 +1,1 @@
+//! The layout of structures, as pahole prints it.

@@ -1,0 +1,1 @@
+//! The listing: one line for each type, its members and the like below it.
