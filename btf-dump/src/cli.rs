@@ -1,6 +1,7 @@
 //! The command line: the commands, and what they share. Each command has a module with its arguments and a `run`.
 //!
-//! To add a command, add a module, a variant of [`Command`] and a line in [`run`].
+//! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
+//! [`Command`] and a line in [`run`].
 
 mod list;
 mod sources;
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     command: Option<Command>,
 
     #[command(flatten)]
-    list: list::Args,
+    list: list::ListArgs,
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -90,5 +91,15 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     match args.command {
         None => list::run(&args.list, printer),
         Some(ref command) => match *command {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
     }
 }

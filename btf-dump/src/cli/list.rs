@@ -7,7 +7,7 @@ use super::SourceArgs;
 
 /// The arguments of the listing.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     sources: SourceArgs,
 
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-impl Args {
+impl ListArgs {
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
@@ -24,7 +24,7 @@ impl Args {
 }
 
 /// Lists types.
-pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
+pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
     for source in args.sources.open()? {
         printer.say(&format!("{}", source.path.display()));
     }
