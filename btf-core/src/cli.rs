@@ -1,10 +1,12 @@
-//! What the three programs share on the command line: exit status, printer, progress, JSON Lines, man pages and completions.
+//! What the three programs share on the command line: exit status, printer, progress, JSON Lines, output
+//! files, man pages and completions.
 //!
 //! The only module of this library that talks to people, and the only one that uses clap and indicatif; it stands behind
 //! the feature `cli`. What one program alone says stays in that program.
 
 mod generate;
 mod json;
+pub mod output;
 mod printer;
 mod progress;
 mod status;

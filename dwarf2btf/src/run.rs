@@ -4,10 +4,10 @@ use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use btf_core::cli::{ExitStatus, Printer, ProgressBar};
+use btf_core::cli::{ExitStatus, Printer, ProgressBar, output};
 use dwarf2btf::input::Input;
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
-use dwarf2btf::{Observer, encode, output};
+use dwarf2btf::{Observer, encode};
 
 use crate::cli::{Args, Job, TOOL};
 
