@@ -59,8 +59,12 @@ pub enum Style {
 }
 
 impl Style {
+    /// The sequence that turns every style off.
+    pub const END: &'static str = "\x1b[0m";
+
     /// The sequence that turns the style on, by ECMA-48 "SGR".
-    const fn sequence(self) -> &'static str {
+    #[must_use]
+    pub const fn sequence(self) -> &'static str {
         match self {
             Self::Error => "\x1b[1;31m",
             Self::Warning => "\x1b[1;33m",
@@ -80,6 +84,7 @@ pub struct Printer {
     colors_out: bool,
     colors_err: bool,
     shows_progress: bool,
+    environment: Environment,
 }
 
 impl Printer {
@@ -101,6 +106,22 @@ impl Printer {
                 && !args.quiet
                 && args.verbose == 0
                 && !is_json,
+            environment,
+        }
+    }
+
+    /// Whether standard output is a terminal, where names of the input must be escaped.
+    #[must_use]
+    pub fn stdout_is_terminal(&self) -> bool {
+        self.environment.stdout_is_terminal
+    }
+
+    /// Whether a stream has colours.
+    #[must_use]
+    pub fn has_colors(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Out => self.colors_out,
+            Stream::Err => self.colors_err,
         }
     }
 
@@ -119,12 +140,8 @@ impl Printer {
     /// The text in its style, if the stream has colours.
     #[must_use]
     pub fn paint(&self, stream: Stream, style: Style, text: &str) -> String {
-        let has_colors = match stream {
-            Stream::Out => self.colors_out,
-            Stream::Err => self.colors_err,
-        };
-        if has_colors {
-            format!("{}{text}\x1b[0m", style.sequence())
+        if self.has_colors(stream) {
+            format!("{}{text}{}", style.sequence(), Style::END)
         } else {
             text.to_owned()
         }
