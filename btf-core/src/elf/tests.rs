@@ -1,8 +1,15 @@
 //! Finding the sections in small ELF files of both classes and byte orders.
 
+mod write;
+
+use std::sync::Arc;
+
 use super::*;
 use crate::builder::{Builder, WriteOptions};
+use crate::error::ErrorKind;
+use crate::ext::BtfExt;
 use crate::ids::TypeId;
+use crate::reader::Btf;
 use crate::testing::{ORDERS, Random};
 use crate::wire::ByteOrder;
 
