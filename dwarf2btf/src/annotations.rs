@@ -35,18 +35,21 @@ impl<'a> UnitReader<'_, 'a> {
         let text = self.name(state, attributes, Slot::ConstValue)?;
         if tag != DW_TAG_LLVM_ANNOTATION {
             let next = self.link(state, attributes, Slot::GnuAnnotation)?;
-            self.gnu_annotations.push((die, text, is_type_tag, next.0));
+            let own = self.own_link(state, die);
+            self.gnu_annotations
+                .push((own.0, text, is_type_tag, next.0));
             return Ok(());
         }
         let Some(&scope) = self.scopes.last() else {
             return Ok(());
         };
-        if text.0 == 0 || self.fetching {
+        if text.0 == 0 {
             return Ok(());
         }
         match (is_type_tag, scope.kind) {
             (Some(true), ScopeKind::Pointer(id)) => self.add_type_tag(id, text),
-            (Some(false), _) => {
+            // What a fetched type's declaration tags say, its own unit says.
+            (Some(false), _) if !self.fetching => {
                 // clang has no other order than that of the source.
                 if let Some(owner) = self.tag_owner(scope) {
                     self.decl_tags.push(DeclTag { owner, text });
@@ -108,7 +111,9 @@ impl<'a> UnitReader<'_, 'a> {
         own: Link,
         attributes: &Attributes,
     ) -> Result<(), Malformed> {
-        if !attributes.has(Slot::GnuAnnotation) || self.fetching {
+        let is_wanted =
+            !self.fetching || matches!(kind, ScopeKind::Pointer(_) | ScopeKind::Variable(_));
+        if !attributes.has(Slot::GnuAnnotation) || !is_wanted {
             return Ok(());
         }
         let first = self.link(state, attributes, Slot::GnuAnnotation)?;
@@ -136,20 +141,20 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// Puts gcc's annotations on pointers and declarations. A chain of them already is in BTF's order.
     pub(crate) fn add_gnu_annotations(&mut self, state: &UnitState<'a>) {
-        for (kind, owner, first) in std::mem::take(&mut self.gnu_annotated) {
+        self.gnu_annotations.sort_by_key(|annotation| annotation.0);
+        let (now, later) = std::mem::take(&mut self.gnu_annotated)
+            .into_iter()
+            .partition(|&(_, _, first)| self.annotation(first).is_some());
+        // Those of other units are not there yet.
+        self.gnu_annotated = later;
+        for (kind, owner, first) in now {
             let mut texts = Vec::new();
             let mut next = first;
             let mut steps = 0;
-            while let Some(die) = Link(next).die_offset()
+            while let Some(index) = self.annotation(next)
                 && steps < MAX_ANNOTATIONS
             {
                 steps += 1;
-                let Ok(index) = self
-                    .gnu_annotations
-                    .binary_search_by_key(&die, |annotation| annotation.0)
-                else {
-                    break;
-                };
                 let (_, text, is_type_tag, following) = self.gnu_annotations[index];
                 if let (Some(is_type_tag), true) = (is_type_tag, text.0 != 0) {
                     texts.push((text, is_type_tag));
@@ -157,7 +162,8 @@ impl<'a> UnitReader<'_, 'a> {
                 next = following;
             }
             if steps == MAX_ANNOTATIONS {
-                self.find(state, first, FindingKind::TooManyAnnotations);
+                let die = Link(first).die_offset().unwrap_or(0);
+                self.find(state, die, FindingKind::TooManyAnnotations);
                 continue;
             }
             match (kind, owner) {
@@ -174,6 +180,14 @@ impl<'a> UnitReader<'_, 'a> {
                 _ => {}
             }
         }
+    }
+
+    /// The index of gcc's annotation that a link leads to.
+    fn annotation(&self, link: u32) -> Option<usize> {
+        let annotations = &self.gnu_annotations;
+        annotations
+            .binary_search_by_key(&link, |annotation| annotation.0)
+            .ok()
     }
 
     /// Writes the declaration tags of types; those of functions and variables wait for what becomes of these.

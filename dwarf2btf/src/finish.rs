@@ -1,4 +1,4 @@
-//! The end of a unit: types of other units are fetched, links become ids.
+//! The end of a unit: what had to wait for the rest of it is decided, links become ids.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
@@ -6,12 +6,9 @@
 
 use btf_core::{ByteOrder, Info, Kind, Result};
 
-use crate::abbrev::{Action, Slot};
-use crate::composites::forward;
-use crate::die::{self, Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
-use crate::references::{Link, Target, type_size};
-use crate::unit::{OldBitfield, ScopeKind, UnitReader, UnitState};
+use crate::references::{Link, type_size};
+use crate::unit::{OldBitfield, UnitReader, UnitState};
 
 impl<'a> UnitReader<'_, 'a> {
     /// Makes the fragment's records whole, once all DIEs of the unit have been seen.
@@ -21,8 +18,6 @@ impl<'a> UnitReader<'_, 'a> {
         self.add_index_type();
         self.add_decl_tags();
         self.fetch_foreign(state)?;
-        // Arrays may have come from other units.
-        self.add_index_type();
         self.resolve_links(state);
         self.place_old_bitfields(state);
         self.sign_wide_enums();
@@ -30,7 +25,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Gives a unit with arrays, but without a base type `int`, one for their indices.
-    fn add_index_type(&mut self) {
+    pub(crate) fn add_index_type(&mut self) {
         if self.references.has_index_type() || !self.has_array {
             return;
         }
@@ -43,104 +38,20 @@ impl<'a> UnitReader<'_, 'a> {
         self.references.offer_index_type(id);
     }
 
-    /// Fetches the types of other units that this one refers to, and what those refer to, up to the next name.
-    ///
-    /// A named structure, union or enumeration is fetched as a forward declaration: its own unit holds the definition,
-    /// and the merge brings the two together. So no unit drags another's whole graph of types in.
-    fn fetch_foreign(&mut self, state: &UnitState<'a>) -> Result<()> {
-        let first = self.fragment.starts.len() as u32 + 1;
-        let mut number = 0;
-        while let Some(&(unit, offset)) = self.references.foreign_dies.get(number) {
-            self.fragment.first_weak.get_or_insert(first);
-            if !self.references.is_fetched(number) {
-                self.fetch(state, unit, offset)?;
-            }
-            number += 1;
-        }
-        Ok(())
-    }
-
-    fn fetch(&mut self, state: &UnitState<'a>, unit: u32, offset: u32) -> Result<()> {
-        let mut other = self.enter(unit)?;
-        self.fetching = true;
-        let result = self.fetch_die(&mut other, offset);
-        self.fetching = false;
-        if !result.map_err(|malformed| self.locate(unit, malformed))? {
-            self.find(state, 0, FindingKind::DanglingReference);
-        }
-        Ok(())
-    }
-
-    /// Fetches one DIE of another unit; `false` if it is no type or function.
-    fn fetch_die(&mut self, other: &mut UnitState<'a>, offset: u32) -> Result<bool, Malformed> {
-        let order = self.context.image.order;
-        let mut bytes = Bytes::new(other.data, offset as usize, order);
-        let code = bytes.uleb()?;
-        let table = std::rc::Rc::clone(&other.table);
-        let Some(plan) = table.plan(code) else {
-            return Err(Malformed::new(offset as usize, "code of an abbreviation"));
-        };
-        let kind = match plan.action {
-            Action::Struct => ScopeKind::Struct,
-            Action::Union => ScopeKind::Union,
-            Action::Enum => ScopeKind::Enum,
-            Action::Base
-            | Action::Derived
-            | Action::Array
-            | Action::SubroutineType
-            | Action::Unspecified
-            | Action::Opaque
-            | Action::Subprogram => {
-                self.walk(other, offset as usize)?;
-                return Ok(true);
-            }
-            Action::Enumerator
-            | Action::Subrange
-            | Action::Member
-            | Action::Inheritance
-            | Action::Parameter
-            | Action::Variadic
-            | Action::Variable
-            | Action::Annotation
-            | Action::VariantPart
-            | Action::SkipTree
-            | Action::Descend => return Ok(false),
-        };
-        let mut attributes = Attributes::default();
-        die::read(
-            &mut bytes,
-            &table,
-            plan.read,
-            other.unit.sizes,
-            &mut attributes,
-        )?;
-        let name = self.name(other, &attributes, Slot::Name)?;
-        if name.0 == 0 || attributes.has(Slot::Signature) {
-            self.walk(other, offset as usize)?;
-            return Ok(true);
-        }
-        let slot = self.references.add_foreign((other.index, offset));
-        let id = self.fragment.push(&forward(kind, name)).0;
-        self.references.set(slot, Target::Id(id));
-        Ok(true)
-    }
-
     /// Turns the links of all records into local ids.
     fn resolve_links(&mut self, state: &UnitState<'a>) {
-        let mut dangling = 0_u32;
+        let mut dangling_words = Vec::new();
         let (references, void_words) = (&self.references, &mut self.void_words);
         self.fragment.change_type_words(|kind, at, word| {
             *word = references.resolve(Link(*word)).unwrap_or_else(|| {
-                dangling += 1;
+                dangling_words.push(at);
                 0
             });
             if *word == 0 && matches!(kind, Kind::Struct | Kind::Union | Kind::Array) {
                 void_words.push(at);
             }
         });
-        for _ in 0..dangling {
-            self.find(state, 0, FindingKind::DanglingReference);
-        }
+        self.find_at(state, &dangling_words, FindingKind::DanglingReference);
         if self.void_words.is_empty() {
             return;
         }
@@ -149,14 +60,34 @@ impl<'a> UnitReader<'_, 'a> {
             .fragment
             .push(&[0, Info::new(Kind::Struct, 0, false).0, 0])
             .0;
-        for at in std::mem::take(&mut self.void_words) {
+        let void_words = std::mem::take(&mut self.void_words);
+        for &at in &void_words {
             self.fragment.words[at] = empty;
-            self.find(state, 0, FindingKind::VoidMember);
+        }
+        self.find_at(state, &void_words, FindingKind::VoidMember);
+    }
+
+    /// Notes something doubtful about the types whose records hold these words.
+    ///
+    /// What was fetched from another unit counts as the unit's root.
+    fn find_at(&mut self, state: &UnitState<'a>, words: &[usize], kind: FindingKind) {
+        if words.is_empty() {
+            return;
+        }
+        let dies = self.references.dies_of_ids(self.fragment.len());
+        for &at in words {
+            // Records lie one behind the other.
+            let id = self
+                .fragment
+                .starts
+                .partition_point(|&start| start as usize <= at);
+            self.find(state, dies.get(id).copied().unwrap_or(0), kind);
         }
     }
 
     /// Sets the offsets of bitfields of DWARF 2 and 3, which count from the end of a storage unit on little endian.
     fn place_old_bitfields(&mut self, state: &UnitState<'a>) {
+        let mut misplaced = Vec::new();
         for index in 0..self.old_bitfields.len() {
             let bitfield = self.old_bitfields[index];
             if bitfield.word == 0 {
@@ -176,9 +107,10 @@ impl<'a> UnitReader<'_, 'a> {
                 // The byte that it begins in is the best that can be said.
                 let byte = u32::try_from(bitfield.location_bits).unwrap_or(0) & 0x00ff_ffff;
                 self.fragment.words[bitfield.word] = byte;
-                self.find(state, 0, FindingKind::BitfieldPlace);
+                misplaced.push(bitfield.word);
             }
         }
+        self.find_at(state, &misplaced, FindingKind::BitfieldPlace);
     }
 
     /// Sets the sign of enumerations of 8 bytes from their underlying types.

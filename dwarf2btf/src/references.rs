@@ -89,7 +89,7 @@ pub(crate) struct References {
 }
 
 /// The most aliases that are followed from one reference; more are a cycle or an attack.
-const MAX_ALIASES: usize = 64;
+pub(crate) const MAX_ALIASES: usize = 64;
 
 impl References {
     /// Forgets the last unit; the next is `unit_len` bytes long.
@@ -180,6 +180,25 @@ impl References {
             *count = before;
             before += bits.count_ones();
         }
+    }
+
+    /// For each local id up to `count` the DIE of this unit that became it, 0 if it comes from none. Element 0 is `void`.
+    pub(crate) fn dies_of_ids(&self, count: usize) -> Vec<u32> {
+        let dies = (0_u32..)
+            .step_by(64)
+            .zip(&self.dies)
+            .flat_map(|(base, &(bits, _))| {
+                (0..64).filter_map(move |bit| (bits >> bit & 1 != 0).then_some(base + bit))
+            });
+        let mut of_ids = vec![0; count + 1];
+        for (die, target) in dies.zip(&self.local) {
+            if let &Target::Id(id) = target
+                && let Some(of_id) = of_ids.get_mut(id as usize)
+            {
+                *of_id = die;
+            }
+        }
+        of_ids
     }
 
     /// The local id that a link leads to, 0 for `void`; `None` if what it names is no type.

@@ -189,7 +189,8 @@ pub(crate) struct Variable {
     pub(crate) has_type: bool,
     pub(crate) is_external: bool,
     pub(crate) is_artificial: bool,
-    pub(crate) specification: u32,
+    /// The declaration that this one completes.
+    pub(crate) origin: u32,
     /// The address, and the section that it is relative to in relocatable files.
     pub(crate) address: Option<(u64, Option<u32>)>,
 }
@@ -238,9 +239,14 @@ pub(crate) struct UnitReader<'c, 'a> {
     /// The index of each function that was fetched from another unit.
     pub(crate) foreign_subprograms: FastMap<ForeignDie, u32>,
     pub(crate) parameters: Vec<Parameter>,
+    /// Those of this unit, in the order of their DIEs, and behind them those that were fetched.
     pub(crate) variables: Vec<Variable>,
+    /// The index of each variable that was fetched from another unit.
+    pub(crate) foreign_variables: FastMap<ForeignDie, u32>,
+    /// The local id of each forward declaration that stands for a type of another unit, in order, and that type.
+    pub(crate) foreign_forwards: Vec<(u32, ForeignDie)>,
     pub(crate) decl_tags: Vec<DeclTag>,
-    /// GNU annotations: DIE, text, whether it is a type tag, next.
+    /// GNU annotations: their links, text, whether it is a type tag, next.
     pub(crate) gnu_annotations: Vec<(u32, Name, Option<bool>, u32)>,
     /// What has GNU annotations: what it is, and the first.
     pub(crate) gnu_annotated: Vec<(ScopeKind, Option<TagOwner>, u32)>,
@@ -279,6 +285,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             foreign_subprograms: FastMap::default(),
             parameters: Vec::new(),
             variables: Vec::new(),
+            foreign_variables: FastMap::default(),
+            foreign_forwards: Vec::new(),
             decl_tags: Vec::new(),
             gnu_annotations: Vec::new(),
             gnu_annotated: Vec::new(),
@@ -307,6 +315,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         self.foreign_subprograms.clear();
         self.parameters.clear();
         self.variables.clear();
+        self.foreign_variables.clear();
+        self.foreign_forwards.clear();
         self.decl_tags.clear();
         self.gnu_annotations.clear();
         self.gnu_annotated.clear();
@@ -701,6 +711,15 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         Some((relocated.value, relocated.section))
     }
 
+    /// A link to a DIE of the unit that is being walked.
+    pub(crate) fn own_link(&mut self, state: &UnitState<'a>, die: u32) -> Link {
+        if self.fetching {
+            self.references.foreign((state.index, die))
+        } else {
+            Link::die(die)
+        }
+    }
+
     /// The type or DIE that an attribute names.
     #[inline]
     pub(crate) fn link(
@@ -724,10 +743,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                         "reference to a DIE of the unit",
                     ));
                 }
-                if self.fetching {
-                    return Ok(self.references.foreign((state.index, value as u32)));
-                }
-                Ok(Link::die(value as u32))
+                Ok(self.own_link(state, value as u32))
             }
             _ => self.distant_link(state, attributes, slot, value),
         }

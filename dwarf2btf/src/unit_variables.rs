@@ -53,7 +53,13 @@ impl<'a> UnitReader<'_, 'a> {
     ) -> Result<ScopeKind, Malformed> {
         let index = self.variables.len() as u32;
         let link = self.link(state, attributes, Slot::Type)?;
-        let specification = self.link(state, attributes, Slot::Specification)?;
+        // With LTO, gcc's variables complete those of another unit as functions do.
+        let origin = if attributes.has(Slot::Specification) {
+            Slot::Specification
+        } else {
+            Slot::AbstractOrigin
+        };
+        let origin = self.link(state, attributes, origin)?;
         let variable = Variable {
             die,
             name: self.name(state, attributes, Slot::Name)?,
@@ -61,10 +67,13 @@ impl<'a> UnitReader<'_, 'a> {
             has_type: attributes.has(Slot::Type),
             is_external: attributes.flag(Slot::External),
             is_artificial: attributes.flag(Slot::Artificial),
-            specification: specification.0,
+            origin: origin.0,
             address: self.variable_address(state, attributes)?,
         };
         self.variables.push(variable);
+        if self.fetching {
+            self.foreign_variables.insert((state.index, die), index);
+        }
         self.note_gnu_annotation(state, ScopeKind::Variable(index), Link::VOID, attributes)?;
         Ok(ScopeKind::Variable(index))
     }
@@ -113,14 +122,16 @@ pub(crate) fn place(
     placed: &mut Vec<PlacedVariable>,
     left_out: &mut Vec<LeftOutVariable>,
 ) {
-    for (index, variable) in (0_u32..).zip(&reader.variables) {
+    let own = reader.variables.len() - reader.foreign_variables.len();
+    for (index, variable) in reader.variables[..own].iter().enumerate() {
         let Some((address, section)) = variable.address else {
             continue;
         };
         if variable.is_artificial {
             continue;
         }
-        let declared = declaration(reader, variable);
+        let declared_index = declaration(reader, variable);
+        let declared = declared_index.map(|index| &reader.variables[index]);
         let link = match declared {
             Some(declared) if !variable.has_type => declared.link,
             _ => variable.link,
@@ -152,10 +163,12 @@ pub(crate) fn place(
         });
         match result {
             Ok(place) => {
-                let tags = reader
-                    .decl_tags
-                    .iter()
-                    .filter(|tag| tag.owner == TagOwner::Variable(index));
+                let tags = reader.decl_tags.iter().filter(|tag| {
+                    [Some(index), declared_index]
+                        .into_iter()
+                        .flatten()
+                        .any(|index| tag.owner == TagOwner::Variable(index as u32))
+                });
                 let tags = tags.map(|tag| tag.text).collect();
                 placed.push(PlacedVariable {
                     unit,
@@ -178,12 +191,18 @@ pub(crate) fn place(
     }
 }
 
-/// The declaration that a definition completes.
-fn declaration<'r>(reader: &'r UnitReader<'_, '_>, variable: &Variable) -> Option<&'r Variable> {
-    let die = Link(variable.specification).die_offset()?;
-    let index = reader
-        .variables
-        .binary_search_by_key(&die, |other| other.die)
-        .ok()?;
-    reader.variables.get(index)
+/// The index of the declaration that a definition completes.
+fn declaration(reader: &UnitReader<'_, '_>, variable: &Variable) -> Option<usize> {
+    let link = Link(variable.origin);
+    if let Some(die) = link.die_offset() {
+        let own = reader.variables.len() - reader.foreign_variables.len();
+        return reader.variables[..own]
+            .binary_search_by_key(&die, |other| other.die)
+            .ok();
+    }
+    let die = reader.references.foreign_dies.get(link.foreign_number()?)?;
+    reader
+        .foreign_variables
+        .get(die)
+        .map(|&index| index as usize)
 }
