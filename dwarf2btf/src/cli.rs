@@ -15,6 +15,9 @@ use dwarf2btf::options::Options;
 /// The name of the program.
 pub(crate) const TOOL: &str = "dwarf2btf";
 
+/// The most threads that are started, unless the machine has more cores: each needs memory of its own.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+
 const EXAMPLES: &str = "\
 Examples:
   dwarf2btf vmlinux                         write vmlinux.btf
@@ -89,7 +92,7 @@ pub(crate) struct Args {
 
     /// Number of threads [default: one for each core]
     ///
-    /// The output does not depend on it.
+    /// The output does not depend on it. More than 64 are started only on machines with more cores.
     #[arg(short = 'j', long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
@@ -204,11 +207,11 @@ impl Args {
                 Some(name.into())
             }
         };
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let options = Options {
             features: FeatureSet::union(&self.features),
             languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
-            threads: self.threads.unwrap_or_else(cores),
+            threads: self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS)),
             order: match self.byte_order {
                 Order::Input => None,
                 Order::Little => Some(ByteOrder::Little),
@@ -280,6 +283,8 @@ mod tests {
         assert!(options.features.has(Feature::Layout) && options.features.has(Feature::Enum64));
         assert!(!options.languages.keeps_all());
         assert_eq!(options.threads.get(), 3);
+        let many = parse("f -j99999").job().unwrap().options.threads;
+        assert!(many < NonZeroUsize::new(99999).unwrap());
         assert_eq!(options.order, None);
     }
 
