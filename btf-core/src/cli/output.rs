@@ -43,13 +43,13 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Writes to `target` what `fill` writes to the writer that it is given, in the manner of [`write`].
+/// Writes to `target` what `fill` writes to the writer that it is given, in the manner of [`write()`].
 ///
 /// The writer is not buffered. What `fill` reads may be the old file, mapped: it is not touched, and whether it changed
 /// meanwhile is best asked at the end of `fill`, because its error leaves the target as it was.
 ///
 /// # Errors
-/// Those of [`write`] and of `fill`.
+/// Those of [`write()`] and of `fill`.
 pub fn write_with(target: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     if STDOUT.iter().any(|name| target == Path::new(name)) {
         let mut stdout = std::io::stdout().lock();
