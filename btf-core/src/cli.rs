@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, ValueEnum};
 
 pub use generate::{Generate, ManSection, generate};
-pub use json::{JsonArray, JsonObject, json_line};
+pub use json::{JsonArray, JsonObject, json_line, json_name, json_text};
 pub use printer::{Environment, Printer, Stream, Style};
 pub use progress::ProgressBar;
 pub use status::{ExitStatus, is_broken_pipe};
@@ -35,17 +35,17 @@ pub enum Color {
     Never,
 }
 
-/// The options that all programs have.
+/// The options that all programs, and all commands of a program, have.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
     /// Print nothing but errors
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Print more; twice for even more
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
     pub verbose: u8,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Color,
     /// Print the man page or a shell's completions
     #[arg(long, value_name = "WHAT", hide = true)]

@@ -8,7 +8,9 @@ mod sources;
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, generate};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::error::ErrorKind as ClapErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use sources::SourceArgs;
 
@@ -67,7 +69,24 @@ enum Command {}
 impl Args {
     /// What this process was called with; ends it if that is wrong.
     pub(crate) fn of_process() -> Self {
-        Self::parse()
+        let matches = Self::command().get_matches();
+        Self::of_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if let Some(command) = matches.subcommand_name() {
+            // These stand on the same level as the commands, so clap takes both.
+            let listing = list::ListArgs::augment_args(clap::Command::new(TOOL));
+            let is_given = |arg: &&clap::Arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            };
+            if let Some(arg) = listing.get_arguments().find(is_given) {
+                let text =
+                    format!("`{arg}` is for the listing and cannot stand before `{command}`");
+                return Err(Self::command().error(ClapErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(matches)
     }
 
     /// Whether standard output is for JSON.

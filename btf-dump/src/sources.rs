@@ -1,75 +1,208 @@
-//! Finds BTF and reads it: from raw files, ELF files, `/sys/kernel/btf` and standard input, each with its base.
+//! Finds BTF and reads it: from raw files, ELF files, `/sys/kernel/btf`, folders and standard input, each with its base.
+//!
+//! A blob does not say whether it continues another one, nor which. What does not stand alone gets the first of these
+//! that fits: the `.BTF.base` beside it; what the caller names; another of the files; a `vmlinux` in a folder above it; the
+//! running kernel's. Fitting means that all ids exist and that names start where strings do, which no wrong base achieves.
+//!
+//! A linker that knows nothing of BTF pastes the blobs of its inputs into one section; each then is a source of its own.
 
-use std::fmt;
+mod bases;
+mod blobs;
+mod error;
+mod files;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use btf_core::ext::BtfExt;
 use btf_core::reader::Btf;
-use btf_core::{ErrorKind, elf};
+
+use bases::Bases;
+pub use error::Error;
+use files::Contents;
 
 /// The BTF of the running kernel, which is read if no file is named.
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
+/// The path that means standard input.
+pub const STDIN: &str = "-";
+
 /// BTF, and where it comes from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
-    /// The file as it was named; `-` is standard input.
+    /// The file as it was named, or as it was found in the folder that was; [`STDIN`] is standard input.
     pub path: PathBuf,
+    /// Which of several blobs this is, if there are several.
+    pub part: Option<Part>,
     /// The types.
     pub btf: Arc<Btf>,
-    /// What belongs to instructions, in object files for BPF.
-    pub ext: Option<BtfExt>,
+    /// Where the base of `btf` comes from.
+    pub base: Base,
     /// The size of a pointer in bytes, if the file is ELF.
     pub pointer_size: Option<u8>,
+    ext: Option<Arc<[u8]>>,
 }
 
-/// A file that cannot be read, and why.
-#[derive(Debug)]
-pub struct Error {
-    path: PathBuf,
-    source: btf_core::Error,
+/// The place of a blob among several in one section or file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Where it starts in the section or file, in bytes.
+    pub offset: u64,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())
+/// Where the base of split BTF comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// There is none: the BTF stands alone.
+    None,
+    /// The section `.BTF.base` of the same file.
+    Own,
+    /// This file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// The path and, if there are several blobs, which one.
+    #[must_use]
+    pub fn title(&self) -> String {
+        title(&self.path, self.part)
+    }
+
+    /// Reads `.BTF.ext`, which object files for BPF have.
+    ///
+    /// # Errors
+    /// What [`BtfExt::parse`] returns.
+    pub fn ext(&self) -> Result<Option<BtfExt>, Error> {
+        let ext = self.ext.as_deref().map(BtfExt::parse).transpose();
+        let ext = ext.map_err(|error| Error::reading(self.title(), error))?;
+        Ok(ext.map(|(_, ext)| ext))
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+fn title(path: &Path, part: Option<Part>) -> String {
+    let path = path.display();
+    match part {
+        None => path.to_string(),
+        Some(Part {
+            number,
+            count,
+            offset,
+        }) => format!("{path}: blob {number} of {count}, at {offset:#x}"),
     }
 }
 
-/// Reads all files, in their order; without any, the running kernel's. `base` is what split BTF continues.
+/// Reads all files in their order, and those that folders hold; without any, the running kernel's.
+///
+/// `base` is what split BTF continues that has no base of its own.
 ///
 /// # Errors
-/// The first file that cannot be read, with the reason.
+/// The first file that cannot be read, with the reason; a folder without BTF; split BTF whose base is not found, or that
+/// does not continue `base`.
 pub fn open(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error> {
-    let base = base.map(|path| open_file(path, None)).transpose()?;
-    let base = base.map(|source| source.btf);
-    if paths.is_empty() {
-        return Ok(vec![open_file(Path::new(RUNNING_KERNEL), None)?]);
+    let running = [PathBuf::from(RUNNING_KERNEL)];
+    let named = if paths.is_empty() { &running } else { paths };
+    let mut bases = Bases::new(base)?;
+    let mut found = Vec::new();
+    for path in named {
+        files::visit(path, |path, contents| {
+            found.extend(blobs_of(path, contents, &bases)?);
+            Ok(())
+        })?;
     }
-    let sources = paths.iter().map(|path| open_file(path, base.clone()));
+    // From here on everything that stands alone is known, and may be a base of the rest.
+    for blob in &found {
+        if let Found::Whole(source) = blob {
+            bases.offer(source);
+        }
+    }
+    let sources = found.into_iter().map(|blob| match blob {
+        Found::Whole(source) => Ok(source),
+        Found::Split(split) => split.join(&mut bases),
+    });
     sources.collect()
 }
 
-fn open_file(path: &Path, base: Option<Arc<Btf>>) -> Result<Source, Error> {
-    let at_path = |source| Error {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = std::fs::read(path).map_err(|error| {
-        at_path(btf_core::Error::new(ErrorKind::Io("read the file")).caused_by(error))
-    })?;
-    let loaded = elf::load(&bytes, base).map_err(at_path)?;
-    Ok(Source {
-        path: path.to_owned(),
-        btf: Arc::new(loaded.btf),
-        ext: loaded.ext,
-        pointer_size: loaded.pointer_size,
-    })
+/// A blob that has been found.
+enum Found {
+    /// It stands alone, or its base is in the same file.
+    Whole(Source),
+    /// Its base must be looked for.
+    Split(Split),
 }
+
+/// A blob that continues another one.
+struct Split {
+    path: PathBuf,
+    part: Option<Part>,
+    btf: Vec<u8>,
+    ext: Option<Arc<[u8]>>,
+    pointer_size: Option<u8>,
+}
+
+impl Split {
+    fn join(self, bases: &mut Bases) -> Result<Source, Error> {
+        let title = title(&self.path, self.part);
+        let (btf, base) = bases.join(&self.path, &title, &self.btf)?;
+        Ok(Source {
+            path: self.path,
+            part: self.part,
+            btf: Arc::new(btf),
+            base: Base::File(base),
+            pointer_size: self.pointer_size,
+            ext: self.ext,
+        })
+    }
+}
+
+/// Takes what a file holds apart.
+fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>, Error> {
+    let own_base = contents.base.map(|bytes| Btf::parse(&bytes, None));
+    let own_base = own_base
+        .transpose()
+        .map_err(|error| Error::reading(format!("{}: .BTF.base", path.display()), error))?
+        .map(Arc::new);
+    let btfs = blobs::split(&contents.btf, blobs::end_of_btf);
+    let exts = contents.ext.as_deref().unwrap_or_default();
+    let exts = blobs::split(exts, blobs::end_of_ext);
+    let count = btfs.len();
+    let mut found = Vec::with_capacity(count);
+    for (index, &(offset, bytes)) in btfs.iter().enumerate() {
+        let part = (count > 1).then_some(Part {
+            number: index + 1,
+            count,
+            offset,
+        });
+        // If some inputs had none, nobody knows which.
+        let ext = exts.get(index).filter(|_| exts.len() == count);
+        let ext = ext.map(|&(_, bytes)| bytes.into());
+        let pointer_size = contents.pointer_size;
+        if own_base.is_none() && bases.wants(bytes) {
+            found.push(Found::Split(Split {
+                path: path.to_owned(),
+                part,
+                btf: bytes.to_vec(),
+                ext,
+                pointer_size,
+            }));
+            continue;
+        }
+        let btf = Btf::parse(bytes, own_base.clone())
+            .map_err(|error| Error::reading(title(path, part), error))?;
+        found.push(Found::Whole(Source {
+            path: path.to_owned(),
+            part,
+            base: own_base.as_ref().map_or(Base::None, |_| Base::Own),
+            btf: Arc::new(btf),
+            pointer_size,
+            ext,
+        }));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,32 @@ pub fn json_line(tag: &str, write: impl FnOnce(&mut JsonObject<'_>)) -> String {
     line
 }
 
+/// Text as a JSON string, in quotes.
+#[must_use]
+pub fn json_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_text(&mut out, text);
+    out
+}
+
+/// A key and a name of the input, as [`JsonObject::name`] writes them.
+///
+/// ```
+/// use btf_core::cli::json_name;
+/// assert_eq!(json_name("name", b"a\"b"), r#""name":"a\"b""#);
+/// assert_eq!(json_name("name", b"\xff"), r#""name_base64":"/w==""#);
+/// ```
+#[must_use]
+pub fn json_name(key: &str, value: &[u8]) -> String {
+    let mut out = String::new();
+    let mut object = JsonObject {
+        out: &mut out,
+        is_empty: true,
+    };
+    object.name(key, value);
+    out
+}
+
 impl<'o> JsonObject<'o> {
     fn write(out: &'o mut String, write: impl FnOnce(&mut JsonObject<'_>)) {
         out.push('{');

@@ -1,0 +1,151 @@
+//! Looks names up so that printing all of them stays cheap, whatever the input.
+//!
+//! Any offset into the string section is a name, so a hostile blob can use the ends of one long string as the names of all its
+//! types: printed in full, a megabyte would become terabytes. What is longer than the kernel's limit for names therefore has a
+//! budget; when that is used up, long names are cut.
+
+use btf_core::StrOffset;
+use btf_core::reader::Btf;
+
+/// The length in bytes up to which names are always printed: what kernels accept (`KSYM_NAME_LEN`).
+const LONG: usize = 512;
+
+/// How many bytes of longer names, or of lines of source, are printed per blob before they are cut.
+const LONG_BUDGET: usize = 16 << 20;
+
+/// What stands for a name that does not exist.
+const INVALID: &[u8] = b"(invalid)";
+
+/// Stands at the end of what is cut.
+pub(crate) const ELLIPSIS: &str = "…";
+
+/// A name as it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    /// The bytes; what bpftool prints if the name is out of range.
+    pub(crate) bytes: &'a [u8],
+    /// Whether there was more.
+    pub(crate) is_cut: bool,
+}
+
+impl Name<'_> {
+    /// No name.
+    pub(crate) const EMPTY: Self = Self {
+        bytes: b"",
+        is_cut: false,
+    };
+}
+
+/// The strings of BTF and its bases.
+pub(crate) struct Names<'a> {
+    /// Each string section with its first offset, the deepest base last.
+    sections: Vec<(u32, &'a [u8])>,
+    budget: usize,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn new(btf: &'a Btf) -> Self {
+        let sections = btf.chain();
+        let sections = sections.map(|btf| (btf.first_string(), btf.string_bytes()));
+        Self {
+            sections: sections.collect(),
+            budget: LONG_BUDGET,
+        }
+    }
+
+    /// The name at an offset.
+    #[inline]
+    pub(crate) fn get(&mut self, offset: StrOffset) -> Name<'a> {
+        let tail = self.sections.iter().find_map(|&(first, strings)| {
+            let offset = offset.0.checked_sub(first)?;
+            Some(strings.get(offset as usize..).unwrap_or_default())
+        });
+        match tail {
+            None | Some([]) => Name {
+                bytes: INVALID,
+                is_cut: false,
+            },
+            Some(tail) => self.cut(tail),
+        }
+    }
+
+    /// The string at the start of `tail`, or as much of it as may be printed.
+    #[inline]
+    pub(crate) fn cut(&mut self, tail: &'a [u8]) -> Name<'a> {
+        let short = tail.get(..LONG).unwrap_or(tail);
+        match memchr::memchr(0, short) {
+            Some(len) => Name {
+                bytes: short.get(..len).unwrap_or(short),
+                is_cut: false,
+            },
+            None => self.cut_long(tail),
+        }
+    }
+
+    #[cold]
+    fn cut_long(&mut self, tail: &'a [u8]) -> Name<'a> {
+        let window = tail.get(..LONG + self.budget).unwrap_or(tail);
+        let Some(len) = memchr::memchr(0, window) else {
+            // Also when it would fit next time: the order of the types decides, and nothing else.
+            self.budget = 0;
+            return Name {
+                bytes: tail.get(..LONG).unwrap_or(tail),
+                is_cut: true,
+            };
+        };
+        self.budget -= len.saturating_sub(LONG).min(self.budget);
+        Name {
+            bytes: window.get(..len).unwrap_or(window),
+            is_cut: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(bytes: &[u8]) -> Names<'_> {
+        let sections = vec![(100, bytes), (0, b"\0base\0".as_slice())];
+        Names {
+            sections,
+            budget: LONG_BUDGET,
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_in_a_base_in_the_middle_or_nowhere() {
+        let mut names = names(b"own\0");
+        for (offset, expect) in [
+            (0, &b""[..]),
+            (1, b"base"),
+            (3, b"se"),
+            (6, INVALID),
+            (99, INVALID),
+            (100, b"own"),
+            (103, b""),
+            (104, INVALID),
+            (u32::MAX, INVALID),
+        ] {
+            let name = names.get(StrOffset(offset));
+            assert_eq!((name.bytes, name.is_cut), (expect, false), "{offset}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_printed_until_the_budget_is_used_up() {
+        let mut section = vec![b'a'; LONG_BUDGET / 2];
+        section.push(0);
+        let mut names = names(&section);
+        for is_cut in [false, false, true, true] {
+            let name = names.get(StrOffset(100));
+            assert_eq!(name.is_cut, is_cut);
+            assert_eq!(
+                name.bytes.len(),
+                if is_cut { LONG } else { LONG_BUDGET / 2 }
+            );
+        }
+        let short = StrOffset(100 + u32::try_from(LONG_BUDGET / 2).unwrap() - 5);
+        assert!(!names.get(short).is_cut);
+    }
+}

@@ -1,0 +1,177 @@
+//! Finds what split BTF continues, and tells whether it fits.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use btf_core::reader::Btf;
+use btf_core::types::{name_refs, type_refs};
+use btf_core::wire::Header;
+use btf_core::{Error as BtfError, ErrorKind};
+
+use super::{Error, RUNNING_KERNEL, Source, files};
+
+/// Where the image of a kernel may be, from each folder above a module: that of a build or of an installed kernel.
+const IMAGES: [&str; 2] = ["vmlinux", "build/vmlinux"];
+
+/// What split BTF may continue.
+pub(super) struct Bases {
+    /// What the caller names.
+    named: Option<(PathBuf, Arc<Btf>)>,
+    /// Those of the files that stand alone.
+    offered: Vec<(PathBuf, Arc<Btf>)>,
+    /// Files that have been looked at; those without BTF are `None`.
+    read: HashMap<PathBuf, Option<Arc<Btf>>>,
+}
+
+impl Bases {
+    /// Reads the base that the caller names, which may itself be split BTF.
+    pub(super) fn new(named: Option<&Path>) -> Result<Self, Error> {
+        let mut bases = Self {
+            named: None,
+            offered: Vec::new(),
+            read: HashMap::new(),
+        };
+        if let Some(path) = named {
+            let mut sources = super::open(&[path.to_owned()], None)?;
+            let count = sources.len();
+            let (Some(source), 1) = (sources.pop(), count) else {
+                return Err(Error::many_bases(path, count));
+            };
+            bases.named = Some((path.to_owned(), source.btf));
+        }
+        Ok(bases)
+    }
+
+    /// Adds one of the files; one that holds several blobs is no base.
+    pub(super) fn offer(&mut self, source: &Source) {
+        if source.part.is_none() {
+            let entry = (source.path.clone(), source.btf.clone());
+            self.offered.push(entry);
+        }
+    }
+
+    /// Whether a blob must be joined with a base.
+    ///
+    /// The strings of split BTF do not start with the empty one, but for what nobody writes; so if the caller names a base,
+    /// what starts with it is tried by itself.
+    pub(super) fn wants(&self, blob: &[u8]) -> bool {
+        match strings_of(blob) {
+            None => false,
+            Some([0, ..]) => {
+                self.named.is_some() && Btf::parse(blob, None).is_ok_and(|btf| fit(&btf).is_err())
+            }
+            Some(_) => true,
+        }
+    }
+
+    /// Reads split BTF with the base that fits, and tells where that is. `path` is the file, `what` is for errors.
+    pub(super) fn join(
+        &mut self,
+        path: &Path,
+        what: &str,
+        blob: &[u8],
+    ) -> Result<(Btf, PathBuf), Error> {
+        let parse = |base: &Arc<Btf>| {
+            let btf = Btf::parse(blob, Some(base.clone()));
+            btf.map_err(|error| Error::reading(what.to_owned(), error))
+        };
+        if let Some((base_path, base)) = &self.named {
+            let btf = parse(base)?;
+            let fits = fit(&btf).map_err(|error| Error::wrong_base(what, base_path, error));
+            return fits.map(|()| (btf, base_path.clone()));
+        }
+        let mut misfits = Vec::new();
+        for (base_path, base) in &self.offered {
+            let btf = parse(base)?;
+            if fit(&btf).is_ok() {
+                return Ok((btf, base_path.clone()));
+            }
+            misfits.push(base_path.display().to_string());
+        }
+        for base_path in candidates(path) {
+            let Some(base) = self.read(&base_path) else {
+                continue;
+            };
+            let btf = parse(&base)?;
+            if fit(&btf).is_ok() {
+                return Ok((btf, base_path));
+            }
+            misfits.push(base_path.display().to_string());
+        }
+        misfits.dedup();
+        Err(Error::no_base(what, &misfits))
+    }
+
+    /// Reads a file that may be a base, once.
+    fn read(&mut self, path: &Path) -> Option<Arc<Btf>> {
+        if let Some(known) = self.read.get(path) {
+            return known.clone();
+        }
+        let btf = path.is_file().then(|| files::read(path).ok()).flatten();
+        let btf = btf.and_then(|contents| Btf::parse(&contents.btf, None).ok());
+        let btf = btf.map(Arc::new);
+        self.read.insert(path.to_owned(), btf.clone());
+        btf
+    }
+}
+
+/// Where the kernel of a module may be.
+fn candidates(module: &Path) -> impl Iterator<Item = PathBuf> {
+    let folders = module.ancestors().skip(1);
+    let images = folders.flat_map(|folder| IMAGES.map(|image| folder.join(image)));
+    let images = images.filter(move |image| image != module);
+    images.chain([PathBuf::from(RUNNING_KERNEL)])
+}
+
+/// The string section of a blob, as far as it is there.
+fn strings_of(blob: &[u8]) -> Option<&[u8]> {
+    let (_, header) = Header::parse(blob).ok()?;
+    let start = u64::from(header.hdr_len) + u64::from(header.str_off);
+    let strings = blob.get(usize::try_from(start).ok()?..)?;
+    Some(strings.get(..header.str_len as usize).unwrap_or(strings))
+}
+
+/// Checks that BTF continues the base that it was read with.
+///
+/// With a wrong one, ids and names are off by some number. So some are beyond the end, or most names, which are about 17
+/// bytes long in kernels, start in the middle of one. A few may do so anyway: the format allows to share the ends of strings.
+fn fit(btf: &Btf) -> btf_core::Result<()> {
+    let (mut names, mut inside) = (0u64, 0u64);
+    let mut first_inside = None;
+    for (id, record) in btf.records() {
+        if let Some((_, ty)) = type_refs(record).find(|(_, ty)| ty.0 >= btf.end_id()) {
+            return Err(BtfError::new(ErrorKind::TypeIdOutOfRange(ty)).in_type(id));
+        }
+        for (_, name) in name_refs(record) {
+            if name.0 >= btf.end_string() {
+                return Err(BtfError::new(ErrorKind::StringOutOfRange(name.0)).in_type(id));
+            }
+            // The byte before a string is the end of another one.
+            let before = name
+                .0
+                .checked_sub(1)
+                .and_then(|before| byte_at(btf, before));
+            let is_inside = before.is_some_and(|byte| byte != 0);
+            names += u64::from(name.0 != 0);
+            inside += u64::from(is_inside);
+            if is_inside {
+                first_inside.get_or_insert((id, name));
+            }
+        }
+    }
+    match first_inside {
+        Some((id, name)) if inside * 2 > names => {
+            let (what, value) = ("name, which starts inside another one", name.0.into());
+            Err(BtfError::new(ErrorKind::Invalid { what, value }).in_type(id))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A byte of the strings of BTF and its bases.
+fn byte_at(btf: &Btf, offset: u32) -> Option<u8> {
+    let owner = btf.chain().find(|btf| btf.first_string() <= offset)?;
+    let index = offset - owner.first_string();
+    owner.string_bytes().get(index as usize).copied()
+}

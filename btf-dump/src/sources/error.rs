@@ -1,0 +1,75 @@
+//! What can go wrong when BTF is looked for, with the file's name.
+
+use std::fmt;
+use std::path::Path;
+
+use super::STDIN;
+
+/// A file that cannot be used, and why.
+#[derive(Debug)]
+pub struct Error {
+    text: String,
+    source: Option<btf_core::Error>,
+}
+
+impl Error {
+    /// `what`, a file or a part of it, cannot be read.
+    pub(super) fn reading(what: String, error: btf_core::Error) -> Self {
+        Self {
+            text: what,
+            source: Some(error),
+        }
+    }
+
+    /// There is nothing to read in a folder.
+    pub(super) fn empty_folder(path: &Path) -> Self {
+        let text = format!("{}: no file with BTF in this folder", path.display());
+        Self { text, source: None }
+    }
+
+    /// No base was found; `misfits` are files that do not fit.
+    pub(super) fn no_base(what: &str, misfits: &[String]) -> Self {
+        let misfits = match misfits {
+            [] => String::new(),
+            misfits => format!(" (it does not continue {})", misfits.join(", ")),
+        };
+        let text = format!(
+            "{what}: this is split BTF, and what it continues is not found; name it with `--base FILE`{misfits}"
+        );
+        Self { text, source: None }
+    }
+
+    /// The base that was named is not the right one.
+    pub(super) fn wrong_base(what: &str, base: &Path, error: btf_core::Error) -> Self {
+        let text = format!("{what}: does not continue {}", base.display());
+        Self {
+            text,
+            source: Some(error),
+        }
+    }
+
+    /// The base that was named is several.
+    pub(super) fn many_bases(base: &Path, count: usize) -> Self {
+        let base = base.display();
+        let text = format!("{base}: expected one blob of BTF as a base, found {count}");
+        Self { text, source: None }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.strip_prefix(STDIN) {
+            Some(rest) if rest.is_empty() || rest.starts_with(':') => {
+                write!(f, "standard input{rest}")
+            }
+            _ => f.write_str(&self.text),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.source.as_ref()?;
+        Some(source)
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads the BTF sections of a file, of standard input, or of every file below a folder.
+//!
+//! Of an ELF file no more than the section headers and the BTF sections are read.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+use std::path::{Path, PathBuf};
+
+use btf_core::wire::ByteOrder;
+use btf_core::{ErrorKind, elf};
+use object::read::{ReadCache, ReadRef};
+
+use super::{Error, STDIN};
+
+/// The bytes of a file that matter here.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// Raw BTF, or the section `.BTF`.
+    pub(super) btf: Vec<u8>,
+    /// The section `.BTF.base`.
+    pub(super) base: Option<Vec<u8>>,
+    /// The section `.BTF.ext`.
+    pub(super) ext: Option<Vec<u8>>,
+    /// The size of a pointer in bytes, if this is an ELF file.
+    pub(super) pointer_size: Option<u8>,
+}
+
+/// How files start that somebody may take for a module.
+const COMPRESSED: [(&[u8], &str); 3] = [
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x1f\x8b", "gzip"),
+];
+
+/// As many bytes as it takes to know what a file is.
+const START_LEN: u64 = 8;
+
+/// Hands the contents of a file to `take`, or of every file with BTF below a folder, in the order of their paths.
+pub(super) fn visit(
+    path: &Path,
+    mut take: impl FnMut(&Path, Contents) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let at = |path: &Path, error| Error::reading(path.display().to_string(), error);
+    if !path.is_dir() {
+        let contents = read(path).map_err(|error| at(path, error))?;
+        return take(path, contents);
+    }
+    let mut is_empty = true;
+    // Paths are taken from the end.
+    let mut todo = list(path)?;
+    while let Some(path) = todo.pop() {
+        let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
+        // A link to a folder may lead back to where it is.
+        if kind.is_ok_and(|kind| kind.is_dir()) {
+            todo.extend(list(&path)?);
+        } else if path.is_file() && has_btf(&path) {
+            let contents = read(&path).map_err(|error| at(&path, error))?;
+            take(&path, contents)?;
+            is_empty = false;
+        }
+    }
+    if is_empty {
+        return Err(Error::empty_folder(path));
+    }
+    Ok(())
+}
+
+/// What is in a folder, in descending order.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |error| {
+        let error = btf_core::Error::new(ErrorKind::Io("read the folder")).caused_by(error);
+        Error::reading(folder.display().to_string(), error)
+    };
+    let entries = folder.read_dir().map_err(failed)?;
+    let paths: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(failed)?;
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(paths)
+}
+
+/// Whether a file of a folder holds BTF, as far as that can be told without reading it.
+fn has_btf(path: &Path) -> bool {
+    let Ok(mut file) = File::open(path) else {
+        // Reading it will tell why.
+        return true;
+    };
+    match start_of(&mut file) {
+        Ok(start) if elf::is_elf(&start) => {
+            let cache = ReadCache::new(file);
+            elf::sections(&cache).is_ok_and(|sections| sections.btf.is_some())
+        }
+        Ok(start) => ByteOrder::of_magic(&start).is_some(),
+        Err(_) => true,
+    }
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> btf_core::Result<Contents> {
+    let failed = |what| move |error| btf_core::Error::new(ErrorKind::Io(what)).caused_by(error);
+    if path == Path::new(STDIN) {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.map_err(failed("read standard input"))?;
+        return parse(bytes);
+    }
+    let mut file = File::open(path).map_err(failed("open the file"))?;
+    let metadata = file.metadata().map_err(failed("read the file"))?;
+    let mut bytes = Vec::new();
+    if metadata.is_file() {
+        let start = start_of(&mut file).map_err(failed("read the file"))?;
+        if elf::is_elf(&start) {
+            return sections(&ReadCache::new(file));
+        }
+        // Whatever else this is, it is not read as a whole.
+        check_start(&start)?;
+    }
+    file.read_to_end(&mut bytes)
+        .map_err(failed("read the file"))?;
+    parse(bytes)
+}
+
+/// The first bytes of a file; it then stands at its start again.
+fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    file.by_ref().take(START_LEN).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start)
+}
+
+/// Takes the bytes of a whole file.
+fn parse(bytes: Vec<u8>) -> btf_core::Result<Contents> {
+    if elf::is_elf(&bytes) {
+        return sections(bytes.as_slice());
+    }
+    check_start(&bytes)?;
+    Ok(Contents {
+        btf: bytes,
+        base: None,
+        ext: None,
+        pointer_size: None,
+    })
+}
+
+/// Refuses what is neither ELF nor BTF.
+fn check_start(start: &[u8]) -> btf_core::Result<()> {
+    if let Some((_, name)) = COMPRESSED
+        .iter()
+        .find(|(magic, _)| start.starts_with(magic))
+    {
+        let text = format!("a file that {name} has packed; unpack it first");
+        return Err(ErrorKind::Unsupported(text).into());
+    }
+    match start {
+        &[first, second, ..] if ByteOrder::of_magic(start).is_none() => {
+            Err(ErrorKind::Magic(u16::from_le_bytes([first, second])).into())
+        }
+        // Too short is the reader's concern.
+        _ => Ok(()),
+    }
+}
+
+/// Takes the sections of an ELF file.
+fn sections<'a>(file: impl ReadRef<'a>) -> btf_core::Result<Contents> {
+    let sections = elf::sections(file)?;
+    let Some(btf) = sections.btf else {
+        return Err(ErrorKind::Elf("no section `.BTF`".to_owned()).into());
+    };
+    Ok(Contents {
+        btf: btf.to_vec(),
+        base: sections.base.map(<[u8]>::to_vec),
+        ext: sections.ext.map(<[u8]>::to_vec),
+        pointer_size: Some(sections.pointer_size),
+    })
+}
