@@ -13,7 +13,15 @@ use super::homonyms::{Meanings, NodeId};
 use super::partition::{self, Edges};
 
 /// Lets one node stand for all that equal it, and definitions for forward declarations, as far as they are one.
-pub(super) fn merge(graph: &Graph, definitions: &Definitions, meanings: &mut Meanings) {
+///
+/// A round finds at least one more such name, and a chain of names may need a round for each. When `max_steps` nodes and
+/// references have been looked at, no more rounds begin: what is still apart stays apart, which is not wrong.
+pub(super) fn merge(
+    graph: &Graph,
+    definitions: &Definitions,
+    max_steps: usize,
+    meanings: &mut Meanings,
+) {
     let nodes = nodes_of_divided_classes(graph, meanings);
     for forward in &definitions.all_forwards {
         let plain = definitions.plain[forward.class as usize];
@@ -25,9 +33,10 @@ pub(super) fn merge(graph: &Graph, definitions: &Definitions, meanings: &mut Mea
             meanings.plain[forward.class as usize] = first.unwrap_or(forward.class);
         }
     }
+    let mut steps = 0;
     loop {
-        merge_nodes(graph, &nodes, meanings);
-        if !join_forwards(definitions, &nodes, meanings) {
+        steps += merge_nodes(graph, &nodes, meanings);
+        if steps > max_steps || !join_forwards(definitions, &nodes, meanings) {
             break;
         }
     }
@@ -50,8 +59,9 @@ fn nodes_of_divided_classes(graph: &Graph, meanings: &Meanings) -> Vec<(ClassId,
     nodes
 }
 
-/// Finds the nodes of one class that no reference tells apart, and lets the first of them stand for all.
-fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanings) {
+/// Finds the nodes of one class that no reference tells apart, and lets the first of them stand for all. Tells how many
+/// nodes and references there were.
+fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanings) -> usize {
     let mut index_of = vec![Edges::FIXED; meanings.classes.len()];
     for (index, &(_, node)) in (0_u32..).zip(nodes) {
         index_of[node as usize] = index;
@@ -96,6 +106,7 @@ fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanin
             meanings.same_as[node as usize] = same[0].2;
         }
     }
+    nodes.len() + edges.targets.len()
 }
 
 /// Lets a forward declaration stand for the only definition of its label if all nodes of that are the same; tells

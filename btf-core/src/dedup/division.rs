@@ -3,7 +3,7 @@
 //! Many classes occur in the same environments, so what becomes of a list of environments is found out once.
 
 use super::classes::{ClassId, FastMap, NOWHERE, position};
-use super::environment::{Environment, EnvironmentId, Environments, complete};
+use super::environment::{Environment, EnvironmentId, Environments, MAX_COMPARED, complete};
 use super::follow::Place;
 use super::fragment::u32_len;
 use super::homonyms::{Meanings, NodeId};
@@ -22,6 +22,8 @@ struct Plan {
     common: Environment,
     /// For each node what it takes the homonyms that divide for.
     nodes: Vec<Environment>,
+    /// The node of each such environment.
+    numbers: FastMap<Environment, u32>,
     /// For each node all that it takes for something: a part of this is what each of its occurrences says.
     full: Vec<EnvironmentId>,
 }
@@ -46,6 +48,7 @@ pub(super) struct Division {
     /// For each class its second node; others follow. The first one has the number of the class.
     second: FastMap<ClassId, NodeId>,
     picks: FastMap<(u32, EnvironmentId), Pick>,
+    loose_picks: FastMap<(u32, EnvironmentId), Option<u32>>,
     /// All nodes, each with what it takes homonyms for.
     pub(super) nodes: Vec<(NodeId, EnvironmentId)>,
     created: FastMap<(ClassId, EnvironmentId), NodeId>,
@@ -60,10 +63,15 @@ impl Division {
         let mut numbers: FastMap<Vec<EnvironmentId>, u32> = FastMap::default();
         let occurrences = std::mem::take(&mut scan.occurrences);
         occurrences.for_each_class(|class, occurring| {
+            if scan.environments.are_too_many() {
+                return;
+            }
             let number = if let Some(&number) = numbers.get(occurring) {
                 number
             } else {
-                let plan = Plan::new(homonyms, &mut scan.environments, occurring);
+                let Some(plan) = Plan::new(homonyms, &mut scan.environments, occurring) else {
+                    return;
+                };
                 division.plans.push(plan);
                 let number = u32_len(division.plans.len());
                 numbers.insert(occurring.to_vec(), number);
@@ -72,7 +80,9 @@ impl Division {
             division.plan_of[class as usize] = number;
             division.add_nodes(class, meanings);
         });
-        division.place_nodes(homonyms, scan, meanings);
+        if !scan.environments.are_too_many() {
+            division.place_nodes(homonyms, scan, meanings);
+        }
         division
     }
 
@@ -172,10 +182,10 @@ impl Division {
         if plan.nodes.len() == 1 {
             return Some(class);
         }
-        let pick = *self
-            .picks
-            .entry((number, environment))
-            .or_insert_with(|| plan.pick(environments.get(environment), environments));
+        let pick = *self.picks.entry((number, environment)).or_insert_with(|| {
+            environments.work(plan.occurring.len() + plan.nodes.len(), &plan.by);
+            plan.pick(environments.get(environment), environments)
+        });
         match pick {
             Pick::Node(number) => Some(self.node(class, number)),
             Pick::Open => None,
@@ -204,26 +214,34 @@ impl Division {
 
     /// As `pick`, for what takes homonyms for several things and says only what it knows.
     pub(super) fn pick_loosely(
-        &self,
+        &mut self,
         homonyms: &Homonyms<'_>,
         class: ClassId,
         environment: &Environment,
+        environments: &mut Environments,
     ) -> Option<NodeId> {
-        let plan = self.plan(class)?;
+        let number = self.plan_of[class as usize].checked_sub(1)?;
+        let plan = &self.plans[number as usize];
         let own = environment.restricted(&plan.by);
         if !homonyms.bits.ambiguous(&own).is_empty() {
             return None;
         }
-        Some(self.node(class, plan.find(&own)?))
+        let key = (number, environments.intern(&own));
+        let pick = *self.loose_picks.entry(key).or_insert_with(|| {
+            environments.work(plan.nodes.len(), &plan.by);
+            plan.find(&own)
+        });
+        Some(self.node(class, pick?))
     }
 }
 
 impl Plan {
+    /// `None` if environments are too many.
     fn new(
         homonyms: &Homonyms<'_>,
         environments: &mut Environments,
         occurring: &[EnvironmentId],
-    ) -> Self {
+    ) -> Option<Self> {
         let mut known = homonyms.bits.open();
         for &environment in occurring {
             known.join(environments.get(environment));
@@ -242,38 +260,50 @@ impl Plan {
                 })
             })
             .collect();
+        environments.work(4 * occurring.len() + 32, &by);
+        // What `complete` compares with each other in the worst case.
+        let pairs = distinct
+            .len()
+            .saturating_mul(distinct.len().min(MAX_COMPARED));
+        environments.work(pairs, &by);
+        environments.keep(4 * distinct.len(), &by);
+        if environments.are_too_many() {
+            return None;
+        }
         let completed = complete(&homonyms.bits, &distinct);
         let mut nodes: Vec<Environment> = Vec::new();
-        let mut node_numbers: FastMap<&Environment, u32> = FastMap::default();
+        let mut numbers: FastMap<Environment, u32> = FastMap::default();
         let mut node_of = Vec::with_capacity(occurring.len());
         for own in own {
             let own = &completed[own];
-            node_of.push(*node_numbers.entry(own).or_insert_with(|| {
+            node_of.push(*numbers.entry(own.clone()).or_insert_with(|| {
                 nodes.push(own.clone());
                 u32_len(nodes.len() - 1)
             }));
         }
+        // What stays: each node's own, and its key.
+        environments.release(4 * distinct.len(), &by);
+        environments.keep(2 * nodes.len() + 2, &by);
         let full = |own: &Environment| {
             let mut full = common.clone();
             full.join(own);
             environments.intern(&full)
         };
-        Self {
+        Some(Self {
             occurring: occurring.to_vec(),
             node_of,
             full: nodes.iter().map(full).collect(),
             nodes,
+            numbers,
             by,
             common,
-        }
+        })
     }
 
     /// The node that says all that `own` says, if that is one.
     fn find(&self, own: &Environment) -> Option<u32> {
-        let at = |found: &Environment| self.nodes.iter().position(|node| node == found);
-        at(own)
-            .or_else(|| at(own.completion(self.nodes.iter())?))
-            .map(u32_len)
+        let at = |found: &Environment| self.numbers.get(found).copied();
+        at(own).or_else(|| at(own.completion(self.nodes.iter())?))
     }
 
     /// Which node is meant by what takes homonyms for what `environment` says.

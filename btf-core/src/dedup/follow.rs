@@ -5,9 +5,8 @@
 //! A type that leads to two definitions of one name stands alone: it becomes a node with its own targets, and
 //! [`super::bisimilar`] finds out later whether it equals another.
 
-use std::collections::VecDeque;
-
 use super::classes::{ClassId, FastMap, Position, position};
+use super::components::Components;
 use super::environment::{Environment, EnvironmentId};
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::homonyms::Reload;
@@ -84,12 +83,18 @@ impl Scan {
         let environments = if homonyms.reach.is_coarse {
             None
         } else {
-            Some(self.environments_of(homonyms, members, locals, states, &references))
+            let found = self.environments_of(homonyms, members, locals, states, &references);
+            if found.is_none() {
+                return;
+            }
+            found
         };
         for (index, &local) in locals.iter().enumerate() {
             let class = members[local as usize];
             let position = position(fragment, local, local as usize >= first_weak);
-            let environment = environments.as_ref().map(|all| &all[index]);
+            let environment = environments
+                .as_ref()
+                .map(|(components, all)| &all[components.of(u32_len(index))]);
             let place = match environment {
                 Some(environment) if homonyms.bits.ambiguous(environment).is_empty() => {
                     let environment = self.environments.intern(environment);
@@ -110,56 +115,61 @@ impl Scan {
         }
     }
 
-    /// For each followed type the definitions of homonyms that it leads to.
+    /// For each followed type the definitions of homonyms that it leads to; nothing if that is too much.
     fn environments_of(
-        &self,
+        &mut self,
         homonyms: &Homonyms<'_>,
         members: &[ClassId],
         locals: &[u32],
         states: &[SetState],
         references: &References,
-    ) -> Vec<Environment> {
-        let mut environments = vec![homonyms.bits.open(); locals.len()];
-        let mut edges = Vec::new();
-        for (index, environment) in environments.iter_mut().enumerate() {
-            for &target in references.of(index) {
-                let class = members[target as usize];
-                if let Some(bit) = homonyms.bit(class) {
-                    environment.add(bit);
-                }
-                match states[homonyms.reach.set_of[class as usize] as usize] {
-                    SetState::One(known) => {
+    ) -> Option<(Components, Vec<Environment>)> {
+        // Where among `locals` what each of them leads to is, if it is there.
+        let mut starts = vec![0];
+        let mut targets = Vec::new();
+        for index in 0..locals.len() {
+            let followed = references.of(index).iter();
+            targets.extend(followed.filter_map(|&target| {
+                let set = homonyms.reach.set_of[members[target as usize] as usize];
+                let is_followed = matches!(states[set as usize], SetState::Several);
+                is_followed.then(|| locals.binary_search(&target).ok().map(u32_len))?
+            }));
+            starts.push(targets.len());
+        }
+        let targets_of = |index: u32| &targets[starts[index as usize]..starts[index as usize + 1]];
+        let components = Components::new(locals.len(), 0..u32_len(locals.len()), targets_of);
+        let open = homonyms.bits.open();
+        self.environments
+            .work(4 * (components.len() + targets.len()), &open);
+        self.environments.keep(components.len(), &open);
+        if self.environments.are_too_many() {
+            return None;
+        }
+        // What a component leads to is before it.
+        let mut environments: Vec<Environment> = Vec::with_capacity(components.len());
+        for component in 0..components.len() {
+            let mut environment = open.clone();
+            for &index in components.nodes(component) {
+                for &target in references.of(index as usize) {
+                    let class = members[target as usize];
+                    if let Some(bit) = homonyms.bit(class) {
+                        environment.add(bit);
+                    }
+                    let set = homonyms.reach.set_of[class as usize];
+                    if let SetState::One(known) = states[set as usize] {
                         environment.join(self.environments.get(known));
                     }
-                    SetState::Several => {
-                        if let Ok(target) = locals.binary_search(&target) {
-                            edges.push((target, index));
-                        }
+                }
+                for &target in targets_of(index) {
+                    if let Some(known) = environments.get(components.of(target)) {
+                        environment.join(known);
                     }
-                    SetState::Unknown => {}
                 }
             }
+            environments.push(environment);
         }
-        edges.sort_unstable();
-        edges.dedup();
-        let mut queue: VecDeque<usize> = (0..locals.len()).collect();
-        let mut is_queued = vec![true; locals.len()];
-        while let Some(index) = queue.pop_front() {
-            is_queued[index] = false;
-            let known = environments[index].clone();
-            let first = edges.partition_point(|&(target, _)| target < index);
-            for &(_, source) in edges[first..]
-                .iter()
-                .take_while(|&&(target, _)| target == index)
-            {
-                if environments[source].join(&known)
-                    && !std::mem::replace(&mut is_queued[source], true)
-                {
-                    queue.push_back(source);
-                }
-            }
-        }
-        environments
+        self.environments.release(components.len(), &open);
+        Some((components, environments))
     }
 }
 

@@ -22,8 +22,9 @@
 //!
 //! Nothing here depends on the numbers of classes but the numbers of nodes, whose order decides nothing.
 //!
-//! Cost: linear in the fragments' types; for the affected classes, edges · log classes and, for each distinct list of
-//! environments, the square of its length. Each name that turns out to have one meaning only at the end repeats step 5.
+//! Cost: linear in the fragments' types; for the affected classes, edges · log classes, and edges and environments times
+//! the words of a set. Lists of environments can make it the square of that, and names that turn out to have one
+//! meaning only at the end repeat step 5, so both are counted: see [`super::environment::Limits`].
 //! Linux 7.2 with its Rust units (700 homonyms, 21,500 affected classes, 2,543 fragments) takes about 0.2 s on one core;
 //! its C units alone, with some twenty homonyms, take about 0.02 s.
 
@@ -31,6 +32,7 @@ use super::bisimilar;
 use super::classes::{ClassId, NOWHERE, Position, WEAK};
 use super::definitions::Definitions;
 use super::division::Division;
+use super::environment::Limits;
 use super::follow::Place;
 use super::fragment::{Fragment, FragmentIndex, u32_len};
 use super::graph::Graph;
@@ -155,38 +157,49 @@ impl Meanings {
 }
 
 /// Finds out what every class means in every fragment.
-pub(crate) fn resolve(graph: &Graph, max_definitions: usize, reload: Reload<'_>) -> Meanings {
+pub(crate) fn resolve(graph: &Graph, limits: Limits, reload: Reload<'_>) -> Meanings {
     let definitions = Definitions::new(graph);
     let mut meanings = Meanings::new(graph, &definitions);
     if !definitions.homonyms.is_empty() {
-        let reach = Reach::new(graph, &definitions, max_definitions);
-        divide(graph, &definitions, reach, &mut meanings, reload);
+        let mut reach = Reach::new(graph, &definitions, limits.definitions);
+        let made =
+            divide(graph, &definitions, &reach, limits, &mut meanings, reload).or_else(|| {
+                // Environments are too many, so that every affected type is followed.
+                reach.make_coarse();
+                meanings = Meanings::new(graph, &definitions);
+                divide(graph, &definitions, &reach, limits, &mut meanings, reload)
+            });
+        meanings.places = made.map(|(scan, division, alone)| Places {
+            reach,
+            scan,
+            division,
+            alone,
+        });
     }
     place_forwards(&definitions, &mut meanings);
     meanings
 }
 
-/// Makes nodes of affected classes.
+/// Makes nodes of affected classes; the last is the node of each type that stands alone. `None` if environments are too many.
 fn divide(
     graph: &Graph,
     definitions: &Definitions,
-    reach: Reach,
+    reach: &Reach,
+    limits: Limits,
     meanings: &mut Meanings,
     reload: Reload<'_>,
-) {
-    let homonyms = Homonyms::new(graph, definitions, &reach);
-    let mut scan = Scan::new(&homonyms, reload);
+) -> Option<(Scan, Division, Vec<NodeId>)> {
+    let homonyms = Homonyms::new(graph, definitions, reach);
+    let mut scan = Scan::new(&homonyms, limits, reload);
     let mut division = Division::new(&homonyms, &mut scan, meanings);
     let mut targets = Targets::new(&homonyms, &mut scan, &mut division, meanings);
     targets.set_all();
     let alone = targets.alone;
-    bisimilar::merge(graph, definitions, meanings);
-    meanings.places = Some(Places {
-        reach,
-        scan,
-        division,
-        alone,
-    });
+    if scan.environments.are_too_many() {
+        return None;
+    }
+    bisimilar::merge(graph, definitions, limits.merge_steps, meanings);
+    Some((scan, division, alone))
 }
 
 /// A definition also stands where the first forward declaration that it completes stood, and so does the first forward

@@ -23,6 +23,7 @@
 
 mod bisimilar;
 mod classes;
+mod components;
 mod definitions;
 mod division;
 mod environment;
@@ -45,6 +46,7 @@ pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
 
 use classes::ClassTable;
+use environment::Limits;
 use graph::Graph;
 
 /// A merge that is under way.
@@ -71,8 +73,8 @@ use graph::Graph;
 pub struct Merger {
     table: ClassTable,
     has_base: bool,
-    /// The number of definitions of homonyms up to which environments are made; tests make it less.
-    max_definitions: usize,
+    /// Up to where environments are made; tests make it less.
+    limits: Limits,
 }
 
 impl Default for Merger {
@@ -88,7 +90,7 @@ impl Merger {
         Self {
             table: ClassTable::new(),
             has_base: false,
-            max_definitions: reach::MAX_DEFINITIONS,
+            limits: Limits::default(),
         }
     }
 
@@ -116,7 +118,7 @@ impl Merger {
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
         let graph = Graph::new(self.table, gathered, self.has_base);
-        let meanings = homonyms::resolve(&graph, self.max_definitions, reload);
+        let meanings = homonyms::resolve(&graph, self.limits, reload);
         Merged { graph, meanings }
     }
 }

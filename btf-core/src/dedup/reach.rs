@@ -1,19 +1,17 @@
 //! Reach: which homonyms a class leads to, by any path of references and whatever the names on it are taken for.
-
-use std::collections::VecDeque;
+//!
+//! Classes that lead to each other reach the same, so sets are made for [`Components`], each once, from those of the
+//! components that it leads to: edges times words of a set, whatever the input.
 
 use super::classes::FastMap;
+use super::components::Components;
 use super::definitions::Definitions;
 use super::fragment::u32_len;
 use super::graph::Graph;
 
-/// The size in words up to which the homonyms that each class reaches are told apart: 128 MiB. Linux 7.2 with its Rust
+/// The size in words up to which the homonyms that each component reaches are told apart: 32 MiB. Linux 7.2 with its Rust
 /// units has 700 homonyms and 21,500 classes that reach any, which takes 2 MiB.
-const MAX_WORDS: usize = 1 << 24;
-
-/// The number of definitions of homonyms up to which environments are made. An environment has one bit for each, and as
-/// many of them as definitions are compared with each other in the worst case, which takes 4 s here.
-pub(super) const MAX_DEFINITIONS: usize = 1 << 12;
+const MAX_WORDS: usize = 1 << 22;
 
 /// Which homonyms each class reaches.
 #[derive(Debug)]
@@ -29,41 +27,65 @@ pub(super) struct Reach {
 impl Reach {
     pub(super) fn new(graph: &Graph, definitions: &Definitions, max_definitions: usize) -> Self {
         let edges = ReversedEdges::new(graph, definitions);
-        let affected = edges.affected();
+        let components = edges.components();
         let width = definitions.homonyms.len().div_ceil(64);
         let definition_count: usize = definitions.homonyms.iter().map(Vec::len).sum();
         let mut reach = Self {
             set_of: vec![0; graph.len()],
             sets: vec![Vec::new()],
-            is_coarse: definition_count > max_definitions || affected.len() * width > MAX_WORDS,
+            is_coarse: definition_count > max_definitions || components.len() * width > MAX_WORDS,
         };
+        if !reach.is_coarse {
+            let bits = edges.propagate(&components, width);
+            reach.is_coarse = !reach.number(&components, &bits, definition_count);
+        }
         if reach.is_coarse {
-            reach.sets.push(Vec::new());
-            for &node in &affected {
-                if let Some(set) = reach.set_of.get_mut(node as usize) {
-                    *set = 1;
-                }
+            for component in 0..components.len() {
+                reach.set(components.nodes(component), 1);
             }
-        } else {
-            let bits = edges.propagate(&affected, width);
-            reach.number(&affected, &bits, width);
+            reach.make_coarse();
         }
         reach
     }
 
-    /// Numbers the distinct sets.
-    fn number(&mut self, affected: &[u32], bits: &[u64], width: usize) {
+    /// Forgets which homonyms are reached.
+    pub(super) fn make_coarse(&mut self) {
+        self.is_coarse = true;
+        self.sets = vec![Vec::new(); 2];
+        for set in &mut self.set_of {
+            *set = u32::from(*set != 0);
+        }
+    }
+
+    /// Numbers the distinct sets; `false` if there are too many to keep them.
+    fn number(&mut self, components: &Components, bits: &[u64], definition_count: usize) -> bool {
         let mut numbers: FastMap<&[u64], u32> = FastMap::default();
-        for (&node, of_node) in affected.iter().zip(bits.chunks_exact(width)) {
-            let Some(set) = self.set_of.get_mut(node as usize) else {
-                continue;
-            };
-            let sets = &mut self.sets;
-            *set = *numbers.entry(of_node).or_insert_with(|| {
-                let has = |bit: &u32| of_node[*bit as usize / 64] >> (bit % 64) & 1 != 0;
-                sets.push((0..u32_len(width * 64)).filter(has).collect());
-                u32_len(sets.len() - 1)
+        // What a set takes, here and as all definitions of its homonyms, in words.
+        let mut words = 0;
+        for (component, of_component) in
+            bits.chunks_exact(bits.len() / components.len()).enumerate()
+        {
+            let set = *numbers.entry(of_component).or_insert_with(|| {
+                let has = |bit: &u32| of_component[*bit as usize / 64] >> (bit % 64) & 1 != 0;
+                let set: Vec<u32> = (0..u32_len(of_component.len() * 64)).filter(has).collect();
+                words += set.len() + definition_count.div_ceil(64);
+                self.sets.push(set);
+                u32_len(self.sets.len() - 1)
             });
+            if words > MAX_WORDS {
+                return false;
+            }
+            self.set(components.nodes(component), set);
+        }
+        true
+    }
+
+    /// Sets what some nodes reach; those of homonyms, which are behind the classes, are no classes.
+    fn set(&mut self, nodes: &[u32], set: u32) {
+        for &node in nodes {
+            if let Some(of_node) = self.set_of.get_mut(node as usize) {
+                *of_node = set;
+            }
         }
     }
 }
@@ -109,49 +131,30 @@ impl ReversedEdges {
         self.starts.len() - 1
     }
 
-    /// The nodes of the homonyms and what reaches them.
-    fn affected(&self) -> Vec<u32> {
-        let mut affected: Vec<u32> = (self.classes..u32_len(self.len())).collect();
-        let mut is_affected = vec![false; self.len()];
-        is_affected[self.classes as usize..].fill(true);
-        let mut next = 0;
-        while let Some(&node) = affected.get(next) {
-            for &source in self.of(node) {
-                if !std::mem::replace(&mut is_affected[source as usize], true) {
-                    affected.push(source);
-                }
-            }
-            next += 1;
-        }
-        affected
+    /// The components of the homonyms' nodes and of what reaches them: what a component reaches is behind it.
+    fn components(&self) -> Components {
+        let homonyms = self.classes..u32_len(self.len());
+        Components::new(self.len(), homonyms, |node| self.of(node))
     }
 
-    /// For each affected node a bit for each homonym that it reaches.
-    fn propagate(&self, affected: &[u32], width: usize) -> Vec<u64> {
-        let mut index_of = vec![0; self.len()];
-        let mut bits = vec![0_u64; affected.len() * width];
-        for (index, &node) in affected.iter().enumerate() {
-            index_of[node as usize] = index;
-            if let Some(homonym) = node.checked_sub(self.classes) {
-                bits[index * width + homonym as usize / 64] |= 1 << (homonym % 64);
-            }
+    /// For each component a bit for each homonym that it reaches.
+    fn propagate(&self, components: &Components, width: usize) -> Vec<u64> {
+        let mut bits = vec![0_u64; components.len() * width];
+        for homonym in self.classes..u32_len(self.len()) {
+            let component = components.of(homonym);
+            let homonym = homonym - self.classes;
+            bits[component * width + homonym as usize / 64] |= 1 << (homonym % 64);
         }
-        let mut queue: VecDeque<usize> = (0..affected.len()).collect();
-        let mut is_queued = vec![true; affected.len()];
-        let mut of_node = vec![0; width];
-        while let Some(index) = queue.pop_front() {
-            is_queued[index] = false;
-            of_node.copy_from_slice(&bits[index * width..][..width]);
-            for &source in self.of(affected[index]) {
-                // What leads to an affected node is affected.
-                let source = index_of[source as usize];
-                let mut news = 0;
-                for (old, new) in bits[source * width..][..width].iter_mut().zip(&of_node) {
-                    news |= new & !*old;
-                    *old |= new;
-                }
-                if news != 0 && !std::mem::replace(&mut is_queued[source], true) {
-                    queue.push_back(source);
+        for component in (0..components.len()).rev() {
+            let (before, of_component) = bits.split_at_mut(component * width);
+            let nodes = components.nodes(component).iter();
+            for &source in nodes.flat_map(|&node| self.of(node)) {
+                let source = components.of(source);
+                if source != component {
+                    let of_source = &mut before[source * width..][..width];
+                    for (old, new) in of_source.iter_mut().zip(&*of_component) {
+                        *old |= new;
+                    }
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::classes::ClassId;
 use super::definitions::Definitions;
-use super::environment::{Bits, Environment, EnvironmentId, Environments};
+use super::environment::{Bits, Environment, EnvironmentId, Environments, Limits};
 use super::follow::{Follower, Place};
 use super::fragment::{FragmentIndex, u32_len};
 use super::graph::Graph;
@@ -43,8 +43,11 @@ impl<'a> Homonyms<'a> {
         self.defines[class as usize].checked_sub(1)
     }
 
-    /// What a fragment takes each homonym for.
+    /// What a fragment takes each homonym for; nothing if nobody asks, as there are too many.
     pub(super) fn environment(&self, fragment: FragmentIndex) -> Environment {
+        if self.reach.is_coarse {
+            return Environment::default();
+        }
         let mut environment = self.bits.open();
         let members = self.graph.members(fragment).0;
         for bit in members.iter().filter_map(|&class| self.bit(class)) {
@@ -129,20 +132,34 @@ pub(super) enum SetState {
 
 impl Scan {
     /// Finds the environment of each fragment, and in which environments each affected class occurs.
-    pub(super) fn new(homonyms: &Homonyms<'_>, reload: Reload<'_>) -> Self {
+    pub(super) fn new(homonyms: &Homonyms<'_>, limits: Limits, reload: Reload<'_>) -> Self {
         let Homonyms { graph, reach, .. } = homonyms;
-        let mut scan = Self::default();
+        let mut scan = Self {
+            environments: Environments::new(limits),
+            ..Self::default()
+        };
         scan.occurrences.last = vec![0; graph.len()];
         let sets: Vec<Environment> = reach.sets.iter().map(|s| homonyms.bits.all_of(s)).collect();
         let mut states = vec![SetState::Unknown; sets.len()];
         let mut several = Vec::new();
+        let mut restricted = homonyms.bits.open();
+        let mut met_sets = Vec::new();
         for fragment in 0..graph.fragment_count() {
+            if scan.environments.are_too_many() {
+                break;
+            }
             scan.starts.push(u32_len(scan.numbers.len()));
             let environment = homonyms.environment(fragment);
-            let ambiguous = homonyms.bits.ambiguous(&environment);
-            let ambiguous = homonyms.bits.all_of(&ambiguous);
-            let mut restricted = homonyms.bits.open();
-            states.fill(SetState::Unknown);
+            let ambiguous = if reach.is_coarse {
+                Environment::default()
+            } else {
+                scan.environments.work(4, &restricted);
+                let ambiguous = homonyms.bits.ambiguous(&environment);
+                homonyms.bits.all_of(&ambiguous)
+            };
+            for set in met_sets.drain(..) {
+                states[set as usize] = SetState::Unknown;
+            }
             several.clear();
             let members = graph.members(fragment).0;
             for (local, &class) in (0_u32..).zip(members) {
@@ -152,10 +169,12 @@ impl Scan {
                 }
                 let state = &mut states[set as usize];
                 if let SetState::Unknown = state {
+                    met_sets.push(set);
                     let of_set = &sets[set as usize];
                     *state = if reach.is_coarse || of_set.meets(&ambiguous) {
                         SetState::Several
                     } else {
+                        scan.environments.work(4, of_set);
                         restricted.restrict_from(&environment, of_set);
                         let number = scan.environments.intern(&restricted);
                         scan.numbers.push((set, number));

@@ -62,6 +62,9 @@ impl<'a> Targets<'a> {
         let mut next = 0;
         // Looking for a target may make a node, whose targets are set in turn.
         while let Some(&(node, environment)) = self.division.nodes.get(next) {
+            if self.scan.environments.are_too_many() {
+                return;
+            }
             self.set(node, environment);
             next += 1;
         }
@@ -71,6 +74,9 @@ impl<'a> Targets<'a> {
         for of_fragment in all.chunk_by(|a, b| a.fragment == b.fragment) {
             let environment = self.homonyms.environment(of_fragment[0].fragment);
             for alone in of_fragment {
+                if self.scan.environments.are_too_many() {
+                    return;
+                }
                 self.set_alone(alone, nodes[at], &environment);
                 at += 1;
             }
@@ -132,7 +138,7 @@ impl<'a> Targets<'a> {
 
     /// The node of a type of a fragment.
     fn member(
-        &self,
+        &mut self,
         fragment: FragmentIndex,
         local: u32,
         class: ClassId,
@@ -161,7 +167,12 @@ impl<'a> Targets<'a> {
             return definition;
         }
         self.division
-            .pick_loosely(self.homonyms, definition, environment)
+            .pick_loosely(
+                self.homonyms,
+                definition,
+                environment,
+                &mut self.scan.environments,
+            )
             .or_else(|| definitions.forward(self.homonyms.graph, class))
             .unwrap_or(definition)
     }

@@ -21,7 +21,7 @@ use crate::kind::Kind;
 use crate::wire::Info;
 
 /// A small generator of pseudorandom numbers (`SplitMix64`), with a fixed seed.
-pub(super) struct Random(pub(super) u64);
+pub(in crate::dedup) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -33,7 +33,7 @@ impl Random {
     }
 
     /// A number below `end`.
-    fn below(&mut self, end: u32) -> u32 {
+    pub(super) fn below(&mut self, end: u32) -> u32 {
         ((u128::from(self.next()) * u128::from(end)) >> 64)
             .try_into()
             .unwrap()

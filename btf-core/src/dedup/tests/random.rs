@@ -200,7 +200,7 @@ fn sound_and_complete_without_environments() {
         for_each_input(8, has_forwards, |fragments, random| {
             let [once, again] = [1, 3].map(|workers| {
                 let mut merger = Merger::new();
-                merger.max_definitions = 0;
+                merger.limits.definitions = 0;
                 merge_by(merger, fragments, workers, random)
             });
             check_sound(fragments, &once);
@@ -210,6 +210,45 @@ fn sound_and_complete_without_environments() {
             assert!(has_forwards || once.len() == count(&all));
         });
     }
+}
+
+/// Environments that turn out to be too many are given up at the same place whatever the threads do.
+#[test]
+fn sound_and_complete_wherever_environments_end() {
+    for has_forwards in [false, true] {
+        for_each_input(10, has_forwards, |fragments, random| {
+            let words = random.below(200) as usize;
+            let is_kept = random.below(2) == 0;
+            let [once, again] = [1, 3].map(|workers| {
+                let mut merger = Merger::new();
+                let limits = &mut merger.limits;
+                *if is_kept {
+                    &mut limits.kept_words
+                } else {
+                    &mut limits.work_words
+                } = words;
+                merge_by(merger, fragments, workers, random)
+            });
+            check_sound(fragments, &once);
+            check_complete(fragments, &once);
+            assert_eq!(once.records, again.records);
+        });
+    }
+}
+
+/// When rounds end early, what is left apart is not wrong, and the same whatever the threads do.
+#[test]
+fn sound_wherever_rounds_end() {
+    for_each_input(11, true, |fragments, random| {
+        let steps = random.below(100) as usize;
+        let [once, again] = [1, 3].map(|workers| {
+            let mut merger = Merger::new();
+            merger.limits.merge_steps = steps;
+            merge_by(merger, fragments, workers, random)
+        });
+        check_sound(fragments, &once);
+        assert_eq!(once.records, again.records);
+    });
 }
 
 /// What is weak is written only where something refers to it.
