@@ -86,6 +86,8 @@ pub enum ErrorKind {
     NoTypes,
     /// The input was written to while it was read.
     Changed,
+    /// A base that the input cannot continue; says why.
+    Base(String),
 }
 
 impl Error {
@@ -183,6 +185,7 @@ impl std::fmt::Display for ErrorKind {
                 )
             }
             Self::Changed => f.write_str("the file changed while it was read"),
+            Self::Base(why) => write!(f, "not the right base: {why}"),
         }
     }
 }

@@ -24,6 +24,7 @@ Examples:
   dwarf2btf vmlinux -o - | bpftool btf dump file /dev/stdin
   dwarf2btf vmlinux --features +global_var,layout -o out.btf
   dwarf2btf vmlinux --explain vfs_read      tell why a function is in or not, write nothing
+  dwarf2btf module.ko --base vmlinux -o module.btf
   dwarf2btf module.ko --report json -o module.btf > report.jsonl
 ";
 
@@ -63,6 +64,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
   dwarf2btf vmlinux -o - | bpftool btf dump file /dev/stdin
   dwarf2btf vmlinux --features +global_var,layout -o out.btf
   dwarf2btf vmlinux --explain vfs_read
+  dwarf2btf module.ko --base vmlinux -o module.btf
   dwarf2btf module.ko --report json -o module.btf > report.jsonl",
     },
 ];
@@ -89,6 +91,12 @@ pub(crate) struct Args {
     /// An existing file keeps its permissions, and a link stays a link. Without this option `--explain` writes nothing.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+
+    /// What the BTF continues: an ELF file with BTF, such as the kernel of a module, or that BTF itself
+    ///
+    /// What the base has is not written again. The output, split BTF, means something together with this base only.
+    #[arg(long, value_name = "BASE")]
+    base: Option<PathBuf>,
 
     /// Number of threads [default: one for each core]
     ///
@@ -166,9 +174,11 @@ enum Order {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) input: PathBuf,
+    pub(crate) base: Option<PathBuf>,
     /// None if nothing is to be written.
     pub(crate) output: Option<PathBuf>,
     pub(crate) options: Options,
+    pub(crate) threads: NonZeroUsize,
     pub(crate) is_strict: bool,
 }
 
@@ -211,7 +221,6 @@ impl Args {
         let options = Options {
             features: FeatureSet::union(&self.features),
             languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
-            threads: self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS)),
             order: match self.byte_order {
                 Order::Input => None,
                 Order::Little => Some(ByteOrder::Little),
@@ -225,6 +234,8 @@ impl Args {
             input,
             output,
             options,
+            base: self.base.clone(),
+            threads: self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS)),
             is_strict: self.strict,
         })
     }
@@ -279,11 +290,12 @@ mod tests {
     #[test]
     fn lists_become_options() {
         let line = "f --features var --features +layout --exclude-language rust,c++* -j3";
-        let options = parse(line).job().unwrap().options;
+        let job = parse(line).job().unwrap();
+        let options = job.options;
         assert!(options.features.has(Feature::Layout) && options.features.has(Feature::Enum64));
         assert!(!options.languages.keeps_all());
-        assert_eq!(options.threads.get(), 3);
-        let many = parse("f -j99999").job().unwrap().options.threads;
+        assert_eq!(job.threads.get(), 3);
+        let many = parse("f -j99999").job().unwrap().threads;
         assert!(many < NonZeroUsize::new(99999).unwrap());
         assert_eq!(options.order, None);
     }

@@ -1,12 +1,15 @@
 //! Emission: what was merged and chosen, as BTF: types, then functions by name, then variables and their sections.
 
+use std::sync::Arc;
+
 use btf_core::builder::{Builder, WriteOptions};
 use btf_core::dedup::{Merged, Name, Numbering, Output};
 use btf_core::kind::Word;
 use btf_core::types::VarSecinfo;
 use btf_core::wire::linkage;
-use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, TypeId};
+use btf_core::{Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 
+use crate::base::Base;
 use crate::choose::{Choice, section_name};
 use crate::features::Feature;
 use crate::input::Image;
@@ -29,17 +32,18 @@ pub(crate) struct ChosenFunction {
 /// The text of the attribute that an arena pointer's target gets.
 const ARENA: &[u8] = b"address_space(1)";
 
-/// How many types and variables were written.
+/// How many types were written, and functions and variables among them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
     pub(crate) types: u64,
+    pub(crate) functions: u64,
     pub(crate) variables: u64,
 }
 
-/// Writes all that was merged and chosen.
+/// Writes all that was merged and chosen, but for what the base has.
 ///
 /// # Errors
-/// More types or strings than BTF can have; no type at all.
+/// More types or strings than BTF can have; no type at all, and no base that has them all.
 pub(crate) fn emit(
     image: &Image<'_>,
     options: &Options,
@@ -52,8 +56,9 @@ pub(crate) fn emit(
     let features = options.features;
     let mut emitter = Emitter::new(names);
     emitter.types(numbering)?;
+    let mut functions = 0;
     for function in &choice.functions {
-        emitter.function(
+        functions += emitter.function(
             function,
             merged,
             numbering,
@@ -68,8 +73,8 @@ pub(crate) fn emit(
         &choice.datasecs,
         section_name,
     )?;
-    let types = u64::from(emitter.builder.next_id().0) - 1;
-    if types == 0 {
+    let types = u64::from(emitter.builder.next_id().0 - numbering.first_id().0);
+    if types == 0 && names.base().is_none() {
         return Err(ErrorKind::NoTypes.into());
     }
     let write = WriteOptions {
@@ -79,7 +84,12 @@ pub(crate) fn emit(
     let btf = emitter
         .builder
         .write(options.order.unwrap_or(image.order), write)?;
-    Ok((btf, Counts { types, variables }))
+    let counts = Counts {
+        types,
+        functions,
+        variables,
+    };
+    Ok((btf, counts))
 }
 
 /// Builds the output.
@@ -87,6 +97,7 @@ pub(crate) fn emit(
 pub(crate) struct Emitter<'e, 'a> {
     pub(crate) builder: Builder,
     names: &'e Names<'a>,
+    base: Option<&'e Base>,
     strings: FastMap<Name, StrOffset>,
     /// Types made for arena pointers and prototypes: their words, and the id.
     made: FastMap<Vec<u32>, TypeId>,
@@ -94,9 +105,13 @@ pub(crate) struct Emitter<'e, 'a> {
 
 impl<'e, 'a> Emitter<'e, 'a> {
     pub(crate) fn new(names: &'e Names<'a>) -> Self {
+        let base = names.base();
         Self {
-            builder: Builder::new(),
+            builder: base.map_or_else(Builder::new, |base| {
+                Builder::with_base(Arc::clone(base.btf()))
+            }),
             names,
+            base,
             strings: FastMap::default(),
             made: FastMap::default(),
         }
@@ -128,6 +143,9 @@ impl<'e, 'a> Emitter<'e, 'a> {
     }
 
     fn string(&mut self, name: Name) -> Result<StrOffset> {
+        if let Some(offset) = self.names.base_offset(name) {
+            return Ok(offset);
+        }
         if let Some(&offset) = self.strings.get(&name) {
             return Ok(offset);
         }
@@ -138,22 +156,26 @@ impl<'e, 'a> Emitter<'e, 'a> {
         Ok(offset)
     }
 
-    /// Writes a function and its tags. All functions have static linkage, as pahole's have: kernels and tools expect it.
+    /// Writes a function and its tags, but for what the base has; gives the number of functions written.
+    ///
+    /// All functions have static linkage, as pahole's have: kernels and tools expect it.
     pub(crate) fn function(
         &mut self,
         function: &ChosenFunction,
         merged: &Merged,
         numbering: &Numbering<'_>,
         has_attributes: bool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let mut proto = numbering.id(function.proto);
         if let Some(kfunc) = function.kfunc.filter(|_| has_attributes) {
             proto = self.arena_proto(function.proto, kfunc, merged, numbering)?;
         }
-        let id = self.builder.func(&function.name, proto, linkage::STATIC)?;
+        let name = self.builder.add_string(&function.name)?;
+        let info = Info::new(Kind::Func, linkage::STATIC, false);
+        let (id, is_new) = self.made_once(&[name.0, info.0, proto.0])?;
         for &(component, text) in &function.tags {
             let text = self.names.bytes(text);
-            self.builder.decl_tag(&text, id, component, false)?;
+            self.decl_tag(&text, id, component)?;
         }
         let has_tag = |text: &str| {
             let is_it = |&(component, name): &(i32, Name)| {
@@ -168,9 +190,25 @@ impl<'e, 'a> Emitter<'e, 'a> {
             .filter(|tag| !has_tag(tag))
             .collect();
         for tag in tags {
-            self.builder.decl_tag(tag.as_bytes(), id, -1, false)?;
+            self.decl_tag(tag.as_bytes(), id, -1)?;
         }
+        Ok(u64::from(is_new))
+    }
+
+    /// Writes a tag, unless the base has it.
+    fn decl_tag(&mut self, text: &[u8], target: TypeId, component: i32) -> Result<()> {
+        let text = self.builder.add_string(text)?;
+        let info = Info::new(Kind::DeclTag, 0, false);
+        self.made_once(&[text.0, info.0, target.0, component.cast_unsigned()])?;
         Ok(())
+    }
+
+    /// The type with these words: the base's, or a new one; whether it is new.
+    fn made_once(&mut self, words: &[u32]) -> Result<(TypeId, bool)> {
+        match self.base.and_then(|base| base.find_made(words)) {
+            Some(id) => Ok((id, false)),
+            None => Ok((self.builder.push_record(words)?, true)),
+        }
     }
 
     /// The prototype of a kfunc whose pointers lead into an arena; its plain one if none does.
@@ -216,7 +254,6 @@ impl<'e, 'a> Emitter<'e, 'a> {
         merged: &Merged,
         numbering: &Numbering<'_>,
     ) -> Result<TypeId> {
-        use btf_core::Info;
         let mut target = TypeId::VOID;
         merged.targets(pointer, |output| {
             target = output.map_or(TypeId::VOID, |output| numbering.id(output));
@@ -231,7 +268,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
         if let Some(&id) = self.made.get(&words) {
             return Ok(id);
         }
-        let id = self.builder.push_record(&words)?;
+        let (id, _) = self.made_once(&words)?;
         self.made.insert(words, id);
         Ok(id)
     }
@@ -270,7 +307,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
             count += 1;
             for &tag in &variable.tags {
                 let text = self.names.bytes(tag);
-                self.builder.decl_tag(&text, ids[index], -1, false)?;
+                self.decl_tag(&text, ids[index], -1)?;
             }
         }
         for datasec in datasecs {

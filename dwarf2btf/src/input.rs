@@ -75,6 +75,12 @@ impl Input {
         self.map.len() as u64
     }
 
+    /// The bytes of the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Finds the sections and symbols, and unpacks compressed debug sections.
     ///
     /// # Errors

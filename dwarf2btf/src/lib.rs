@@ -7,12 +7,13 @@
 //! use dwarf2btf::{Unobserved, encode, input::Input, options::Options};
 //!
 //! let input = Input::open("vmlinux".as_ref())?;
-//! let encoded = encode(&input.image()?, &Options::default(), &Unobserved)?;
+//! let encoded = encode(&input.image()?, None, &Options::default(), &Unobserved)?;
 //! std::fs::write("vmlinux.btf", &encoded.btf)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod abi;
+pub mod base;
 pub mod features;
 pub mod finding;
 pub mod functions;
@@ -50,6 +51,7 @@ use std::time::{Duration, Instant};
 use btf_core::dedup::Merger;
 use btf_core::{Error, ErrorKind, Result};
 
+use base::Base;
 use choose::Choice;
 use features::Feature;
 use input::Image;
@@ -100,42 +102,45 @@ impl Clock {
     }
 }
 
-/// Makes BTF of the DWARF in `image`.
+/// Makes BTF of the DWARF in `image`: split BTF that continues `base`, if there is one.
 ///
-/// The bytes depend on nothing but the input and what is asked for: not on the number of threads, not on their timing.
+/// The work is spread over the threads of rayon's current pool. The bytes depend on nothing but the input, the base and
+/// what is asked for: not on the number of threads, not on their timing.
 ///
 /// # Errors
-/// Malformed DWARF, with section and offset; no DWARF at all ([`ErrorKind::NoDebugInfo`]); more than BTF can say.
+/// Malformed DWARF, with section and offset; no DWARF at all ([`ErrorKind::NoDebugInfo`]); more than BTF can say; a base
+/// that is not the input's ([`ErrorKind::Base`]).
 #[expect(
     clippy::too_many_lines,
     reason = "a table of contents: each phase is one call"
 )]
-pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> Result<Encoded> {
+pub fn encode(
+    image: &Image<'_>,
+    base: Option<&Base>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Encoded> {
     let mut clock = Clock::new();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads.get())
-        .build();
-    let pool = pool.map_err(|error| Error::new(ErrorKind::Io("start threads")).caused_by(error))?;
     if image.debug_info.is_empty() && image.debug_types.is_empty() {
         return Err(ErrorKind::NoDebugInfo.into());
     }
 
     // Where the units are, what the symbol table has, and which offsets of `.debug_str` are equal strings.
     let features = options.features;
-    check_names_fit(image)?;
+    check_names_fit(image, base)?;
+    base.map_or(Ok(()), |base| base.check(image, options))?;
     let placing = || Placing::new(image, features);
-    let ((units, (table, placing)), names) = pool.join(
+    let ((units, (table, placing)), names) = rayon::join(
         || {
             (
                 Units::list(image),
                 (FunctionTable::new(choose::symbols(image)), placing()),
             )
         },
-        || Names::new(&image.debug_str.data),
+        || Names::new(&image.debug_str.data, base),
     );
     let units = units?;
-    let candidates = pool
-        .install(|| Candidates::new(image, &table, &names, features.has(Feature::TrueSignature)));
+    let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
     clock.end("prepare");
     // From here on strings are compared by name and functions by key.
 
@@ -147,7 +152,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         languages: &options.languages,
         lowering,
     };
-    let merger = Merger::new();
+    let merger = base.map_or_else(Merger::new, |base| Merger::with_base(base.types()));
     let task = Task {
         context: &context,
         candidates: &candidates,
@@ -155,7 +160,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         merger: &merger,
         observer,
     };
-    let mut harvest = workers::read_units(&task, &pool)?;
+    let mut harvest = workers::read_units(&task)?;
     clock.end("units");
     // From here on the DWARF is read again only where a name has several meanings, or to explain.
 
@@ -164,8 +169,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
     clock.end("merge");
     // From here on each type is there once.
 
-    let choice =
-        pool.install(|| Choice::new(image, options, &table, &merged, &names, &mut harvest))?;
+    let choice = Choice::new(image, options, &table, &merged, &names, &mut harvest)?;
     let numbering = merged.number(&choice.needed());
     clock.end("functions");
     // From here on no type id changes.
@@ -182,7 +186,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
     clock.end("emit");
 
     if options.verify {
-        verify(&btf)?;
+        verify(&btf, base)?;
         clock.end("verify");
     }
     let functions = explain::reports(&context, &candidates, &table, &choice, options)?;
@@ -195,7 +199,7 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
         units_excluded: units.all.len() as u64 - u64::from(harvest.unit_count),
         dies: harvest.die_count,
         types: counts.types,
-        functions: choice.functions.len() as u64,
+        functions: counts.functions,
         variables: counts.variables,
         size_bytes: btf.len() as u64,
         left_out: choice.left_out,
@@ -212,9 +216,10 @@ pub fn encode(image: &Image<'_>, options: &Options, observer: &dyn Observer) -> 
 }
 
 /// Refuses a string section whose offsets do not fit a name.
-fn check_names_fit(image: &Image<'_>) -> Result<()> {
+fn check_names_fit(image: &Image<'_>, base: Option<&Base>) -> Result<()> {
     let value = image.debug_str.data.len() as u64;
-    let limit = names::MAX_DEBUG_STR as u64;
+    let of_base = base.map_or(0, |base| u64::from(base.end_string()));
+    let limit = names::MAX_DEBUG_STR as u64 - of_base;
     if value > limit {
         let what = "size of the section";
         return Err(Error::new(ErrorKind::TooLarge { what, value, limit }).at(".debug_str", 0));
@@ -223,8 +228,8 @@ fn check_names_fit(image: &Image<'_>) -> Result<()> {
 }
 
 /// Reads the output again and checks its structure. Names are the input's: those of Rust are no identifiers.
-fn verify(btf: &[u8]) -> Result<()> {
-    let btf = btf_core::reader::Btf::parse(btf, None)?;
+fn verify(btf: &[u8], base: Option<&Base>) -> Result<()> {
+    let btf = btf_core::reader::Btf::parse(btf, base.map(|base| base.btf().clone()))?;
     let findings = btf_core::validate::validate(&btf, btf_core::validate::Profile::Structural);
     match findings.first() {
         None => Ok(()),

@@ -4,6 +4,10 @@
 //! the section finds which offsets that is true for ([`Names::new`]). What stands twice, inline in a DIE, or in another
 //! section is looked up by content; so is the end of another string, which linkers merge too, when it is met first.
 //! Strings of up to three bytes, which compilers put inline, are their own number.
+//!
+//! What the base of split BTF has keeps the number that it has there, its offset, whichever module is read; the numbers
+//! of all else go on behind the base's. In a module most strings are of that sort or stand there several times, since
+//! `ld -r` merges nothing: so the pass remembers their names too ([`Repeated`]).
 #![expect(
     clippy::cast_possible_truncation,
     reason = "names are 32-bit: `encode` refuses a string section of which an offset does not fit"
@@ -13,9 +17,12 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use btf_core::StrOffset;
 use btf_core::dedup::Name;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::base::Base;
 
 pub(crate) use btf_core::dedup::FastMap;
 
@@ -32,42 +39,60 @@ const MAX_NAME_LEN: usize = 1 << 16;
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     debug_str: &'a [u8],
-    /// A bit per byte of `debug_str`: whether its offset plus 1 is known to be the name of the string that starts there.
-    /// Strings of up to three bytes and second copies have other names.
+    base: Option<&'a Base>,
+    /// The name that stands for offset 0 of `debug_str`: 1, or where the base's names end.
+    first: u32,
+    /// A bit per byte of `debug_str`: whether its offset plus `first` is known to be the name of the string that starts
+    /// there. Strings of up to three bytes, second copies and what the base has have other names.
     is_plain: Vec<AtomicU64>,
+    repeated: Repeated,
     /// The offset of the first of each distinct string of `debug_str`.
     by_content: HashTable<u32>,
     others: Mutex<Others<'a>>,
 }
 
+/// The names of strings of `.debug_str` that stand there before, or in the base.
+#[derive(Debug, Default)]
+struct Repeated {
+    /// For each 64 bytes a bit for each that such a string starts at, and how many start before.
+    starts: Vec<(u64, u32)>,
+    names: Vec<Name>,
+}
+
+impl Repeated {
+    /// Adds the name of the string at `offset`; offsets must ascend.
+    fn push(&mut self, offset: usize, name: Name) {
+        self.starts
+            .resize(offset / 64 + 1, (0, self.names.len() as u32));
+        self.starts[offset / 64].0 |= 1 << (offset % 64);
+        self.names.push(name);
+    }
+
+    #[inline]
+    fn at(&self, offset: usize) -> Option<Name> {
+        let &(bits, before) = self.starts.get(offset / 64)?;
+        let bit = 1 << (offset % 64);
+        let index = before + (bits & (bit - 1)).count_ones();
+        (bits & bit != 0).then(|| self.names[index as usize])
+    }
+}
+
 /// Names that were found late: ends of other strings in `.debug_str`, by their offset as all there, and strings that are
-/// not in it, whose names count on from its length plus 1.
+/// not in it, whose names count on behind.
 #[derive(Debug, Default)]
 struct Others<'a> {
     strings: Vec<Cow<'a, [u8]>>,
     by_content: HashTable<Name>,
 }
 
-impl Others<'_> {
-    /// The bytes of one of these names.
-    fn bytes<'s>(&'s self, name: Name, debug_str: &'s [u8]) -> &'s [u8] {
-        late_bytes(&self.strings, name, debug_str)
-    }
-}
-
-fn late_bytes<'s>(strings: &'s [Cow<'_, [u8]>], name: Name, debug_str: &'s [u8]) -> &'s [u8] {
-    let index = name.0 as usize - 1;
-    match index.checked_sub(debug_str.len()) {
-        None => cut(&debug_str[index..]),
-        Some(index) => strings.get(index).map_or(&[][..], |string| string),
-    }
-}
-
 impl<'a> Names<'a> {
-    /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`].
-    pub(crate) fn new(debug_str: &'a [u8]) -> Self {
+    /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`], less what the base's strings take.
+    pub(crate) fn new(debug_str: &'a [u8], base: Option<&'a Base>) -> Self {
         let mut names = Self {
             debug_str,
+            base,
+            first: base.map_or(0, Base::end_string) + 1,
+            repeated: Repeated::default(),
             is_plain: (0..=debug_str.len() / 64)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
@@ -87,15 +112,22 @@ impl<'a> Names<'a> {
     }
 
     fn add(&mut self, start: usize, string: &'a [u8]) {
+        if let Some(name) = self.base.and_then(|base| base.find_name(string)) {
+            return self.repeated.push(start, name);
+        }
         let debug_str = self.debug_str;
         let hash = xxh3_64(string);
         let is_same = |offset: &u32| starts_with_string(&debug_str[*offset as usize..], string);
         let rehash = |offset: &u32| xxh3_64(cut(&debug_str[*offset as usize..]));
-        if let hashbrown::hash_table::Entry::Vacant(vacant) =
-            self.by_content.entry(hash, is_same, rehash)
-        {
-            vacant.insert(start as u32);
-            *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
+        match self.by_content.entry(hash, is_same, rehash) {
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(start as u32);
+                *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
+            }
+            hashbrown::hash_table::Entry::Occupied(occupied) => {
+                let name = Name(self.first + *occupied.get());
+                self.repeated.push(start, name);
+            }
         }
     }
 
@@ -108,9 +140,9 @@ impl<'a> Names<'a> {
             .get(offset / 64)
             .map_or(0, |bits| bits.load(Ordering::Relaxed));
         if bits >> (offset % 64) & 1 != 0 {
-            return Some(Name(offset as u32 + 1));
+            return Some(Name(self.first + offset as u32));
         }
-        self.look_up(offset)
+        self.repeated.at(offset).or_else(|| self.look_up(offset))
     }
 
     /// The name of the string at an offset that is not known to be plain. If it is the end of another string and stands
@@ -126,7 +158,7 @@ impl<'a> Names<'a> {
         if let Some(name) = self.find(string) {
             return Some(name);
         }
-        let own = Name(offset as u32 + 1);
+        let own = Name(self.first + offset as u32);
         let mut others = self
             .others
             .lock()
@@ -156,7 +188,7 @@ impl<'a> Names<'a> {
             .others
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let new = Name((self.debug_str.len() + 1 + others.strings.len()) as u32);
+        let new = Name(self.first + (self.debug_str.len() + others.strings.len()) as u32);
         let name = self.late(&mut others, string, new);
         if name == new {
             others.strings.push(own());
@@ -167,58 +199,68 @@ impl<'a> Names<'a> {
     /// The late name of a string; if it has none, `new` becomes it.
     fn late(&self, others: &mut Others<'a>, string: &[u8], new: Name) -> Name {
         let hash = xxh3_64(string);
-        let found = others
-            .by_content
-            .find(hash, |name| others.bytes(*name, self.debug_str) == string);
-        if let Some(name) = found {
-            return *name;
-        }
         let Others {
             strings,
             by_content,
         } = others;
-        by_content.insert_unique(hash, new, |name| {
-            xxh3_64(late_bytes(strings, *name, self.debug_str))
-        });
+        let bytes = |name: &Name| self.own_bytes(strings, *name);
+        if let Some(name) = by_content.find(hash, |name| bytes(name) == string) {
+            return *name;
+        }
+        by_content.insert_unique(hash, new, |name| xxh3_64(bytes(name)));
         new
     }
 
-    /// The name of a string if it is short or in `.debug_str`.
+    /// The name of a string if it is short, or in the base or `.debug_str`.
     fn find(&self, string: &[u8]) -> Option<Name> {
-        match *string {
-            [] => Some(Name(0)),
-            [a] => Some(Name(PACKED | u32::from(a) << 16)),
-            [a, b] => Some(Name(PACKED | u32::from(a) << 16 | u32::from(b) << 8)),
-            [a, b, c] => Some(Name(
-                PACKED | u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c),
-            )),
-            _ => {
-                let is_same =
-                    |offset: &u32| starts_with_string(&self.debug_str[*offset as usize..], string);
-                self.by_content
-                    .find(xxh3_64(string), is_same)
-                    .map(|offset| Name(offset + 1))
-            }
+        if let Some(short) = short_name(string) {
+            return Some(short);
+        }
+        if let Some(name) = self.base.and_then(|base| base.find_name(string)) {
+            return Some(name);
+        }
+        let is_same =
+            |offset: &u32| starts_with_string(&self.debug_str[*offset as usize..], string);
+        self.by_content
+            .find(xxh3_64(string), is_same)
+            .map(|offset| Name(self.first + offset))
+    }
+
+    /// The bytes of a name that is neither short nor the base's.
+    fn own_bytes<'s>(&'s self, strings: &'s [Cow<'_, [u8]>], name: Name) -> &'s [u8] {
+        let index = (name.0 - self.first) as usize;
+        match index.checked_sub(self.debug_str.len()) {
+            None => cut(&self.debug_str[index..]),
+            Some(index) => strings.get(index).map_or(&[][..], |string| string),
         }
     }
 
     /// Calls `f` with the bytes of a name.
     pub(crate) fn with<R>(&self, name: Name, f: impl FnOnce(&[u8]) -> R) -> R {
-        if name.0 == 0 {
-            return f(b"");
+        if let Some(short) = short_bytes(name) {
+            return f(cut(&short));
         }
-        if name.0 >= PACKED {
-            let [_, a, b, c] = name.0.to_be_bytes();
-            return f(cut(&[a, b, c]));
+        if name.0 < self.first {
+            return f(self.base.map_or(&[], |base| base.string(name)));
         }
-        if name.0 as usize <= self.debug_str.len() {
-            return f(cut(&self.debug_str[name.0 as usize - 1..]));
+        if ((name.0 - self.first) as usize) < self.debug_str.len() {
+            return f(self.own_bytes(&[], name));
         }
         let others = self
             .others
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        f(others.bytes(name, self.debug_str))
+        f(self.own_bytes(&others.strings, name))
+    }
+
+    /// The base, if the output is split BTF.
+    pub(crate) fn base(&self) -> Option<&'a Base> {
+        self.base
+    }
+
+    /// Where the base has a name, if it is the base's and not short.
+    pub(crate) fn base_offset(&self, name: Name) -> Option<StrOffset> {
+        (name.0 < self.first && short_bytes(name).is_none()).then_some(StrOffset(name.0))
     }
 
     /// The bytes of a name, copied.
@@ -227,8 +269,27 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The name of a string of up to three bytes, which is the same with every base and input.
+pub(crate) fn short_name(string: &[u8]) -> Option<Name> {
+    match *string {
+        [] => Some(Name(0)),
+        [a] => Some(Name(PACKED | u32::from(a) << 16)),
+        [a, b] => Some(Name(PACKED | u32::from(a) << 16 | u32::from(b) << 8)),
+        [a, b, c] => Some(Name(
+            PACKED | u32::from(a) << 16 | u32::from(b) << 8 | u32::from(c),
+        )),
+        _ => None,
+    }
+}
+
+/// The bytes of a short name, with NUL bytes behind.
+pub(crate) fn short_bytes(name: Name) -> Option<[u8; 3]> {
+    let [mark, bytes @ ..] = name.0.to_be_bytes();
+    (name.0 == 0 || mark == 0xff).then_some(bytes)
+}
+
 /// The bytes before the first NUL.
-fn cut(bytes: &[u8]) -> &[u8] {
+pub(crate) fn cut(bytes: &[u8]) -> &[u8] {
     &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
 }
 
@@ -244,7 +305,7 @@ mod tests {
     #[test]
     fn equal_strings_are_equal_names_wherever_they_stand() {
         let section = b"\0first\0second\0first\0abc\0xfirst\0unterminated";
-        let names = Names::new(section);
+        let names = Names::new(section, None);
         let first = names.at(1).unwrap();
         assert_eq!(names.bytes(first), b"first");
         assert_eq!(names.at(14), Some(first), "a second copy");

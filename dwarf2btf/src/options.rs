@@ -1,7 +1,5 @@
 //! What the encoder is asked to do, after the command line was understood.
 
-use std::num::NonZeroUsize;
-
 use btf_core::ByteOrder;
 
 use crate::features::FeatureSet;
@@ -14,8 +12,6 @@ pub struct Options {
     pub features: FeatureSet,
     /// Which units to read.
     pub languages: LanguageFilter,
-    /// How many threads to use; the output does not depend on it.
-    pub threads: NonZeroUsize,
     /// The byte order of the output; that of the input if none.
     pub order: Option<ByteOrder>,
     /// Functions to explain, by name.
@@ -27,12 +23,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The default features, one thread, every language, no reports.
+    /// The default features, every language, no reports.
     fn default() -> Self {
         Self {
             features: FeatureSet::default(),
             languages: LanguageFilter::default(),
-            threads: NonZeroUsize::MIN,
             order: None,
             explain: Vec::new(),
             report: false,

@@ -1,10 +1,12 @@
 //! One run: map, encode, write, and say what came of it.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use btf_core::cli::{ExitStatus, Printer, ProgressBar, output};
+use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
 use dwarf2btf::{Observer, encode};
@@ -50,16 +52,20 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
 }
 
 fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(job.options.threads.get());
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(job.threads.get());
     threads.build_global().context("cannot start threads")?;
     let in_input = || job.input.display().to_string();
 
     let input = Input::open(&job.input).with_context(in_input)?;
     let image = input.image().with_context(in_input)?;
     let opened = start.elapsed();
+    let reading = Instant::now();
+    let base = job.base.as_deref().map(read_base).transpose()?;
+    let before = base.is_some().then(|| ("base", reading.elapsed()));
     let bar = printer.progress(TOOL);
     let encoded = encode(
         &image,
+        base.as_ref(),
         &job.options,
         &Watch {
             bar: &bar,
@@ -69,8 +75,20 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     bar.finish();
     let mut encoded = encoded.with_context(in_input)?;
     input.check_unchanged().with_context(in_input)?;
-    encoded.timings.insert(0, ("open", opened));
+    let before = [("open", opened)].into_iter().chain(before);
+    encoded.timings.splice(0..0, before);
     Ok(encoded)
+}
+
+/// Reads what the output continues.
+fn read_base(path: &Path) -> Result<Base> {
+    let read = || {
+        let input = Input::open(path)?;
+        let base = Base::parse(input.bytes())?;
+        input.check_unchanged()?;
+        Ok::<_, btf_core::Error>(base)
+    };
+    read().with_context(|| path.display().to_string())
 }
 
 /// Draws progress, and gives memory back.

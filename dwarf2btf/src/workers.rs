@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use btf_core::dedup::{Fragment, FragmentIndex, Gathered, Merger, Worker};
 use btf_core::{Error, Result, TypeId};
-use rayon::ThreadPool;
 
 use crate::Observer;
 use crate::finding::Finding;
@@ -63,7 +62,7 @@ pub(crate) struct Task<'t, 'a> {
     pub(crate) context: &'t Context<'a>,
     pub(crate) candidates: &'t Candidates<'a>,
     pub(crate) placing: &'t Placing<'a>,
-    pub(crate) merger: &'t Merger,
+    pub(crate) merger: &'t Merger<'t>,
     pub(crate) observer: &'t dyn Observer,
 }
 
@@ -81,14 +80,14 @@ struct Thread<'t, 'a> {
 ///
 /// # Errors
 /// That of the first unit, in input order, that is malformed.
-pub(crate) fn read_units(task: &Task<'_, '_>, pool: &ThreadPool) -> Result<Harvest> {
+pub(crate) fn read_units(task: &Task<'_, '_>) -> Result<Harvest> {
     let next = AtomicU32::new(0);
     let done = AtomicU64::new(0);
     let failed = Mutex::new(None);
     let release = Release::default();
     let units = &task.context.units.all;
     let total = units.iter().map(|unit| unit.range.len() as u64).sum();
-    let harvests = pool.broadcast(|_| {
+    let harvests = rayon::broadcast(|_| {
         let mut thread = Thread::new(task);
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,6 @@
 //! random after each unit; `.ci/run` compares the output of two builds of the program.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -81,13 +80,13 @@ impl Observer for HoldUp {
 fn check_shuffled(input: &Path, seeds: u64) {
     let one = encode(input, 1);
     let input = Input::open(input).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build();
+    let pool = pool.unwrap();
     for seed in 0..seeds {
-        let options = Options {
-            threads: NonZeroUsize::new(8).unwrap(),
-            ..Options::default()
-        };
         let hold_up = HoldUp(Mutex::new(Random::new(seed)));
-        let encoded = dwarf2btf::encode(&input.image().unwrap(), &options, &hold_up).unwrap();
+        let image = input.image().unwrap();
+        let encode = || dwarf2btf::encode(&image, None, &Options::default(), &hold_up);
+        let encoded = pool.install(encode).unwrap();
         assert!(encoded.btf == one, "seed {seed}");
     }
 }

@@ -126,7 +126,7 @@ fn encode(bytes: &[u8]) -> Result<(), String> {
     let start = Instant::now();
     let encoded = catch_unwind(AssertUnwindSafe(|| {
         let image = Image::parse(bytes).map_err(|_| ())?;
-        let encoded = dwarf2btf::encode(&image, &Options::default(), &Unobserved);
+        let encoded = dwarf2btf::encode(&image, None, &Options::default(), &Unobserved);
         encoded.map_err(|_| ())
     }));
     if start.elapsed() > LIMIT {
@@ -210,7 +210,7 @@ fn blobs() -> Vec<Vec<u8>> {
         .filter_map(|object| {
             let bytes = std::fs::read(object).unwrap();
             let image = Image::parse(&bytes).ok()?;
-            let encoded = dwarf2btf::encode(&image, &Options::default(), &Unobserved).ok()?;
+            let encoded = dwarf2btf::encode(&image, None, &Options::default(), &Unobserved).ok()?;
             Some(encoded.btf)
         })
         .collect();

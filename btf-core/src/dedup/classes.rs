@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 
+use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Key, Keys, Label};
 use crate::wire::Info;
@@ -81,7 +82,7 @@ impl Hasher for MulHasher {
     clippy::cast_possible_truncation,
     reason = "that is how halves are taken"
 )]
-fn halves(wide: u128) -> [u64; 2] {
+pub(super) fn halves(wide: u128) -> [u64; 2] {
     [wide as u64, (wide >> 64) as u64]
 }
 
@@ -154,6 +155,16 @@ impl ClassTable {
         (class, true)
     }
 
+    /// Calls `visit` with each key and its class.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(Key, ClassId)) {
+        for shard in &self.shards {
+            let shard = shard
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            shard.iter().for_each(|entry| visit(entry.key, entry.class));
+        }
+    }
+
     /// The position of each class.
     pub(crate) fn into_positions(self) -> Vec<Position> {
         let mut positions = vec![NOWHERE; self.next.into_inner() as usize];
@@ -169,10 +180,16 @@ impl ClassTable {
     }
 }
 
+/// The number within a merge of the first fragment that is added: what is taken from a base stands before all.
+pub(super) fn first_fragment(base: Option<&Base>) -> FragmentIndex {
+    FragmentIndex::from(base.is_some())
+}
+
 /// What one thread has added: fragments go in, classes come out.
 #[derive(Debug)]
 pub struct Worker<'t> {
     table: &'t ClassTable,
+    base: Option<&'t Base>,
     keys: Keys,
     /// What this thread knows of the table.
     known: HashTable<Known>,
@@ -185,8 +202,10 @@ pub struct Worker<'t> {
 pub struct Gathered {
     /// Records with the class of each target plus 1 in place of its id, 0 for `void`.
     pub(crate) words: Vec<u32>,
-    /// Each class created, its label and where in `words` its record begins.
+    /// Each class created, its label and where in `words` its record begins; not those that the base has.
     pub(crate) classes: Vec<(ClassId, Label, u32)>,
+    /// Each class created that the base has, and its number there.
+    pub(crate) of_base: Vec<(ClassId, ClassId)>,
     /// Each fragment that was added.
     pub(crate) fragments: Vec<Members>,
     /// The class of each type of each fragment.
@@ -205,9 +224,10 @@ pub(crate) struct Members {
 }
 
 impl<'t> Worker<'t> {
-    pub(crate) fn new(table: &'t ClassTable) -> Self {
+    pub(crate) fn new(table: &'t ClassTable, base: Option<&'t Base>) -> Self {
         Self {
             table,
+            base,
             keys: Keys::default(),
             known: HashTable::new(),
             created: Gathered::default(),
@@ -220,6 +240,7 @@ impl<'t> Worker<'t> {
     /// Any worker may add any fragment in any order; each index must be added once. Every record must be complete and
     /// every type id in it local and in range.
     pub fn add(&mut self, index: FragmentIndex, fragment: &Fragment) {
+        let index = index + first_fragment(self.base);
         self.keys.compute(fragment);
         let first_member = self.created.members.len();
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
@@ -284,7 +305,10 @@ impl<'t> Worker<'t> {
         self.known
             .insert_unique(halves[0], known, |known| known.key[0]);
         if is_new {
-            self.new.push((local, class));
+            match self.base.and_then(|base| base.class(key)) {
+                Some(in_base) => self.created.of_base.push((class, in_base)),
+                None => self.new.push((local, class)),
+            }
         }
         class
     }

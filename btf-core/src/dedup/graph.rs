@@ -1,8 +1,12 @@
 //! The graph of classes: what all workers have gathered, by class.
 
-use super::classes::{ClassId, ClassTable, Gathered, Members, Position, WEAK};
+use super::base::{Base, import};
+use super::classes::{
+    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
+};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Label, is_forward};
+use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
 
@@ -18,13 +22,46 @@ pub(crate) struct Graph {
     pub(crate) positions: Vec<Position>,
     /// By fragment index, the worker that added it and its members.
     fragments: Vec<Option<(u32, Members)>>,
-    /// Whether fragment 0 is a base, whose types cannot change.
-    pub(crate) has_base: bool,
+    /// Whether fragment 0 is a base, or what was taken from one: its types cannot change.
+    has_base: bool,
+    /// The number within the merge of the first fragment that was added.
+    pub(crate) first_fragment: FragmentIndex,
+    /// The type of the base that each type of fragment 0 is.
+    pub(crate) base_ids: Vec<TypeId>,
 }
 
 impl Graph {
-    pub(crate) fn new(table: ClassTable, gathered: Vec<Gathered>, has_base: bool) -> Self {
-        let positions = table.into_positions();
+    /// The classes of a merge that continues `base`, if there is one.
+    pub(crate) fn new(table: ClassTable, mut gathered: Vec<Gathered>, base: Option<&Base>) -> Self {
+        let mut positions = table.into_positions();
+        let mut base_ids = Vec::new();
+        if let Some(base) = base {
+            let import = import(base, &gathered, u32_len(positions.len()));
+            positions.resize(import.class_count as usize, NOWHERE);
+            for (local, &class) in (0..).zip(&import.gathered.members) {
+                let least = &mut positions[class as usize];
+                *least = position(0, local, false).min(*least);
+            }
+            gathered.push(import.gathered);
+            base_ids = import.ids;
+        }
+        Self {
+            has_base: base.is_some(),
+            first_fragment: first_fragment(base),
+            base_ids,
+            ..Self::assemble(positions, gathered)
+        }
+    }
+
+    /// The classes of a base alone.
+    pub(super) fn of_base(table: ClassTable, gathered: Gathered) -> Self {
+        Self {
+            has_base: true,
+            ..Self::assemble(table.into_positions(), vec![gathered])
+        }
+    }
+
+    fn assemble(positions: Vec<Position>, gathered: Vec<Gathered>) -> Self {
         let mut records = vec![(0, 0); positions.len()];
         let mut labels = vec![0; positions.len()];
         let mut fragments = Vec::new();
@@ -47,7 +84,7 @@ impl Graph {
             labels,
             positions,
             fragments,
-            has_base,
+            ..Self::default()
         }
     }
 

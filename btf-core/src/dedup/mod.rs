@@ -21,6 +21,7 @@
 //! `homonyms`. Equal keys are taken for equal types without a look at the types, so all this holds as long as nobody
 //! makes up an input with two records of one 128-bit hash, which xxh3 does not promise to be hard.
 
+mod base;
 mod bisimilar;
 mod classes;
 mod components;
@@ -40,6 +41,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub use base::Base;
 pub use classes::{FastMap, Gathered, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
@@ -47,7 +49,10 @@ pub use numbering::{Merged, Numbering, Output};
 
 use classes::ClassTable;
 use environment::Limits;
+use fragment::u32_len;
 use graph::Graph;
+
+use crate::ids::TypeId;
 
 /// A merge that is under way.
 ///
@@ -70,37 +75,36 @@ use graph::Graph;
 /// assert_eq!(merged.number(&[]).len(), 2);
 /// ```
 #[derive(Debug)]
-pub struct Merger {
+pub struct Merger<'b> {
     table: ClassTable,
-    has_base: bool,
+    base: Option<&'b Base>,
     /// Up to where environments are made; tests make it less.
     limits: Limits,
 }
 
-impl Default for Merger {
+impl Default for Merger<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Merger {
+impl<'b> Merger<'b> {
     /// A merge into standalone BTF.
     #[must_use]
     pub fn new() -> Self {
         Self {
             table: ClassTable::new(),
-            has_base: false,
+            base: None,
             limits: Limits::default(),
         }
     }
 
-    /// A merge into split BTF: fragment 0 holds the types of the base, all of them, in the order of their ids.
-    ///
-    /// What equals a type of the base becomes that type and is not written again.
+    /// A merge into split BTF, which continues `base`: what equals a type of the base becomes that type and is not
+    /// written again. Any number of merges can share a base at the same time.
     #[must_use]
-    pub fn with_base() -> Self {
+    pub fn with_base(base: &'b Base) -> Self {
         Self {
-            has_base: true,
+            base: Some(base),
             ..Self::new()
         }
     }
@@ -108,7 +112,7 @@ impl Merger {
     /// A worker for one thread.
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
-        Worker::new(&self.table)
+        Worker::new(&self.table, self.base)
     }
 
     /// Merges what the workers have gathered.
@@ -117,8 +121,17 @@ impl Merger {
     /// several definitions.
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
-        let graph = Graph::new(self.table, gathered, self.has_base);
-        let meanings = homonyms::resolve(&graph, self.limits, reload);
-        Merged { graph, meanings }
+        let graph = Graph::new(self.table, gathered, self.base);
+        let reload = |fragment, into: &mut Fragment| match (self.base, fragment) {
+            (Some(base), 0) => base.reload(&graph.base_ids, into),
+            _ => reload(fragment - graph.first_fragment, into),
+        };
+        let meanings = homonyms::resolve(&graph, self.limits, &reload);
+        let first = TypeId(1 + self.base.map_or(0, |base| u32_len(base.len())));
+        Merged {
+            graph,
+            meanings,
+            first,
+        }
     }
 }

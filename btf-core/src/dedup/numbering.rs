@@ -16,6 +16,8 @@ pub struct Output(NodeId);
 pub struct Merged {
     pub(super) graph: Graph,
     pub(super) meanings: Meanings,
+    /// The id of the first type that is written.
+    pub(super) first: TypeId,
 }
 
 impl Merged {
@@ -23,7 +25,11 @@ impl Merged {
     #[must_use]
     pub fn output(&self, fragment: FragmentIndex, id: TypeId) -> Option<Output> {
         self.meanings
-            .node(&self.graph, fragment, id.0.checked_sub(1)?)
+            .node(
+                &self.graph,
+                fragment + self.graph.first_fragment,
+                id.0.checked_sub(1)?,
+            )
             .map(Output)
     }
 
@@ -34,6 +40,8 @@ impl Merged {
     }
 
     /// The types that an output type refers to, in the order of its record's type words, `None` for `void`.
+    ///
+    /// Those of a type of a base that nothing equals are not known: all of them are `None`.
     pub fn targets(&self, output: Output, mut visit: impl FnMut(Option<Output>)) {
         let (kind, record) = self.record(output);
         let mut targets = Vec::new();
@@ -80,21 +88,12 @@ impl Merged {
         }
         // Stable: what stands nowhere, as it was made only for a reference, stays in the order in which it was found.
         order.sort_by_key(|&node| positions[node as usize]);
-        let in_base = if self.graph.has_base {
-            order.partition_point(|&node| is_in_base(positions[node as usize]))
-        } else {
-            0
-        };
+        let in_base = order.partition_point(|&node| self.base_id(node).is_some());
         let mut ids = vec![TypeId::VOID; positions.len()];
         for &node in &order[..in_base] {
-            ids[node as usize] = TypeId(local_id(positions[node as usize]));
+            ids[node as usize] = self.base_id(node).unwrap_or(TypeId::VOID);
         }
-        let first = 1 + if self.graph.has_base {
-            u32_len(self.graph.members(0).0.len())
-        } else {
-            0
-        };
-        for (id, &node) in (first..).zip(&order[in_base..]) {
+        for (id, &node) in (self.first.0..).zip(&order[in_base..]) {
             ids[node as usize] = TypeId(id);
         }
         order.drain(..in_base);
@@ -102,8 +101,16 @@ impl Merged {
             merged: self,
             ids,
             order,
-            first: TypeId(first),
+            first: self.first,
         }
+    }
+
+    /// The type of the base that a node is.
+    fn base_id(&self, node: NodeId) -> Option<TypeId> {
+        let position = self.meanings.positions[node as usize];
+        let index = (local_id(position) as usize).checked_sub(1)?;
+        let ids = &self.graph.base_ids;
+        ids.get(index).copied().filter(|_| is_in_base(position))
     }
 }
 
@@ -146,7 +153,9 @@ impl Numbering<'_> {
     pub fn for_each_record(&self, mut visit: impl FnMut(Kind, &mut [u32])) {
         let mut buffer = Vec::new();
         let mut targets = Vec::new();
-        let Merged { graph, meanings } = self.merged;
+        let Merged {
+            graph, meanings, ..
+        } = self.merged;
         for &node in &self.order {
             let (kind, record) = graph.record(meanings.classes[node as usize]);
             buffer.clear();

@@ -15,7 +15,7 @@ mod keys;
 mod oracle;
 mod random;
 
-use super::{Fragment, Merged, Merger, Worker};
+use super::{Base, Fragment, Merged, Merger, Worker};
 use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
@@ -120,13 +120,27 @@ fn merge(fragments: &[Fragment]) -> Result {
     merge_by(Merger::new(), fragments, 1, &mut Random(1))
 }
 
-/// Merges into split BTF.
+/// Merges into split BTF: the first fragment is the base.
 fn merge_with_base(fragments: &[Fragment]) -> Result {
-    merge_by(Merger::with_base(), fragments, 1, &mut Random(1))
+    split_by(fragments, 1, &mut Random(1))
+}
+
+/// Merges into split BTF by several workers.
+fn split_by(fragments: &[Fragment], workers: usize, random: &mut Random) -> Result {
+    let base = Base::new(fragments[0].clone());
+    let mut result = merge_by(Merger::with_base(&base), &fragments[1..], workers, random);
+    let ids = (1..=base.len() as u32).map(|id| base.first_equal(TypeId(id)).0);
+    result.ids.insert(0, ids.collect());
+    result
 }
 
 /// Merges by several workers: who gets which fragment, and when, is random if there are more than one.
-fn merge_by(merger: Merger, fragments: &[Fragment], workers: usize, random: &mut Random) -> Result {
+fn merge_by(
+    merger: Merger<'_>,
+    fragments: &[Fragment],
+    workers: usize,
+    random: &mut Random,
+) -> Result {
     let mut order: Vec<usize> = (0..fragments.len()).collect();
     let gathered = {
         let mut all: Vec<_> = (0..workers).map(|_| merger.worker()).collect();
