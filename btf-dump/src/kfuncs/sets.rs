@@ -132,7 +132,7 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
     let strings = sections.section(table.link(endian))?.data(endian, file)?;
     let mut starts = Vec::new();
     for symbol in symbols {
-        if usize::from(symbol.st_shndx(endian)) != index.0 {
+        if symbol.st_shndx(endian).index().map(usize::from) != Some(index.0) {
             continue;
         }
         let name = strings.get(symbol.st_name(endian) as usize..);
