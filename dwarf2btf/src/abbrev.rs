@@ -283,7 +283,7 @@ impl Encoding {
 }
 
 /// How values are stored in a unit: what a form's size depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// The size of an address in bytes.
     pub(crate) address: u8,
@@ -291,6 +291,14 @@ pub(crate) struct Sizes {
     pub(crate) offset: u8,
     /// The version of DWARF.
     pub(crate) version: u16,
+}
+
+impl Sizes {
+    /// Whether all forms are stored alike.
+    pub(crate) fn are_stored_as(self, other: Self) -> bool {
+        let key = |sizes: Self| (sizes.address, sizes.offset, sizes.version <= 2);
+        key(self) == key(other)
+    }
 }
 
 /// How the values of a form are stored, if the form is known.

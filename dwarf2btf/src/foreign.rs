@@ -8,7 +8,7 @@
     reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
 )]
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use btf_core::{Info, Kind, Result, TypeId};
 
@@ -96,7 +96,7 @@ impl<'a> UnitReader<'_, 'a> {
         let order = self.context.image.order;
         let mut bytes = Bytes::new(other.data, offset as usize, order);
         let code = bytes.uleb()?;
-        let table = Rc::clone(&other.table);
+        let table = Arc::clone(&other.table);
         let Some(plan) = table.plan(code) else {
             return Err(Malformed::new(offset as usize, "code of an abbreviation"));
         };

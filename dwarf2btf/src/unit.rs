@@ -8,7 +8,7 @@
     reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
 )]
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use btf_core::dedup::{Fragment, Name};
 use btf_core::{Error, ErrorKind, Result};
@@ -68,7 +68,7 @@ pub(crate) struct UnitState<'a> {
     pub(crate) unit: &'a Unit,
     /// The unit's bytes, header included.
     pub(crate) data: &'a [u8],
-    pub(crate) table: Rc<Table>,
+    pub(crate) table: Arc<Table>,
     relocations: RelocationCursor<'a>,
     /// Whether values in the unit may be relocated.
     is_relocated: bool,
@@ -262,13 +262,12 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) function_depth: usize,
     /// The unit that DIEs are fetched from, if it is not the one that is read.
     pub(crate) fetching: bool,
-    tables: Vec<(TableKey, Rc<Table>)>,
+    /// The tables used last, by their index among those of all units.
+    tables: Vec<(u32, Arc<Table>)>,
     attributes: Attributes,
     /// The number of DIEs looked at, for the summary.
     pub(crate) die_count: u64,
 }
-
-type TableKey = (u64, crate::abbrev::Sizes);
 
 /// The number of abbreviation tables that a thread keeps.
 const TABLES_KEPT: usize = 16;
@@ -384,7 +383,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         if code == 0 {
             return Ok(());
         }
-        let table = Rc::clone(&state.table);
+        let table = Arc::clone(&state.table);
         let plan = table
             .plan(code)
             .ok_or(Malformed::new(at, "code of an abbreviation"))?;
@@ -423,35 +422,30 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     }
 
     /// The compiled abbreviations of a unit.
-    fn table(&mut self, unit: &Unit) -> Result<Rc<Table>> {
-        let key = (unit.abbrev_offset, unit.sizes);
-        if let Some((_, table)) = self.tables.iter().find(|(known, _)| *known == key) {
-            return Ok(Rc::clone(table));
+    fn table(&mut self, unit: &Unit) -> Result<Arc<Table>> {
+        if let Some((_, table)) = self.tables.iter().find(|(known, _)| *known == unit.table) {
+            return Ok(Arc::clone(table));
         }
-        let image = self.context.image;
-        let start = usize::try_from(unit.abbrev_offset)
-            .ok()
-            .filter(|&start| start < image.debug_abbrev.data.len());
-        let start = start.ok_or_else(|| {
-            let section = self.context.units.sections[unit.section as usize].0.name;
+        let Context { image, units, .. } = self.context;
+        if unit.abbrev_offset >= image.debug_abbrev.data.len() as u64 {
+            let section = units.sections[unit.section as usize].0.name;
             let kind = ErrorKind::Malformed("offset of an abbreviation table in .debug_abbrev");
-            Error::new(kind).at(section, unit.range.start as u64)
-        })?;
-        let mut bytes = Bytes::new(&image.debug_abbrev.data, start, image.order);
-        let table = Table::compile(&mut bytes, unit.sizes)
+            return Err(Error::new(kind).at(section, unit.range.start as u64));
+        }
+        let table = units.tables[unit.table as usize]
+            .table(&image.debug_abbrev.data, image.order)
             .map_err(|malformed| malformed.located(".debug_abbrev", 0))?;
-        let table = Rc::new(table);
         if self.tables.len() == TABLES_KEPT {
             self.tables.remove(0);
         }
-        self.tables.push((key, Rc::clone(&table)));
+        self.tables.push((unit.table, Arc::clone(&table)));
         Ok(table)
     }
 
     /// Walks over the DIE at offset `at` of the unit and all below it.
     pub(crate) fn walk(&mut self, state: &mut UnitState<'a>, at: usize) -> Result<(), Malformed> {
         let mut bytes = Bytes::new(state.data, at, self.context.image.order);
-        let table = Rc::clone(&state.table);
+        let table = Arc::clone(&state.table);
         let sizes = state.unit.sizes;
         let depth = self.scopes.len();
         let is_plain = !state.is_relocated && !self.fetching;

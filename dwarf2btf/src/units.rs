@@ -7,11 +7,13 @@
 )]
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use btf_core::{ByteOrder, Error, ErrorKind, Result};
 use gimli::constants as dw;
 
-use crate::abbrev::Sizes;
+use crate::abbrev::{Sizes, Table};
 use crate::die::{Bytes, Malformed};
 use crate::input::{Image, Section};
 use crate::names::FastMap;
@@ -28,6 +30,8 @@ pub(crate) struct Unit {
     pub(crate) range: Range<usize>,
     pub(crate) sizes: Sizes,
     pub(crate) abbrev_offset: u64,
+    /// The index of its abbreviations in [`Units::tables`].
+    pub(crate) table: u32,
     /// Where the root DIE is, in bytes from the start of the unit.
     pub(crate) root: usize,
 }
@@ -48,10 +52,60 @@ impl Unit {
     }
 }
 
+/// The abbreviations of one unit or more.
+///
+/// Compiling a table takes much longer than reading a small unit, so none is compiled time and again: what is used once is
+/// compiled for its unit and given up, what is used more often is kept for all threads.
+#[derive(Debug)]
+pub(crate) struct TableSlot {
+    /// Where it begins in `.debug_abbrev`.
+    start: u64,
+    sizes: Sizes,
+    /// Where the next one begins that a unit has: tables do not overlap, or the time to compile all of them would not
+    /// be in proportion to the section.
+    end: u64,
+    /// The number of units that have it and of times that it was compiled for one.
+    uses: AtomicU32,
+    shared: OnceLock<Result<Arc<Table>, Malformed>>,
+}
+
+/// The number of uses of a table from which on it is kept for all.
+const SHARED_FROM: u32 = 4;
+
+impl TableSlot {
+    /// The compiled table.
+    ///
+    /// # Errors
+    /// Where in `.debug_abbrev` it is malformed.
+    pub(crate) fn table(&self, abbrev: &[u8], order: ByteOrder) -> Result<Arc<Table>, Malformed> {
+        if let Some(shared) = self.shared.get() {
+            return shared.clone();
+        }
+        if self.uses.fetch_add(1, Ordering::Relaxed) < SHARED_FROM - 1 {
+            return self.compile(abbrev, order);
+        }
+        let compile = || self.compile(abbrev, order);
+        self.shared.get_or_init(compile).clone()
+    }
+
+    fn compile(&self, abbrev: &[u8], order: ByteOrder) -> Result<Arc<Table>, Malformed> {
+        let start = usize::try_from(self.start).unwrap_or(usize::MAX);
+        let mut bytes = Bytes::new(abbrev, start, order);
+        let table = Table::compile(&mut bytes, self.sizes)?;
+        if bytes.position() as u64 > self.end {
+            let expected = "abbreviation table that ends before that of another unit begins";
+            return Err(Malformed::new(start, expected));
+        }
+        Ok(Arc::new(table))
+    }
+}
+
 /// All units of the input, in the order that numbers the output's types: type units of `.debug_types` first.
 #[derive(Debug, Default)]
 pub(crate) struct Units<'a> {
     pub(crate) all: Vec<Unit>,
+    /// The abbreviation tables that they have.
+    pub(crate) tables: Vec<TableSlot>,
     /// The sections that hold units, and for each the index of its first unit.
     pub(crate) sections: Vec<(&'a Section<'a>, usize)>,
     /// The index in `sections` of `.debug_info`, to which references between units lead.
@@ -76,7 +130,43 @@ impl<'a> Units<'a> {
             units.sections.push((section, units.all.len()));
             units.list_section(section, image.order)?;
         }
+        units.list_tables()?;
         Ok(units)
+    }
+
+    /// Finds out which units have one abbreviation table.
+    ///
+    /// # Errors
+    /// Units with one table, but other sizes of addresses and offsets: each would need the table compiled for it.
+    fn list_tables(&mut self) -> Result<()> {
+        let mut order: Vec<u32> = (0..self.all.len() as u32).collect();
+        order.sort_by_key(|&index| self.all[index as usize].abbrev_offset);
+        for index in order {
+            let unit = &mut self.all[index as usize];
+            let last = self.tables.last_mut();
+            if let Some(same) = last.filter(|last| last.start == unit.abbrev_offset) {
+                if !same.sizes.are_stored_as(unit.sizes) {
+                    let expected =
+                        "sizes of addresses and offsets as in other units with these abbreviations";
+                    let section = self.sections[unit.section as usize].0.name;
+                    return Err(Malformed::new(0, expected).located(section, unit.range.start));
+                }
+                *same.uses.get_mut() += 1;
+            } else {
+                if let Some(last) = self.tables.last_mut() {
+                    last.end = unit.abbrev_offset;
+                }
+                self.tables.push(TableSlot {
+                    start: unit.abbrev_offset,
+                    sizes: unit.sizes,
+                    end: u64::MAX,
+                    uses: AtomicU32::new(1),
+                    shared: OnceLock::new(),
+                });
+            }
+            unit.table = self.tables.len() as u32 - 1;
+        }
+        Ok(())
     }
 
     fn list_section(&mut self, section: &Section<'_>, order: ByteOrder) -> Result<()> {
@@ -196,6 +286,7 @@ fn read_header(
                 range,
                 sizes,
                 abbrev_offset: 0,
+                table: 0,
                 root: 0,
             },
             None,
@@ -235,6 +326,7 @@ fn read_header(
             range,
             sizes,
             abbrev_offset,
+            table: 0,
             root,
         },
         signature,

@@ -329,8 +329,8 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
         })
     }
 
-    /// The debug sections in the file's order, their claims checked one by one and, since they may overlap in a hostile
-    /// file, together.
+    /// The debug sections in the file's order; what they claim to become is checked together, since they may overlap in a
+    /// hostile file.
     fn debug_sections(&self) -> Result<Vec<Job<'a>>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
         let mut total = 0u64;
@@ -339,10 +339,10 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
                 continue;
             };
             let packed = self.packed(index).map_err(|error| at(error, slot))?;
-            if let Some((_, packed, claimed)) = packed {
-                compression::check_claim(claimed, packed.len() as u64)
-                    .map_err(|error| at(error, slot))?;
+            if let Some((_, _, claimed)) = packed {
                 total = total.saturating_add(claimed);
+                compression::check_claim(total, self.data.len() as u64)
+                    .map_err(|error| at(error, slot))?;
             }
             jobs.push(Job {
                 slot,
@@ -350,7 +350,6 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
                 packed,
             });
         }
-        compression::check_claim(total, self.data.len() as u64)?;
         Ok(jobs)
     }
 
