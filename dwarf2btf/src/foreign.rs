@@ -63,6 +63,11 @@ impl<'a> UnitReader<'_, 'a> {
                 self.fetch(die, Extent::Whole)?;
             }
         }
+        let homes = self
+            .foreign_forwards
+            .iter()
+            .map(|&(id, (unit, _))| (id, unit));
+        self.fragment.homes.extend(homes);
         self.add_gnu_annotations(state);
         // Arrays may have come along.
         self.add_index_type();

@@ -276,6 +276,7 @@ impl Taking<'_> {
             first: 0,
             count: types.len(),
             first_weak: usize::MAX,
+            homes: (0, 0),
         });
         Import {
             gathered,

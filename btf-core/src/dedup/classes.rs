@@ -210,6 +210,8 @@ pub struct Gathered {
     pub(crate) fragments: Vec<Members>,
     /// The class of each type of each fragment.
     pub(crate) members: Vec<ClassId>,
+    /// The [`Fragment::homes`] of each fragment, by class.
+    pub(crate) homes: Vec<(ClassId, FragmentIndex)>,
 }
 
 /// Where the classes of one fragment's types are.
@@ -221,6 +223,8 @@ pub(crate) struct Members {
     pub(crate) count: usize,
     /// The first weak type, counted from 0.
     pub(crate) first_weak: usize,
+    /// The indices in `homes` of the first and one past the last.
+    pub(crate) homes: (usize, usize),
 }
 
 impl<'t> Worker<'t> {
@@ -254,11 +258,17 @@ impl<'t> Worker<'t> {
             let (local, class) = self.new[at];
             self.store(fragment, local as usize, class, first_member);
         }
+        let first_home = self.created.homes.len();
+        for &(id, home) in &fragment.homes {
+            let class = self.created.members[first_member + id as usize - 1];
+            self.created.homes.push((class, home));
+        }
         self.created.fragments.push(Members {
             index,
             first: first_member,
             count: fragment.len(),
             first_weak,
+            homes: (first_home, self.created.homes.len()),
         });
     }
 

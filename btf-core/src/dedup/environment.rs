@@ -61,8 +61,9 @@ impl Bits {
     pub(super) fn all_of(&self, homonyms: &[u32]) -> Environment {
         let mut all = self.open();
         for &homonym in homonyms {
-            (self.first[homonym as usize]..self.first[homonym as usize + 1])
-                .for_each(|bit| all.add(bit));
+            for bit in self.first[homonym as usize]..self.first[homonym as usize + 1] {
+                all.add(bit);
+            }
         }
         all
     }
@@ -98,8 +99,11 @@ impl Bits {
 pub(super) struct Environment(Box<[u64]>);
 
 impl Environment {
-    pub(super) fn add(&mut self, bit: u32) {
-        self.0[bit as usize / 64] |= 1 << (bit % 64);
+    /// Adds a bit; tells whether that was news.
+    pub(super) fn add(&mut self, bit: u32) -> bool {
+        let word = &mut self.0[bit as usize / 64];
+        let before = std::mem::replace(word, *word | 1 << (bit % 64));
+        before != *word
     }
 
     fn has(&self, bit: u32) -> bool {

@@ -9,6 +9,7 @@ use super::classes::{ClassId, FastMap, Position, position};
 use super::components::Components;
 use super::environment::{Environment, EnvironmentId};
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
+use super::homes;
 use super::homonyms::Reload;
 use super::key::Label;
 use super::scan::{Homonyms, Scan, SetState};
@@ -30,8 +31,17 @@ pub(super) struct Alone {
     pub(super) fragment: FragmentIndex,
     pub(super) class: ClassId,
     pub(super) position: Position,
-    /// The local numbers, from 0, of what it refers to; definitions in place of forward declarations, where possible.
-    pub(super) targets: Box<[u32]>,
+    /// What it refers to; definitions in place of forward declarations, where possible.
+    pub(super) targets: Box<[Target]>,
+}
+
+/// What a followed type refers to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// The local number, from 0.
+    pub(super) local: u32,
+    /// For a forward declaration in the stead of another fragment's type what that fragment takes homonyms for.
+    pub(super) home: Option<EnvironmentId>,
 }
 
 /// What was found by following references.
@@ -56,12 +66,11 @@ impl Follower {
 struct References {
     /// Where in `targets` those of each type begin.
     starts: Vec<usize>,
-    /// Local numbers, from 0.
-    targets: Vec<u32>,
+    targets: Vec<Target>,
 }
 
 impl References {
-    fn of(&self, index: usize) -> &[u32] {
+    fn of(&self, index: usize) -> &[Target] {
         &self.targets[self.starts[index]..self.starts[index + 1]]
     }
 }
@@ -79,7 +88,7 @@ impl Scan {
         let (members, first_weak) = homonyms.graph.members(fragment);
         self.follower.content.clear();
         reload(fragment, &mut self.follower.content);
-        let references = references(homonyms, members, locals, &self.follower.content);
+        let references = self.references(homonyms, members, locals);
         let environments = if homonyms.reach.is_coarse {
             None
         } else {
@@ -129,10 +138,11 @@ impl Scan {
         let mut targets = Vec::new();
         for index in 0..locals.len() {
             let followed = references.of(index).iter();
-            targets.extend(followed.filter_map(|&target| {
-                let set = homonyms.reach.set_of[members[target as usize] as usize];
-                let is_followed = matches!(states[set as usize], SetState::Several);
-                is_followed.then(|| locals.binary_search(&target).ok().map(u32_len))?
+            targets.extend(followed.filter_map(|target| {
+                let set = homonyms.reach.set_of[members[target.local as usize] as usize];
+                let is_followed =
+                    matches!(states[set as usize], SetState::Several) && target.home.is_none();
+                is_followed.then(|| locals.binary_search(&target.local).ok().map(u32_len))?
             }));
             starts.push(targets.len());
         }
@@ -150,8 +160,12 @@ impl Scan {
         for component in 0..components.len() {
             let mut environment = open.clone();
             for &index in components.nodes(component) {
-                for &target in references.of(index as usize) {
-                    let class = members[target as usize];
+                for target in references.of(index as usize) {
+                    if let Some(home) = target.home {
+                        environment.join(self.environments.get(home));
+                        continue;
+                    }
+                    let class = members[target.local as usize];
                     if let Some(bit) = homonyms.bit(class) {
                         environment.add(bit);
                     }
@@ -171,43 +185,53 @@ impl Scan {
         self.environments.release(components.len(), &open);
         Some((components, environments))
     }
-}
 
-/// What the types `locals` refer to.
-fn references(
-    homonyms: &Homonyms<'_>,
-    members: &[ClassId],
-    locals: &[u32],
-    content: &Fragment,
-) -> References {
-    let known = definitions_here(homonyms, members);
-    let mut references = References {
-        starts: vec![0],
-        targets: Vec::new(),
-    };
-    for &local in locals {
-        // What can be read once can be read again.
-        let record = content.record(TypeId(local + 1)).unwrap_or(&[]);
-        let kind = record.get(1).and_then(|&info| Info(info).kind());
-        if let Some(kind) = kind {
-            for_each_type_word(kind, record.len(), |at| {
-                let Some(target) = record[at].checked_sub(1) else {
-                    return;
-                };
-                let class = members[target as usize];
-                let label = homonyms.graph.labels[class as usize];
-                let target = match known.get(&label) {
-                    Some(&Here::One(_, definition)) if homonyms.definitions.is_forward(class) => {
-                        definition
+    /// What the types `locals` of the fragment that was read refer to.
+    fn references(
+        &mut self,
+        homonyms: &Homonyms<'_>,
+        members: &[ClassId],
+        locals: &[u32],
+    ) -> References {
+        let content = std::mem::take(&mut self.follower.content);
+        let known = definitions_here(homonyms, members);
+        let mut homes = FastMap::default();
+        let mut references = References {
+            starts: vec![0],
+            targets: Vec::new(),
+        };
+        for &local in locals {
+            // What can be read once can be read again.
+            let record = content.record(TypeId(local + 1)).unwrap_or(&[]);
+            let kind = record.get(1).and_then(|&info| Info(info).kind());
+            if let Some(kind) = kind {
+                for_each_type_word(kind, record.len(), |at| {
+                    let Some(local) = record[at].checked_sub(1) else {
+                        return;
+                    };
+                    let class = members[local as usize];
+                    let mut target = Target { local, home: None };
+                    let by_id = |&(id, _): &(u32, FragmentIndex)| id;
+                    if let Ok(at) = content.homes.binary_search_by_key(&record[at], by_id) {
+                        let home = content.homes[at].1;
+                        let at_home = || homes::meaning(homonyms, class, home);
+                        target.home = *homes.entry((class, home)).or_insert_with(|| {
+                            at_home().map(|meaning| self.environments.intern(&meaning))
+                        });
+                    } else if homonyms.definitions.is_forward(class)
+                        && let label = homonyms.graph.labels[class as usize]
+                        && let Some(&Here::One(_, definition)) = known.get(&label)
+                    {
+                        target.local = definition;
                     }
-                    _ => target,
-                };
-                references.targets.push(target);
-            });
+                    references.targets.push(target);
+                });
+            }
+            references.starts.push(references.targets.len());
         }
-        references.starts.push(references.targets.len());
+        self.follower.content = content;
+        references
     }
-    references
 }
 
 /// What a label is in one fragment.

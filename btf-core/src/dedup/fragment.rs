@@ -27,6 +27,9 @@ pub struct Fragment {
     pub starts: Vec<u32>,
     /// Types from this local id on are weak: they are written only if something asks for them. A base has none.
     pub first_weak: Option<u32>,
+    /// Weak forward declarations that stand for a type of another fragment, in ascending order: the local id, and that
+    /// fragment. What the name means is then what it means there.
+    pub homes: Vec<(u32, FragmentIndex)>,
 }
 
 impl Fragment {
@@ -35,6 +38,7 @@ impl Fragment {
         self.words.clear();
         self.starts.clear();
         self.first_weak = None;
+        self.homes.clear();
     }
 
     /// The number of types, `void` not counted.

@@ -140,6 +140,16 @@ impl Graph {
             _ => (&[], usize::MAX),
         }
     }
+
+    /// The classes of a fragment's forward declarations that stand for types of other fragments, and these fragments.
+    pub(crate) fn homes(&self, fragment: FragmentIndex) -> &[(ClassId, FragmentIndex)] {
+        match self.fragments.get(fragment as usize) {
+            Some(&Some((worker, members))) => {
+                &self.gathered[worker as usize].homes[members.homes.0..members.homes.1]
+            }
+            _ => &[],
+        }
+    }
 }
 
 /// Whether a position lies in fragment 0.

@@ -31,6 +31,7 @@ mod environment;
 mod follow;
 mod fragment;
 mod graph;
+mod homes;
 mod homonyms;
 mod key;
 mod numbering;

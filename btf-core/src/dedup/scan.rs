@@ -6,6 +6,7 @@ use super::environment::{Bits, Environment, EnvironmentId, Environments, Limits}
 use super::follow::{Follower, Place};
 use super::fragment::{FragmentIndex, u32_len};
 use super::graph::Graph;
+use super::homes;
 use super::homonyms::Reload;
 use super::reach::Reach;
 
@@ -17,6 +18,8 @@ pub(super) struct Homonyms<'a> {
     pub(super) bits: Bits,
     /// For each class that defines a homonym, its bit plus 1.
     defines: Vec<u32>,
+    /// For each fragment what it takes each homonym for, if that does not follow from its own types alone.
+    pub(super) environments: Vec<Environment>,
 }
 
 impl<'a> Homonyms<'a> {
@@ -28,13 +31,16 @@ impl<'a> Homonyms<'a> {
                 defines[class as usize] = bits.of(homonym, number) + 1;
             }
         }
-        Self {
+        let mut homonyms = Self {
             graph,
             definitions,
             reach,
             bits,
             defines,
-        }
+            environments: Vec::new(),
+        };
+        homonyms.environments = homes::environments(&homonyms);
+        homonyms
     }
 
     /// The bit of a class that defines a homonym.
@@ -48,6 +54,12 @@ impl<'a> Homonyms<'a> {
         if self.reach.is_coarse {
             return Environment::default();
         }
+        let known = self.environments.get(fragment as usize).cloned();
+        known.unwrap_or_else(|| self.own_environment(fragment))
+    }
+
+    /// What a fragment takes each homonym for by its own types.
+    pub(super) fn own_environment(&self, fragment: FragmentIndex) -> Environment {
         let mut environment = self.bits.open();
         let members = self.graph.members(fragment).0;
         for bit in members.iter().filter_map(|&class| self.bit(class)) {

@@ -3,7 +3,7 @@
 use super::classes::{ClassId, FastMap};
 use super::division::Division;
 use super::environment::{Environment, EnvironmentId, Meaning};
-use super::follow::{Alone, Place};
+use super::follow::{Alone, Place, Target};
 use super::fragment::FragmentIndex;
 use super::homonyms::{Meanings, NodeId};
 use super::scan::{Homonyms, Scan};
@@ -129,9 +129,12 @@ impl<'a> Targets<'a> {
         let members = self.homonyms.graph.members(alone.fragment).0;
         let start = self.meanings.targets.len();
         self.meanings.begin_targets(node, start);
-        for &target in &alone.targets {
-            let class = members[target as usize];
-            let target = self.member(alone.fragment, target, class, environment);
+        for &Target { local, home } in &alone.targets {
+            let class = members[local as usize];
+            let target = match home {
+                Some(home) => self.lead(class, home),
+                None => self.member(alone.fragment, local, class, environment),
+            };
             self.meanings.targets.push(target);
         }
     }

@@ -11,6 +11,7 @@
 mod base;
 mod cases;
 mod forwards;
+mod homes;
 mod keys;
 mod oracle;
 mod random;

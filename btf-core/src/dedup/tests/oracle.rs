@@ -128,11 +128,9 @@ pub(super) fn check_sound(fragments: &[Fragment], result: &Result) {
             }
             let before = fragment.record(TypeId(local)).unwrap();
             if id == 0 {
-                // Only a forward declaration of something ambiguous need not be written.
-                assert!(
-                    is_announcement(before) && !is_base,
-                    "{index}:{local} is lost"
-                );
+                // Only what is weak, or a forward declaration of something ambiguous, need not be written.
+                let may_be_lost = is_announcement(before) || fragment.is_weak(TypeId(local));
+                assert!(may_be_lost && !is_base, "{index}:{local} is lost");
                 continue;
             }
             let after = output.record(TypeId(id)).expect("an id in range");
