@@ -17,12 +17,14 @@ mod text;
 mod types;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use btf_core::TypeId;
 use btf_core::ext::BtfExt;
 use btf_core::reader::Btf;
 
 use crate::names::{Name, Names};
+use crate::sources::Part;
 use json::Json;
 use text::Text;
 use types::Printer;
@@ -115,19 +117,29 @@ pub fn write_text(request: &Request<'_>, out: &mut dyn Write) -> io::Result<()> 
     write(request, Text::new(request.options), out)
 }
 
+/// Where a blob is, for readers of several.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Which of several blobs in it.
+    pub part: Option<Part>,
+}
+
 /// Prints one JSON object on a line: `{"types":[…]}`, with a key for each part.
 ///
-/// `file`, if there is one, comes first.
+/// The place, if it is told, comes first: `file` and, of several blobs in it, `blob` and `blobs`, which count from 1, and
+/// `offset` in bytes.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write_json(
     request: &Request<'_>,
-    file: Option<&str>,
+    place: Option<&Place<'_>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut json = Json::new();
-    json.open_document(file);
+    json.open_document(place);
     write(request, json, out)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A blob does not say whether it continues another one, nor which. What does not stand alone gets the first of these
 //! that fits: the `.BTF.base` beside it; what the caller names; another of the files; a `vmlinux` in a folder above it; the
-//! running kernel's. Fitting means that all ids exist and that names start where strings do, which no wrong base achieves.
+//! running kernel's. Fitting means that all ids exist, and that names are own
+//! strings or the base's and start where strings do, which no wrong base achieves.
 //!
 //! A linker that knows nothing of BTF pastes the blobs of its inputs into one section; each then is a source of its own.
 
@@ -115,7 +116,9 @@ pub fn open(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error
     }
     // From here on everything that stands alone is known, and may be a base of the rest.
     for blob in &found {
-        if let Found::Whole(source) = blob {
+        if let Found::Whole(source) = blob
+            && source.base == Base::None
+        {
             bases.offer(source);
         }
     }

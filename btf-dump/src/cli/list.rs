@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use btf_core::TypeId;
 use btf_core::cli::{ExitStatus, Printer, Stream, escape_text, nearest};
 use btf_core::kind::Kind;
-use btf_dump::listing::{Options, Parts, Request, write_json, write_text};
+use btf_dump::listing::{Options, Parts, Place, Request, write_json, write_text};
 use btf_dump::pattern::{self, Pattern};
 use btf_dump::select::{Root, Selection};
 use btf_dump::sources::Source;
@@ -29,8 +29,8 @@ pub(crate) struct ListArgs {
 
     /// Write JSON: for each blob an object on a line
     ///
-    /// `{"types":[…]}`, as `bpftool -j` writes it; with a key for each other part of `--show`, and `file` before them if there
-    /// are several blobs.
+    /// `{"types":[…]}`, as `bpftool -j` writes it; with a key for each other part of `--show`, and before them `file`, and
+    /// `blob`, `blobs` and `offset`, if there are several.
     #[arg(long)]
     json: bool,
 
@@ -115,20 +115,18 @@ pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
     for (index, source) in sources.iter().enumerate() {
         let ids = (!selection.is_everything()).then(|| selection.of(&source.btf));
         is_empty &= ids.as_ref().is_none_or(Vec::is_empty);
-        let title = (sources.len() > 1).then(|| source.title());
-        if let Some(title) = title.as_ref().filter(|_| !args.json) {
+        let is_one_of_many = sources.len() > 1;
+        if is_one_of_many && !args.json {
             let space = if index > 0 { "\n" } else { "" };
-            let title = escape_text(title);
+            let title = source.title();
+            let title = escape_text(&title);
             writeln!(out, "{space}{title}:").context("cannot write to standard output")?;
         }
-        list(
-            args,
-            printer,
-            source,
-            ids.as_deref(),
-            title.as_deref(),
-            &mut out,
-        )?;
+        let place = is_one_of_many.then_some(Place {
+            path: &source.path,
+            part: source.part,
+        });
+        list(args, printer, source, ids.as_deref(), place, &mut out)?;
     }
     out.flush().context("cannot write to standard output")?;
     if is_empty {
@@ -143,7 +141,7 @@ fn list(
     printer: &Printer,
     source: &Source,
     ids: Option<&[TypeId]>,
-    title: Option<&str>,
+    place: Option<Place<'_>>,
     out: &mut dyn io::Write,
 ) -> Result<()> {
     let parts = args.parts();
@@ -160,7 +158,7 @@ fn list(
         },
     };
     let written = if args.json {
-        write_json(&request, title, out)
+        write_json(&request, place.as_ref(), out)
     } else {
         write_text(&request, out)
     };

@@ -3,7 +3,7 @@
 use btf_core::TypeId;
 use btf_core::cli::{json_name, json_text};
 
-use super::{Format, Key, key};
+use super::{Format, Key, Place, key};
 use crate::names::{ELLIPSIS, Name};
 
 /// Makes one JSON object on a line.
@@ -21,12 +21,19 @@ impl Json {
         }
     }
 
-    /// Starts the object.
-    pub(super) fn open_document(&mut self, file: Option<&str>) {
+    /// Starts the object, with where the blob is.
+    pub(super) fn open_document(&mut self, place: Option<&Place<'_>>) {
         self.open("{");
-        if let Some(file) = file {
-            self.key(key!("file"));
-            self.push(&json_text(file));
+        let Some(place) = place else {
+            return;
+        };
+        let path = place.path.as_os_str().as_encoded_bytes();
+        self.separate();
+        self.push(&json_name("file", path));
+        if let Some(part) = place.part {
+            self.number(key!("blob"), part.number as u64);
+            self.number(key!("blobs"), part.count as u64);
+            self.number(key!("offset"), part.offset);
         }
     }
 

@@ -9,7 +9,7 @@ use btf_core::ext::{Block, BtfExt, CoreRelo, FuncInfo, LineInfo};
 use btf_core::kind::Kind;
 use btf_core::wire::ByteOrder;
 
-use super::types::Printer;
+use super::types::{Printer, UNKNOWN};
 use super::{Format, key};
 
 /// What each kind of CO-RE relocation asks, by its number, as `enum bpf_core_relo_kind` names it without its prefix.
@@ -82,7 +82,7 @@ impl<F: Format> Printer<'_, '_, F> {
         for (number, entry) in (0..).zip(self.btf.layout().unwrap_or_default()) {
             let kind = match number {
                 0 => "void",
-                _ => Kind::from_number(number).map_or("UNKNOWN", Kind::name),
+                _ => Kind::from_number(number).map_or(UNKNOWN, Kind::name),
             };
             self.format.open_record("LAYOUT");
             self.format.number(key!("kind_number"), number.into());
@@ -132,9 +132,12 @@ impl<F: Format> Printer<'_, '_, F> {
                 printer.reference(key!("type_id"), record.type_id);
                 let access = printer.names.get(record.access);
                 printer.format.string(key!("access"), access);
-                let kind = CORE_KINDS.get(record.kind as usize);
-                let kind = kind.copied().unwrap_or("UNKNOWN");
-                printer.format.word(key!("kind"), kind);
+                let kind = CORE_KINDS.get(record.kind as usize).copied();
+                printer.format.word(key!("kind"), kind.unwrap_or(UNKNOWN));
+                if kind.is_none() {
+                    let number = record.kind.into();
+                    printer.format.number(key!("kind_number"), number);
+                }
             })?;
         }
         self.format.close_part();

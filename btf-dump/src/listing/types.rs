@@ -20,7 +20,7 @@ const CHUNK: usize = 128 << 10;
 const ROOM: usize = 4 << 10;
 
 /// What a record of a kind that is not known is called.
-const UNKNOWN: &str = "UNKNOWN";
+pub(super) const UNKNOWN: &str = "UNKNOWN";
 
 /// Prints one blob in one format.
 pub(super) struct Printer<'a, 'o, F> {

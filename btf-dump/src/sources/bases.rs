@@ -136,8 +136,10 @@ fn strings_of(blob: &[u8]) -> Option<&[u8]> {
 ///
 /// With a wrong one, ids and names are off by some number. So some are beyond the end, or most names, which are about 17
 /// bytes long in kernels, start in the middle of one. A few may do so anyway: the format allows to share the ends of strings.
+/// Own strings that nothing uses tell the same of BTF with few names.
 fn fit(btf: &Btf) -> btf_core::Result<()> {
     let (mut names, mut inside) = (0u64, 0u64);
+    let mut uses_own = btf.base().is_none() || btf.string_bytes().is_empty();
     let mut first_inside = None;
     for (id, record) in btf.records() {
         if let Some((_, ty)) = type_refs(record).find(|(_, ty)| ty.0 >= btf.end_id()) {
@@ -153,12 +155,16 @@ fn fit(btf: &Btf) -> btf_core::Result<()> {
                 .checked_sub(1)
                 .and_then(|before| byte_at(btf, before));
             let is_inside = before.is_some_and(|byte| byte != 0);
+            uses_own |= name.0 >= btf.first_string();
             names += u64::from(name.0 != 0);
             inside += u64::from(is_inside);
             if is_inside {
                 first_inside.get_or_insert((id, name));
             }
         }
+    }
+    if !uses_own {
+        return Err(ErrorKind::Malformed("a name among the own strings").into());
     }
     match first_inside {
         Some((id, name)) if inside * 2 > names => {
