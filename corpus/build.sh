@@ -77,6 +77,17 @@ link_images() {
     printf -v wl ',%s' "${script[@]}"
     $compiler "${COMMON[@]}" -flto -nostdlib -static "-Wl$wl" homonyms_a.c homonyms_b.c inconsistent_a.c inconsistent_b.c \
         program.c -o "$dir/image.lto.elf" ${LTO_LINK_FLAGS:-}
+    local whole=() order=()
+    for source in *.c; do
+        [[ $(directive "$source" link) != whole ]] || whole+=("$source")
+    done
+    [[ $folder == clang-* ]] || order=(-fno-toplevel-reorder) # LTO leaves variables where they are, as clang's does.
+    for source in lto.elf lto.whole.elf; do
+        local lto=()
+        [[ $source == lto.elf ]] || lto=(-flto)
+        $compiler "${COMMON[@]}" "${order[@]}" "${lto[@]}" -nostdlib -static "-Wl$wl" "${whole[@]}" -o "$dir/$source" \
+            ${LTO_LINK_FLAGS:-}
+    done
     if [[ $folder == gcc-x86_64 ]] && command -v dwz >/dev/null; then
         cp "$dir/image.elf" "$dir/image.dwz.elf"
         dwz "$dir/image.dwz.elf"

@@ -1,4 +1,5 @@
 //# about: with lto_b.c: what LTO moves between units: parameters and variables by value, homonyms behind pointers, type tags
+//# arches: x86_64
 //# link: whole
 //# expect: STRUCT:shared_by_value STRUCT:homonym FUNC:of_a FUNC:only_a ENUM:narrow
 #include "lto.h"

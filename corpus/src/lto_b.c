@@ -1,4 +1,5 @@
 //# about: with lto_a.c: the other definitions of its homonyms, and the functions that call its own
+//# arches: x86_64
 //# link: whole
 //# expect: STRUCT:shared_by_value STRUCT:homonym FUNC:of_b FUNC:only_b ENUM:narrow
 #include "lto.h"
