@@ -84,6 +84,8 @@ pub enum ErrorKind {
     NoDebugInfo,
     /// DWARF that describes no type.
     NoTypes,
+    /// A type that contains itself by value; says which.
+    ContainsItself(String),
     /// The input was written to while it was read.
     Changed,
     /// A base that the input cannot continue; says why.
@@ -169,6 +171,7 @@ impl std::fmt::Display for ErrorKind {
             Self::NoDebugInfo => {
                 f.write_str("no debug information: no section `.debug_info` with contents")
             }
+            Self::ContainsItself(ty) => write!(f, "{ty} contains itself by value"),
             Self::NoTypes => f.write_str("no type is left to describe"),
             Self::Malformed(expected) => write!(f, "malformed: expected {expected}"),
             Self::Cycle => {

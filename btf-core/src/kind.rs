@@ -153,6 +153,12 @@ impl Kind {
             Self::Typedef | Self::Volatile | Self::Const | Self::Restrict | Self::TypeTag
         )
     }
+
+    /// Whether a type of this kind contains or modifies the types that it refers to.
+    #[must_use]
+    pub const fn contains(self) -> bool {
+        self.is_modifier() || matches!(self, Self::Array | Self::Struct | Self::Union)
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -203,6 +203,13 @@ impl<'a> UnitReader<'_, 'a> {
             else {
                 continue;
             };
+            let Some(component) = self
+                .moved_members
+                .get(&(link, component))
+                .map_or(Some(component), |moved| *moved)
+            else {
+                continue;
+            };
             let info = Info::new(Kind::DeclTag, 0, false).0;
             self.fragment
                 .push(&[text.0, info, link, component.cast_unsigned()]);

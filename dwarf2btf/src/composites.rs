@@ -14,6 +14,7 @@ use gimli::constants as dw;
 use crate::abbrev::{Plan, Slot};
 use crate::die::{Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
+use crate::names::FastMap;
 use crate::references::{Link, Target};
 use crate::unit::{OldBitfield, Scope, ScopeKind, UnitReader, UnitState};
 
@@ -123,6 +124,7 @@ impl<'a> UnitReader<'_, 'a> {
                 storage_bytes: attributes.raw(Slot::ByteSize),
                 link,
                 word: 0,
+                structure_bits: 0,
             });
         }
         let Ok(place) = u32::try_from(place) else {
@@ -146,12 +148,16 @@ impl<'a> UnitReader<'_, 'a> {
             findings[0] = Some(FindingKind::TooManyMembers);
             members = &mut members[..MAX_VLEN_16 as usize * MEMBER_WORDS];
         }
-        sort_members(members);
+        let structure_bits = scope.size.saturating_mul(8);
         let is_sayable = |member: &&[u32]| {
-            !is_bitfield
-                || member[3] & OLD_BITFIELD != 0
-                || u64::from(member[2]) <= MAX_BITFIELD_OFFSET
+            member[3] & OLD_BITFIELD != 0
+                || u64::from(member[2]) <= structure_bits
+                    && (!is_bitfield || u64::from(member[2]) <= MAX_BITFIELD_OFFSET)
         };
+        if !self.decl_tags.is_empty() || !self.gnu_annotated.is_empty() {
+            note_moved_members(members, is_sayable, scope.die, &mut self.moved_members);
+        }
+        sort_members(members);
         let count = members
             .chunks_exact(MEMBER_WORDS)
             .filter(is_sayable)
@@ -169,6 +175,7 @@ impl<'a> UnitReader<'_, 'a> {
                 let index = (member[3] & !OLD_BITFIELD) as usize;
                 if let Some(bitfield) = self.old_bitfields.get_mut(index) {
                     bitfield.word = word;
+                    bitfield.structure_bits = structure_bits;
                 }
                 0
             } else {
@@ -286,16 +293,38 @@ fn member_location(
     }
 }
 
+/// Whether members must be sorted. Where bitfields of DWARF 2 and 3 begin is not known yet, and no compiler of that time
+/// needs it.
+fn is_unsorted(members: &[u32]) -> bool {
+    let members = members.chunks_exact(MEMBER_WORDS);
+    let is_old = members.clone().any(|member| member[3] & OLD_BITFIELD != 0);
+    !is_old && !members.map(|member| member[2]).is_sorted()
+}
+
+/// Notes which members of a structure will have another index than now, for the tags on them.
+fn note_moved_members(
+    members: &[u32],
+    is_sayable: impl Fn(&&[u32]) -> bool,
+    die: u32,
+    moved: &mut FastMap<(u32, i32), Option<i32>>,
+) {
+    let mut sorted: Vec<(i32, &[u32])> = (0..).zip(members.chunks_exact(MEMBER_WORDS)).collect();
+    if is_unsorted(members) {
+        sorted.sort_by_key(|(_, member)| member[2]);
+    }
+    let mut next = 0;
+    for (old, member) in sorted {
+        let new = is_sayable(&member).then_some(next);
+        next += i32::from(new.is_some());
+        if new != Some(old) {
+            moved.insert((Link::die(die).0, old), new);
+        }
+    }
+}
+
 /// Puts members in the order of their offsets, which the kernel demands; rustc lists them as they were declared.
 fn sort_members(members: &mut [u32]) {
-    let is_old = members
-        .chunks_exact(MEMBER_WORDS)
-        .any(|member| member[3] & OLD_BITFIELD != 0);
-    let is_sorted = members
-        .chunks_exact(MEMBER_WORDS)
-        .map(|member| member[2])
-        .is_sorted();
-    if is_sorted || is_old {
+    if !is_unsorted(members) {
         return;
     }
     let mut sorted: Vec<[u32; MEMBER_WORDS]> = members

@@ -43,7 +43,7 @@ pub(crate) struct Counts {
 /// Writes all that was merged and chosen, but for what the base has.
 ///
 /// # Errors
-/// More types or strings than BTF can have; no type at all, and no base that has them all.
+/// More types or strings than BTF can have; a type that contains itself by value; no type at all, and no base that has them all.
 pub(crate) fn emit(
     image: &Image<'_>,
     options: &Options,
@@ -53,6 +53,11 @@ pub(crate) fn emit(
     merged: &Merged,
     numbering: &Numbering<'_>,
 ) -> Result<(Vec<u8>, Counts)> {
+    if let Some((kind, name)) = numbering.contains_itself() {
+        let name = names.bytes(name);
+        let text = format!("{kind} `{}`", String::from_utf8_lossy(&name));
+        return Err(ErrorKind::ContainsItself(text).into());
+    }
     let features = options.features;
     let mut emitter = Emitter::new(names);
     emitter.types(numbering)?;

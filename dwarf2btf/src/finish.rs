@@ -101,11 +101,13 @@ impl<'a> UnitReader<'_, 'a> {
                 )
             });
             let place = old_bitfield_place(&bitfield, size.unwrap_or(0), self.context.image.order);
+            let place = place.filter(|&place| u64::from(place) <= bitfield.structure_bits);
             if let Some(place) = place {
                 self.fragment.words[bitfield.word] = bitfield.bit_size << 24 | place;
             } else {
                 // The byte that it begins in is the best that can be said.
-                let byte = u32::try_from(bitfield.location_bits).unwrap_or(0) & 0x00ff_ffff;
+                let byte = bitfield.location_bits.min(bitfield.structure_bits);
+                let byte = u32::try_from(byte).unwrap_or(0) & 0x00ff_ffff;
                 self.fragment.words[bitfield.word] = byte;
                 misplaced.push(bitfield.word);
             }

@@ -64,7 +64,9 @@ impl<'a> UnitReader<'_, 'a> {
             dw::DW_FORM_addr => self
                 .relocated(state, attributes.place(Slot::LowPc), value)
                 .map(Some),
-            _ => Ok(self.indexed_address(state, value)),
+            _ => self
+                .indexed_address(state, value, attributes.place(Slot::LowPc))
+                .map(Some),
         }
     }
 

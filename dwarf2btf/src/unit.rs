@@ -226,6 +226,8 @@ pub(crate) struct OldBitfield {
     pub(crate) link: Link,
     /// Where in the fragment's words the member's offset goes.
     pub(crate) word: usize,
+    /// The size of the structure in bits.
+    pub(crate) structure_bits: u64,
 }
 
 /// Reads units one after the other, keeping its memory.
@@ -253,6 +255,9 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) old_bitfields: Vec<OldBitfield>,
     /// Enumerations of 8 bytes, with their underlying types.
     pub(crate) wide_enums: Vec<(u32, Link)>,
+    /// For members with another index than the order of their DIEs gives them, by that order: their DIE's parent as a
+    /// link, and the index, if the member is there at all.
+    pub(crate) moved_members: FastMap<(u32, i32), Option<i32>>,
     /// Words of members and elements that lead to `void`.
     pub(crate) void_words: Vec<usize>,
     /// Whether the unit has arrays.
@@ -268,6 +273,12 @@ pub(crate) struct UnitReader<'c, 'a> {
     /// The number of DIEs looked at, for the summary.
     pub(crate) die_count: u64,
 }
+
+/// How deep DIEs may be nested. Compilers limit their sources to some hundreds.
+const MAX_NESTING: usize = 1 << 16;
+
+/// What [`UnitReader::locate`] tells the cause of.
+const RELOCATION: &str = "known relocation";
 
 /// The number of abbreviation tables that a thread keeps.
 const TABLES_KEPT: usize = 16;
@@ -291,6 +302,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             gnu_annotated: Vec::new(),
             old_bitfields: Vec::new(),
             wide_enums: Vec::new(),
+            moved_members: FastMap::default(),
             void_words: Vec::new(),
             has_array: false,
             findings: Vec::new(),
@@ -321,6 +333,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         self.gnu_annotated.clear();
         self.old_bitfields.clear();
         self.wide_enums.clear();
+        self.moved_members.clear();
         self.has_array = false;
         self.findings.clear();
         self.function_depth = 0;
@@ -340,10 +353,17 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     #[cold]
     pub(crate) fn locate(&self, index: u32, malformed: Malformed) -> Error {
         let unit = &self.context.units.all[index as usize];
-        malformed.located(
-            self.context.units.sections[unit.section as usize].0.name,
-            unit.range.start,
-        )
+        let section = self.context.units.sections[unit.section as usize].0;
+        let error = malformed.located(section.name, unit.range.start);
+        if malformed.expected != RELOCATION {
+            return error;
+        }
+        // What is wrong with it did not fit the hot path's error.
+        let place = (unit.range.start + malformed.offset) as u64;
+        match section.relocations.value(place, 0) {
+            Err(cause) => error.caused_by(cause),
+            Ok(_) => error,
+        }
     }
 
     /// Reads a unit's root DIE.
@@ -411,7 +431,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 let place = (state.unit.range.start + attributes.place(slot)) as u64;
                 let section = self.context.units.sections[state.unit.section as usize].0;
                 let relocated = section.relocations.value(place, value);
-                *base = relocated.map_or(value, |relocated| relocated.value);
+                let unknown = |_| Malformed::new(attributes.place(slot), RELOCATION);
+                *base = relocated.map_err(unknown)?.value;
             }
         }
         // Names may need the bases, so they come last.
@@ -497,10 +518,12 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 die::pass(&mut bytes, &table, plan, sizes)?;
                 if plan.has_children {
                     self.scopes.push(Scope::new(ScopeKind::Other, die as u32));
+                    check_nesting(self.scopes.len(), die)?;
                 }
             } else {
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
                 self.open(state, plan, die as u32, &attributes)?;
+                check_nesting(self.scopes.len(), die)?;
             }
             if self.scopes.len() <= depth {
                 break;
@@ -610,6 +633,10 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             dw::DW_FORM_line_strp => {
                 let (offset, _) = self.relocated(state, attributes.place(slot), value)?;
                 let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+                if offset >= image.debug_line_str.data.len() {
+                    let expected = "offset of a string in .debug_line_str";
+                    return Err(Malformed::new(attributes.place(slot), expected));
+                }
                 names.of(Bytes::new(&image.debug_line_str.data, 0, image.order).text_at(offset))
             }
             dw::DW_FORM_strx
@@ -651,7 +678,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let relocated = state
             .relocations
             .value((state.unit.range.start + place) as u64, value);
-        let relocated = relocated.map_err(|_| Malformed::new(place, "known relocation"))?;
+        let relocated = relocated.map_err(|_| Malformed::new(place, RELOCATION))?;
         Ok((relocated.value, relocated.section))
     }
 
@@ -686,23 +713,30 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             .value)
     }
 
-    /// The address with this index in `.debug_addr`, and its section in relocatable files.
+    /// The address with this index in `.debug_addr`, and its section in relocatable files; `place` is that of the index.
     pub(crate) fn indexed_address(
         &self,
         state: &UnitState<'a>,
         index: u64,
-    ) -> Option<(u64, Option<u32>)> {
+        place: usize,
+    ) -> Result<(u64, Option<u32>), Malformed> {
         let section = &self.context.image.debug_addr;
         let size = state.unit.sizes.address;
         let offset = index
-            .checked_mul(u64::from(size))?
-            .checked_add(state.addr_base)?;
-        let place = usize::try_from(offset).ok()?;
-        let value = Bytes::new(&section.data, place, self.context.image.order)
+            .checked_mul(u64::from(size))
+            .and_then(|offset| offset.checked_add(state.addr_base));
+        let missing = Malformed {
+            offset: place,
+            expected: "index of an address in .debug_addr",
+        };
+        let offset = offset.ok_or(missing)?;
+        let at = usize::try_from(offset).map_err(|_| missing)?;
+        let value = Bytes::new(&section.data, at, self.context.image.order)
             .uint(size)
-            .ok()?;
-        let relocated = section.relocations.value(offset, value).ok()?;
-        Some((relocated.value, relocated.section))
+            .map_err(|_| missing)?;
+        let relocated = section.relocations.value(offset, value);
+        let relocated = relocated.map_err(|_| missing)?;
+        Ok((relocated.value, relocated.section))
     }
 
     /// A link to a DIE of the unit that is being walked.
@@ -778,6 +812,18 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             }
         }
     }
+}
+
+/// Refuses DIEs that are nested deeper than [`MAX_NESTING`].
+#[inline]
+fn check_nesting(depth: usize, die: usize) -> Result<(), Malformed> {
+    if depth <= MAX_NESTING {
+        return Ok(());
+    }
+    Err(Malformed::new(
+        die,
+        "DIE that is nested less than 65,536 deep",
+    ))
 }
 
 /// Where the first entry of an index section is if the unit does not say: behind a header in DWARF 5.

@@ -159,19 +159,26 @@ impl UnitFunctions {
         reader: &UnitReader<'_, '_>,
         state: &UnitState<'_>,
     ) -> Vec<FunctionTag> {
+        // Which function has which parameters: those of one stand side by side.
+        let mut owners: Vec<(u32, u32)> = reader
+            .subprograms
+            .iter()
+            .zip(0..)
+            .filter(|(subprogram, _)| subprogram.parameters.1 > 0)
+            .map(|(subprogram, source)| (subprogram.parameters.0, source))
+            .collect();
+        owners.sort_unstable();
         let tags = reader.decl_tags.iter().zip(0..).filter_map(|(tag, order)| {
             let (source, component) = match tag.owner {
                 TagOwner::Subprogram(source) => (source, -1),
                 TagOwner::Parameter(parameter) => {
-                    let owns = |subprogram: &Subprogram| {
-                        let (first, count) = subprogram.parameters;
-                        (first..first + count).contains(&parameter)
-                    };
-                    let source = reader.subprograms.iter().position(owns)?;
-                    (
-                        source as u32,
-                        (parameter - reader.subprograms[source].parameters.0).cast_signed(),
-                    )
+                    let before = owners.partition_point(|&(first, _)| first <= parameter);
+                    let (first, source) = owners[before.checked_sub(1)?];
+                    let index = parameter - first;
+                    if index >= reader.subprograms[source as usize].parameters.1 {
+                        return None;
+                    }
+                    (source, index.cast_signed())
                 }
                 TagOwner::Type(..) | TagOwner::Variable(_) => return None,
             };
@@ -254,22 +261,21 @@ impl UnitFunctions {
             let Some(origin) = self.functions[index].origin else {
                 continue;
             };
-            let origin = self.functions[origin as usize];
-            let candidates = origin.first_param..origin.first_param + origin.param_count;
             let (first, count) = reader.subprograms[source as usize].parameters;
-            let origin_source = self.sources[self.functions[index].origin.unwrap_or(0) as usize];
+            let origin_source = self.sources[origin as usize];
+            let origin = self.functions[origin as usize];
             let (origin_first, _) = reader.subprograms[origin_source as usize].parameters;
+            // In the order of their DIEs, as all that is read.
+            let candidates =
+                &reader.parameters[origin_first as usize..][..origin.param_count as usize];
             for position in 0..count {
                 let link = Link(reader.parameters[(first + position) as usize].origin);
                 let Some(die) = die_of(reader, link) else {
                     continue;
                 };
-                let found = candidates.clone().find(|&candidate| {
-                    let at = origin_first + (candidate - origin.first_param);
-                    reader.parameters[at as usize].die == die
-                });
+                let found = candidates.binary_search_by_key(&die, |candidate| candidate.die);
                 self.parameters[(self.functions[index].first_param + position) as usize].origin =
-                    found;
+                    found.ok().map(|at| origin.first_param + at as u32);
             }
         }
     }

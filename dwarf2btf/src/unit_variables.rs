@@ -97,7 +97,7 @@ impl<'a> UnitReader<'_, 'a> {
             }
             Ok(dw::DW_OP_addrx | dw::DW_OP_GNU_addr_index) => {
                 let index = bytes.uleb()?;
-                self.indexed_address(state, index)
+                Some(self.indexed_address(state, index, block.start)?)
             }
             _ => None,
         };
@@ -114,6 +114,32 @@ impl<'a> UnitReader<'_, 'a> {
     }
 }
 
+/// The tags of variables: the variable's index, their position among all tags and their text, in order.
+fn variable_tags(reader: &UnitReader<'_, '_>) -> Vec<(u32, usize, Name)> {
+    let tags = reader.decl_tags.iter().enumerate();
+    let mut tags: Vec<_> = tags
+        .filter_map(|(order, tag)| match tag.owner {
+            TagOwner::Variable(index) => Some((index, order, tag.text)),
+            TagOwner::Type(..) | TagOwner::Subprogram(_) | TagOwner::Parameter(_) => None,
+        })
+        .collect();
+    tags.sort_unstable_by_key(|&(index, order, _)| (index, order));
+    tags
+}
+
+/// The texts of the tags of a variable and its declaration, in the order of all.
+fn tags_of(all: &[(u32, usize, Name)], indices: [Option<usize>; 2]) -> Vec<Name> {
+    let owner = |tag: &(u32, usize, Name)| tag.0 as usize;
+    let mut tags: Vec<(usize, Name)> = Vec::new();
+    for index in indices.into_iter().flatten() {
+        let first = all.partition_point(|tag| owner(tag) < index);
+        let own = all[first..].iter().take_while(|tag| owner(tag) == index);
+        tags.extend(own.map(|&(_, order, text)| (order, text)));
+    }
+    tags.sort_unstable_by_key(|&(order, _)| order);
+    tags.into_iter().map(|(_, text)| text).collect()
+}
+
 /// Places the variables of the unit that `reader` has just read.
 pub(crate) fn place(
     placing: &Placing<'_>,
@@ -123,6 +149,7 @@ pub(crate) fn place(
     left_out: &mut Vec<LeftOutVariable>,
 ) {
     let own = reader.variables.len() - reader.foreign_variables.len();
+    let tags = variable_tags(reader);
     for (index, variable) in reader.variables[..own].iter().enumerate() {
         let Some((address, section)) = variable.address else {
             continue;
@@ -163,13 +190,7 @@ pub(crate) fn place(
         });
         match result {
             Ok(place) => {
-                let tags = reader.decl_tags.iter().filter(|tag| {
-                    [Some(index), declared_index]
-                        .into_iter()
-                        .flatten()
-                        .any(|index| tag.owner == TagOwner::Variable(index as u32))
-                });
-                let tags = tags.map(|tag| tag.text).collect();
+                let tags = tags_of(&tags, [Some(index), declared_index]);
                 placed.push(PlacedVariable {
                     unit,
                     die_offset,

@@ -193,7 +193,11 @@ fn join(harvests: Vec<Harvest>) -> Harvest {
     let mut all = Harvest::default();
     for harvest in harvests {
         all.types.extend(harvest.types);
-        all.findings.extend(harvest.findings);
+        if all.findings.is_empty() {
+            all.findings = harvest.findings;
+        } else {
+            all.findings.extend(harvest.findings);
+        }
         all.states.join(harvest.states);
         all.function_tags.extend(harvest.function_tags);
         all.variables.extend(harvest.variables);

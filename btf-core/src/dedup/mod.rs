@@ -25,6 +25,7 @@ mod base;
 mod bisimilar;
 mod classes;
 mod components;
+mod containment;
 mod definitions;
 mod division;
 mod environment;

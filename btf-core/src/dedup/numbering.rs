@@ -117,10 +117,10 @@ impl Merged {
 /// The types that are written, in order.
 #[derive(Debug)]
 pub struct Numbering<'m> {
-    merged: &'m Merged,
-    ids: Vec<TypeId>,
-    order: Vec<NodeId>,
-    first: TypeId,
+    pub(super) merged: &'m Merged,
+    pub(super) ids: Vec<TypeId>,
+    pub(super) order: Vec<NodeId>,
+    pub(super) first: TypeId,
 }
 
 impl Numbering<'_> {

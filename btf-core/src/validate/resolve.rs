@@ -93,7 +93,7 @@ impl Containment<'_, '_> {
 
 impl Visitor for Containment<'_, '_> {
     fn follows(&mut self, from: TypeId, _: TypeId) -> bool {
-        kind_of(self.btf, from).is_some_and(contains)
+        kind_of(self.btf, from).is_some_and(Kind::contains)
     }
 
     fn leave(&mut self, id: TypeId) {
@@ -116,11 +116,6 @@ impl Visitor for Containment<'_, '_> {
             self.report.add(Rule::Cycle, first, 0, first.0);
         }
     }
-}
-
-/// Whether a type of this kind contains or modifies the types that it refers to.
-fn contains(kind: Kind) -> bool {
-    kind.is_modifier() || matches!(kind, Kind::Array | Kind::Struct | Kind::Union)
 }
 
 /// Finds pointers that only lead back to themselves, and nesting that is too deep for the kernel.
@@ -154,13 +149,14 @@ impl Visitor for KernelWalk<'_, '_> {
             return false;
         };
         let resolves = |kind| {
-            contains(kind) || matches!(kind, Kind::Ptr | Kind::Var | Kind::Datasec | Kind::DeclTag)
+            Kind::contains(kind)
+                || matches!(kind, Kind::Ptr | Kind::Var | Kind::Datasec | Kind::DeclTag)
         };
         resolves(from)
             && match self.mode {
                 Mode::Undecided => resolves(to),
                 Mode::Pointer => to.is_modifier() || to == Kind::Ptr,
-                Mode::Containment => contains(to),
+                Mode::Containment => to.contains(),
             }
     }
 

@@ -8,7 +8,7 @@
 //! `restrict` on one side only.
 //!
 //! In C the comparison ends at names, so it is short. Types of a hostile input can form a cycle without one: an explicit
-//! stack and [`MAX_STEPS`] bound the work, and what is not compared by then counts as different.
+//! stack and [`MAX_STEPS`] bound time and memory, and what is not compared by then counts as different.
 //!
 //! Spec: Documentation/bpf/btf.rst, 2.2 "Type Encoding".
 
@@ -17,8 +17,9 @@ use std::fmt;
 use btf_core::dedup::{Merged, Output};
 use btf_core::{Info, Kind};
 
-/// How many pairs of types one comparison looks at; real prototypes need fewer than a hundred.
-pub const MAX_STEPS: usize = 10_000;
+/// How many pairs of types one comparison looks at or has waiting, beyond the parameters; real prototypes need fewer than
+/// a hundred.
+pub const MAX_STEPS: usize = 1000;
 
 /// A read-only graph of types in which equal ids are equal types.
 pub trait TypeGraph {
@@ -101,8 +102,9 @@ impl<G: TypeGraph> Prototypes<G::Id> for PrototypeComparison<'_, G> {
                 other: other.len().saturating_sub(1),
             });
         }
+        let mut steps_left = MAX_STEPS + first.len();
         for (position, pair) in first.into_iter().zip(other).enumerate() {
-            if !self.is_same(pair) {
+            if !self.is_same(pair, &mut steps_left) {
                 return Err(match position {
                     0 => Mismatch::Return,
                     _ => Mismatch::Param(position - 1),
@@ -121,17 +123,18 @@ impl<G: TypeGraph> PrototypeComparison<'_, G> {
     }
 
     /// Whether two types count as one.
-    fn is_same(&self, pair: Pair<G>) -> bool {
+    fn is_same(&self, pair: Pair<G>, steps_left: &mut usize) -> bool {
         let mut stack = vec![pair];
-        for _ in 0..MAX_STEPS {
-            let Some(pair) = stack.pop() else {
-                return true;
+        while let Some(pair) = stack.pop() {
+            let Some(left) = steps_left.checked_sub(1) else {
+                return false;
             };
-            if !self.step(pair, &mut stack) {
+            *steps_left = left;
+            if !self.step(pair, &mut stack) || stack.len() > left {
                 return false;
             }
         }
-        false
+        true
     }
 
     /// Compares two types but for what they refer to, which goes on the stack.

@@ -296,7 +296,7 @@ fn packed_sections_that_lie_are_errors_with_their_name() {
             ".debug_str",
             0x800,
             LITTLE_64.chdr(1, 1 << 60, b"x"),
-            ".debug_str+0x0: unpacked size too large",
+            ".debug_str+0x0: size in bytes of the debug sections up to this one, when unpacked, too large: 1152921504606846976",
         ),
         (
             ".debug_str",

@@ -54,24 +54,24 @@ impl Fragment {
         self.push(&[&[name, flagged], words].concat()).0
     }
 
-    fn int(&mut self, name: u32) -> u32 {
+    pub(super) fn int(&mut self, name: u32) -> u32 {
         self.add(Kind::Int, name, 0, &[4, 32])
     }
 
-    fn ptr(&mut self, to: u32) -> u32 {
+    pub(super) fn ptr(&mut self, to: u32) -> u32 {
         self.add(Kind::Ptr, 0, 0, &[to])
     }
 
-    fn typedef(&mut self, name: u32, to: u32) -> u32 {
+    pub(super) fn typedef(&mut self, name: u32, to: u32) -> u32 {
         self.add(Kind::Typedef, name, 0, &[to])
     }
 
-    fn array(&mut self, of: u32, count: u32) -> u32 {
+    pub(super) fn array(&mut self, of: u32, count: u32) -> u32 {
         self.add(Kind::Array, 0, 0, &[0, of, 0, count])
     }
 
     /// A structure whose members have the numbers of their types' positions as names.
-    fn structure(&mut self, name: u32, members: &[u32]) -> u32 {
+    pub(super) fn structure(&mut self, name: u32, members: &[u32]) -> u32 {
         let mut words = vec![8];
         for (at, &member) in (100..).zip(members) {
             words.extend([at, member, at * 32]);
@@ -94,14 +94,14 @@ impl Fragment {
     }
 
     /// Makes the `at`-th word of the record `id` be `word`: for references to what is added later.
-    fn set(&mut self, id: u32, at: usize, word: u32) {
+    pub(super) fn set(&mut self, id: u32, at: usize, word: u32) {
         let start = self.starts[id as usize - 1] as usize;
         self.words[start + at] = word;
     }
 }
 
 /// Makes a fragment.
-fn fragment(build: impl FnOnce(&mut Fragment)) -> Fragment {
+pub(super) fn fragment(build: impl FnOnce(&mut Fragment)) -> Fragment {
     let mut fragment = Fragment::default();
     build(&mut fragment);
     fragment
