@@ -230,7 +230,8 @@ impl<'a> UnitReader<'_, 'a> {
     ///
     /// As libbpf does, one of 4 bytes or less is signed if a value is negative. One of 8 is signed if its underlying type
     /// is, which is only known when the unit has been read: [`UnitReader::finish_types`] sets the flag. Without one, as in
-    /// DWARF 2, it is signed if a value is written as a negative number.
+    /// DWARF 2, it is signed if a value is written as a negative number. The flag came with ENUM64: who does without that
+    /// (kernels before 6.0) refuses it.
     pub(crate) fn close_enum(&mut self, state: &UnitState<'a>, scope: Scope) {
         let mut values = &self.pending[scope.pending..];
         let mut finding = None;
@@ -239,13 +240,13 @@ impl<'a> UnitReader<'_, 'a> {
             values = &values[..MAX_VLEN_16 as usize * ENUMERATOR_WORDS];
         }
         let count = (values.len() / ENUMERATOR_WORDS) as u32;
-        let is_wide = scope.size > 4 && self.context.lowering.enum64;
+        let has_enum64 = self.context.lowering.enum64;
+        let is_wide = scope.size > 4 && has_enum64;
         let is_negative = if is_wide {
             scope.has_negative
         } else {
-            values
-                .chunks_exact(ENUMERATOR_WORDS)
-                .any(|value| value[2] >> 31 != 0)
+            let mut values = values.chunks_exact(ENUMERATOR_WORDS);
+            has_enum64 && values.any(|value| value[2] >> 31 != 0)
         };
         let size = match scope.size {
             1 | 2 | 4 | 8 => scope.size as u32,
