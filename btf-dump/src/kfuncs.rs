@@ -11,6 +11,8 @@ use crate::names::Names;
 
 pub mod sets;
 
+use sets::{Entry, Sets};
+
 /// The tag on a kfunc.
 const KFUNC: &[u8] = b"bpf_kfunc";
 
@@ -31,20 +33,77 @@ pub struct Kfunc<'a> {
     pub proto: TypeId,
     /// The tags on it as a whole, in the order of their ids, each once.
     pub tags: Vec<&'a [u8]>,
+    /// What the sets say about it, if they are known.
+    pub entry: Option<&'a Entry>,
 }
 
-impl Kfunc<'_> {
+impl<'a> Kfunc<'a> {
+    /// The FUNC `id`, if it is one.
+    fn of(btf: &'a Btf, names: &mut Names<'a>, id: TypeId) -> Option<Self> {
+        let Ok(Type::Func { name, proto, .. }) = btf.ty(id) else {
+            return None;
+        };
+        Some(Self {
+            id,
+            name: names.get(name).bytes,
+            proto,
+            tags: Vec::new(),
+            entry: None,
+        })
+    }
+
     /// Whether the verifier may keep caller-saved registers over a call (`KF_FASTCALL`).
     #[must_use]
     pub fn is_fastcall(&self) -> bool {
-        self.tags.contains(&FASTCALL)
+        self.tags.contains(&FASTCALL) || self.entry.is_some_and(Entry::is_fastcall)
     }
 }
 
-/// The kfuncs that BTF itself tells of, its base's not included, each once, ordered by name and id.
+/// The kfuncs of BTF, its base's not included, each once, ordered by name and id: what has the tag `bpf_kfunc`, and what is in
+/// a set of kfuncs.
 #[must_use]
-pub fn find(btf: &Btf) -> Vec<Kfunc<'_>> {
+pub fn find<'a>(btf: &'a Btf, sets: Option<&'a Sets>) -> Vec<Kfunc<'a>> {
     let mut names = Names::new(btf);
+    let mut tags = tags(btf, &mut names);
+    tags.sort_unstable();
+    let mut found = Vec::new();
+    for tags in tags.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let Some(&(id, ..)) = tags.first() else {
+            continue;
+        };
+        let has_tag = tags.iter().any(|&(.., text)| text == KFUNC);
+        let entry = sets.and_then(|sets| sets.get(&id));
+        if (has_tag || entry.is_some())
+            && let Some(mut kfunc) = Kfunc::of(btf, &mut names, id)
+        {
+            for &(.., text) in tags {
+                if kfunc.tags.len() < FEW && !kfunc.tags.contains(&text) {
+                    kfunc.tags.push(text);
+                }
+            }
+            kfunc.entry = entry;
+            found.push(kfunc);
+        }
+    }
+    let is_tagged = |id: &TypeId| {
+        tags.binary_search_by_key(id, |&(target, ..)| target)
+            .is_ok()
+    };
+    for (&id, entry) in sets.into_iter().flatten() {
+        if id.0 >= btf.first_id()
+            && !is_tagged(&id)
+            && let Some(mut kfunc) = Kfunc::of(btf, &mut names, id)
+        {
+            kfunc.entry = Some(entry);
+            found.push(kfunc);
+        }
+    }
+    found.sort_by_key(|kfunc| (kfunc.name, kfunc.id));
+    found
+}
+
+/// All tags on whole declarations: what is tagged, the tag, its text.
+fn tags<'a>(btf: &'a Btf, names: &mut Names<'a>) -> Vec<(TypeId, TypeId, &'a [u8])> {
     let mut tags = Vec::new();
     for (id, record) in btf.records() {
         // Most types are no tags: look at the kind before the rest is decoded.
@@ -60,31 +119,7 @@ pub fn find(btf: &Btf) -> Vec<Kfunc<'_>> {
             tags.push((target, id, names.get(name).bytes));
         }
     }
-    tags.sort_unstable();
-    let of_function = tags.chunk_by(|(a, ..), (b, ..)| a == b);
-    let kfuncs = of_function.filter(|tags| tags.iter().any(|&(.., text)| text == KFUNC));
-    let mut found: Vec<_> = kfuncs
-        .filter_map(|tags| {
-            let &(id, ..) = tags.first()?;
-            let Ok(Type::Func { name, proto, .. }) = btf.ty(id) else {
-                return None;
-            };
-            let mut texts: Vec<_> = Vec::with_capacity(tags.len().min(FEW));
-            for &(.., text) in tags {
-                if texts.len() < FEW && !texts.contains(&text) {
-                    texts.push(text);
-                }
-            }
-            Some(Kfunc {
-                id,
-                name: names.get(name).bytes,
-                proto,
-                tags: texts,
-            })
-        })
-        .collect();
-    found.sort_by_key(|kfunc| (kfunc.name, kfunc.id));
-    found
+    tags
 }
 
 #[cfg(test)]
@@ -114,10 +149,35 @@ mod tests {
         tag(b"bpf_kfunc", proto, -1, false);
         tag(b"bpf_kfunc", TypeId(99), -1, false);
         let btf = builder.finish().unwrap();
-        let found: Vec<_> = find(&btf)
+        let found: Vec<_> = find(&btf, None)
             .into_iter()
             .map(|kfunc| (kfunc.name, kfunc.is_fastcall(), kfunc.tags.len()))
             .collect();
         assert_eq!(found, [(&b"apple"[..], true, 2), (b"zebra", false, 1)]);
+    }
+
+    #[test]
+    fn sets_add_functions_and_flags() {
+        let mut builder = Builder::new();
+        let proto = builder.func_proto(TypeId::VOID, &[]).unwrap();
+        let tagged = builder.func(b"tagged", proto, linkage::STATIC).unwrap();
+        let plain = builder.func(b"plain", proto, linkage::STATIC).unwrap();
+        builder.decl_tag(b"bpf_kfunc", tagged, -1, false).unwrap();
+        let btf = builder.finish().unwrap();
+        let entry = |flags| Entry {
+            flags,
+            sets: vec!["set".to_owned()],
+        };
+        let sets = Sets::from([
+            (plain, entry(1 << 12)),
+            (tagged, entry(1)),
+            (proto, entry(1)),
+            (TypeId(99), entry(1)),
+        ]);
+        let found: Vec<_> = find(&btf, Some(&sets))
+            .into_iter()
+            .map(|kfunc| (kfunc.name, kfunc.is_fastcall(), kfunc.tags.len()))
+            .collect();
+        assert_eq!(found, [(&b"plain"[..], true, 0), (b"tagged", false, 1)]);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Spec: include/linux/btf.h (`KF_*`), `include/linux/btf_ids.h` (`BTF_SET8_START`, `BTF_SET8_KFUNCS`) of Linux 7.2.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -50,6 +50,9 @@ const FLAGS: [&str; 17] = [
     "IMPLICIT_ARGS",
 ];
 
+/// `KF_FASTCALL`.
+const FASTCALL: u32 = 1 << 12;
+
 /// What the sets say about a function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -60,6 +63,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether `KF_FASTCALL` is among the flags.
+    #[must_use]
+    pub fn is_fastcall(&self) -> bool {
+        self.flags & FASTCALL != 0
+    }
+
     /// The names of the flags, without `KF_`; a bit without a name is a number.
     pub fn flag_names(&self) -> impl Iterator<Item = String> {
         let flags = self.flags;
@@ -72,7 +81,7 @@ impl Entry {
 }
 
 /// What the sets of a file say about each FUNC.
-pub type Sets = HashMap<TypeId, Entry>;
+pub type Sets = BTreeMap<TypeId, Entry>;
 
 /// Reads the sets of an ELF file; `None` if it is none or has no such section.
 ///
