@@ -1,1 +1,230 @@
-//! C headers.
+//! C headers: all types of a kernel, or a module's, as a compiler wants them.
+//!
+//! What bpftool's `btf dump file … format c` is used for, with its frame, its macros and its `___2` for homonyms, and without
+//! its gaps: no enumeration is lost, enumerations have their size, members of tagged structures without a name need no
+//! dialect, unions have their alignment, and the names do not depend on the order of types.
+//!
+//! The way of a header:
+//!
+//! ```text
+//! items → names → order → text, and for each type on the way: shape
+//! ```
+//!
+//! 1. [`items`]: what can stand at the top level, in the order of choice.
+//! 2. [`names`]: which of several types of one name gets which number.
+//! 3. [`order`]: each item behind what it needs; what that is says [`walk`].
+//! 4. [`shape`]: the attributes and the padding with which a compiler comes to the layout that the BTF describes.
+//! 5. [`print`]: the declarations, and [`asserts`], [`frame`] around them.
+//!
+//! [`merge`] makes one BTF of a kernel and its modules before.
+//!
+//! Everything is linear in the input, but for sorting; only the text itself can be longer than the input by more than a
+//! factor, because types without a name are written out wherever they are used, and it has a limit. Nothing is recursive.
+
+mod asserts;
+mod enumeration;
+pub(crate) mod frame;
+mod identifier;
+mod items;
+mod merge;
+mod names;
+mod number;
+mod order;
+mod print;
+mod refine;
+mod shape;
+mod tags;
+mod text;
+mod view;
+mod walk;
+
+use std::io::Write;
+
+use btf_core::{Btf, Error, ErrorKind, Result, StrOffset, TypeId};
+
+use asserts::Asserter;
+use items::Items;
+pub use merge::{Merged, merge};
+use names::Names;
+use order::Scheduler;
+use print::Printer;
+use shape::Shapes;
+use tags::Tags;
+use view::{Tables, View};
+use walk::Needs;
+
+use crate::kfuncs::{self, Kfunc};
+
+/// Which types a header has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope<'o> {
+    /// All of them, the base's too.
+    #[default]
+    All,
+    /// A module's own, behind an `#include` of the kernel's.
+    Module {
+        /// What the module is called, which names the include guard.
+        name: &'o str,
+        /// The header with the types of the base, which must be one of this library, for the numbers of homonyms.
+        kernel_header: &'o str,
+    },
+    /// These, and what they need; only declared where a pointer leads to it.
+    Roots(&'o [TypeId]),
+}
+
+/// What a header is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'o> {
+    /// Which types it has.
+    pub scope: Scope<'o>,
+    /// Whether the size of each type and the offset of each member are asserted.
+    pub assertions: bool,
+    /// Whether declarations get their `DECL_TAG`s as attributes.
+    pub decl_tags: bool,
+    /// Whether kfuncs are declared at the end, those of a base not included.
+    pub kfuncs: bool,
+    /// The size of a pointer in bytes, if it is known: 4 or 8. Otherwise the BTF's type `long` tells.
+    pub pointer_size: Option<u8>,
+    /// The first type of modules in merged BTF ([`Merged::first_of_modules`]). What comes before is named first, as if it were
+    /// alone.
+    pub first_of_modules: Option<TypeId>,
+}
+
+/// How much a header has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The types that it defines.
+    pub definitions: u64,
+    /// The assertions about them.
+    pub assertions: u64,
+}
+
+/// Writes a header.
+///
+/// It depends on the types and options only, and not on the ids of types but where nothing else tells two of them apart.
+///
+/// # Errors
+/// An id or a name that does not exist, and a structure that contains itself ([`ErrorKind::Cycle`]); more nesting than a
+/// compiler makes, and a text out of all proportion to the BTF ([`ErrorKind::TooLarge`]); a reference to what is no type in
+/// C ([`ErrorKind::Invalid`]); and what `out` returns. Before the last one nothing is written.
+pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<Summary> {
+    let tables = Tables::new(btf, options.pointer_size)?;
+    let view = View::new(btf, &tables);
+    let limit = print::limit(btf.chain().map(Btf::blob_len).sum());
+    let kfuncs = if options.kfuncs {
+        kfuncs::find(btf, None)
+    } else {
+        Vec::new()
+    };
+    let mut needs = Needs::new(view, limit as u64)?;
+    let items = Items::new(view, options.first_of_modules.is_some())?;
+    let is_module = matches!(options.scope, Scope::Module { .. });
+    let first_own = TypeId(if is_module { btf.first_id() } else { 1 });
+    let first_later = options.first_of_modules.unwrap_or(first_own);
+    let functions = kfuncs.iter().map(|kfunc| kfunc.name);
+    let names = Names::new(view, &items, &needs, first_later, functions)?;
+    // From here on every type has its name.
+    let shapes = Shapes::new(view)?;
+    let mut scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);
+    match options.scope {
+        Scope::All | Scope::Module { .. } => scheduler.all(&items)?,
+        Scope::Roots(roots) => {
+            for &id in roots {
+                scheduler.root(id)?;
+            }
+        }
+    }
+    for kfunc in &kfuncs {
+        scheduler.root(kfunc.id)?;
+    }
+    let steps = scheduler.steps;
+    // From here on it is known what is written, and in which order.
+    let tags = if options.decl_tags {
+        Tags::of_all(view)?
+    } else {
+        Tags::default()
+    };
+    let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
+    frame::open(options, &mut printer.out);
+    let mut summary = Summary {
+        definitions: printer.steps(&steps)?,
+        assertions: 0,
+    };
+    if !kfuncs.is_empty() {
+        declare_kfuncs(btf, &kfuncs, &mut printer)?;
+    }
+    let mut text = std::mem::take(&mut printer.out);
+    if options.assertions {
+        let mut asserter = Asserter::new(view, &names, &shapes, limit);
+        asserter.steps(&steps, &mut text)?;
+        summary.assertions = asserter.count;
+    }
+    frame::close(options, &mut text);
+    out.write_all(&text)
+        .map_err(|error| Error::new(ErrorKind::Io("write the header")).caused_by(error))?;
+    Ok(summary)
+}
+
+/// Writes the block of kfuncs.
+fn declare_kfuncs(btf: &Btf, kfuncs: &[Kfunc<'_>], printer: &mut Printer<'_, '_>) -> Result<()> {
+    printer.put(frame::KFUNCS);
+    for kfunc in kfuncs {
+        printer.put("extern ");
+        if kfunc.is_fastcall() {
+            printer.put("__bpf_fastcall ");
+        }
+        printer.function(btf.ty(kfunc.id)?.name(), kfunc.proto)?;
+        printer.put(" __weak __ksym;\n");
+    }
+    printer.put(frame::END_KFUNCS);
+    Ok(())
+}
+
+/// Declarations of functions.
+#[derive(Debug, Default)]
+pub struct Functions {
+    /// The types that they need and no other header has.
+    pub types: Vec<u8>,
+    /// Each function without what ends its declaration.
+    pub functions: Vec<Vec<u8>>,
+}
+
+/// Declares functions, each by its name and `FUNC_PROTO`, behind a header that has all types below `first_own`.
+///
+/// # Errors
+/// As [`header`].
+pub fn functions(
+    btf: &Btf,
+    pointer_size: Option<u8>,
+    first_own: TypeId,
+    functions: &[(StrOffset, TypeId)],
+) -> Result<Functions> {
+    let tables = Tables::new(btf, pointer_size)?;
+    let view = View::new(btf, &tables);
+    let limit = print::limit(btf.chain().map(Btf::blob_len).sum());
+    let mut needs = Needs::new(view, limit as u64)?;
+    let items = Items::new(view, false)?;
+    let mut taken = Vec::with_capacity(functions.len());
+    for &(name, _) in functions {
+        taken.push(view.string(name)?);
+    }
+    let names = Names::new(view, &items, &needs, first_own, taken)?;
+    let shapes = Shapes::new(view)?;
+    let mut scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);
+    for &(_, proto) in functions {
+        scheduler.root(proto)?;
+    }
+    let steps = scheduler.steps;
+    let tags = Tags::default();
+    let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
+    printer.steps(&steps)?;
+    let mut declared = Functions {
+        types: std::mem::take(&mut printer.out),
+        functions: Vec::with_capacity(functions.len()),
+    };
+    for &(name, proto) in functions {
+        printer.function(name, proto)?;
+        declared.functions.push(std::mem::take(&mut printer.out));
+    }
+    Ok(declared)
+}

@@ -1,0 +1,381 @@
+//! A name for every declaration that no other one has.
+//!
+//! C has two name spaces at the top level: tags of structures, unions and enumerations, and everything else, here typedefs and
+//! enumerators. In BTF a name may stand for several types; the first keeps it, and the others get `___2`, `___3`, …, which
+//! libbpf's relocations ignore in structures. A number that would make up the name of something else is passed over.
+//!
+//! A forward declaration is of the first definition of its name and kind; without one it has a name of its own.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use btf_core::types::Enumeration;
+use btf_core::wire::int;
+use btf_core::{Kind, Result, StrOffset, Type, TypeId};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::identifier::{identifier, is_new_keyword, is_reserved};
+use super::items::Items;
+use super::view::{View, enumeration, is_forward, tag_kind};
+use super::walk::Needs;
+
+/// A name that is taken.
+#[derive(Debug)]
+struct Taken {
+    /// The number that its next bearer may get.
+    next_number: u32,
+    /// The first definition of a structure, a union and an enumeration of that name, or else the first forward declaration.
+    first: [Option<TypeId>; 3],
+}
+
+/// The names of a name space that are taken.
+#[derive(Debug, Default)]
+struct Space<'a>(HashMap<Cow<'a, [u8]>, Taken, Seed>);
+
+/// Hashes names, with a seed that no input can foresee.
+#[derive(Debug)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+/// The hash of a name.
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, _length: usize) {
+        // The length that stands before a slice tells nothing that the bytes do not.
+    }
+}
+
+impl<'a> Space<'a> {
+    /// Takes a name, if it is free.
+    fn claim(&mut self, name: Cow<'a, [u8]>) -> bool {
+        if is_reserved(&name) {
+            return false;
+        }
+        match self.0.entry(name) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                let (next_number, first) = (2, [None; 3]);
+                free.insert(Taken { next_number, first });
+                true
+            }
+        }
+    }
+
+    /// Takes the name with the next number that is free.
+    fn number(&mut self, name: &[u8]) -> u32 {
+        let mut number = self.0.get(name).map_or(2, |taken| taken.next_number);
+        while !self.claim(Cow::Owned(with_number(name, number))) {
+            number += 1;
+        }
+        if let Some(taken) = self.0.get_mut(name) {
+            taken.next_number = number + 1;
+        }
+        number
+    }
+
+    /// The first type of a name and kind.
+    fn first(&mut self, name: &[u8], kind: Kind) -> Option<&mut Option<TypeId>> {
+        let index = [Kind::Struct, Kind::Union, Kind::Enum]
+            .iter()
+            .position(|of| *of == kind)?;
+        self.0.get_mut(name)?.first.get_mut(index)
+    }
+}
+
+fn with_number(name: &[u8], number: u32) -> Vec<u8> {
+    let mut out = name.to_vec();
+    put_number(&mut out, number);
+    out
+}
+
+/// Writes what tells homonyms apart; nothing for the number 0.
+fn put_number(out: &mut Vec<u8>, number: u32) {
+    if number != 0 {
+        out.extend_from_slice(b"___");
+        out.extend_from_slice(number.to_string().as_bytes());
+    }
+}
+
+/// The names of all declarations.
+#[derive(Debug)]
+pub(crate) struct Names<'a> {
+    view: View<'a>,
+    /// The number behind the name of each type; 0 for none.
+    numbers: Vec<u32>,
+    /// The same for enumerators, of which few have one.
+    enumerators: HashMap<(TypeId, u32), u32>,
+    /// The definition that a forward declaration, or an enumeration without values, stands for.
+    definitions: HashMap<TypeId, TypeId>,
+}
+
+/// A name that somebody else has already.
+enum Homonym<'a> {
+    Tag(TypeId, Cow<'a, [u8]>),
+    Typedef(TypeId, Cow<'a, [u8]>),
+    Enumerator(TypeId, u32, Cow<'a, [u8]>),
+}
+
+/// What is being named.
+struct Namer<'a> {
+    names: Names<'a>,
+    tags: Space<'a>,
+    others: Space<'a>,
+    homonyms: Vec<Homonym<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// Names all items in their order, those with ids below `first_later` before all others, so that their names do not
+    /// depend on what is merged with them. `functions` keep their names, as these are what the linker knows.
+    ///
+    /// # Errors
+    /// A name that does not exist.
+    pub(crate) fn new(
+        view: View<'a>,
+        items: &Items,
+        needs: &Needs<'_>,
+        first_later: TypeId,
+        functions: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self> {
+        let mut namer = Namer {
+            names: Self {
+                view,
+                numbers: view.table(0),
+                enumerators: HashMap::new(),
+                definitions: HashMap::new(),
+            },
+            tags: Space::default(),
+            others: Space::default(),
+            homonyms: Vec::new(),
+        };
+        for name in functions {
+            namer.others.claim(identifier(name));
+        }
+        for is_later in [false, true] {
+            let now = |id: &TypeId| (*id >= first_later) == is_later;
+            for &id in items.order.iter().filter(|id| now(id)) {
+                namer.name(id, needs.is_inline(id))?;
+            }
+            namer.number();
+            for &id in items.forwards.iter().filter(|id| now(id)) {
+                namer.forward(id)?;
+            }
+        }
+        Ok(namer.names)
+    }
+
+    /// Writes the name of a type that has one.
+    ///
+    /// # Errors
+    /// A name that does not exist.
+    pub(crate) fn write(&self, id: TypeId, out: &mut Vec<u8>) -> Result<()> {
+        let name = self.view.string(self.view.node(id)?.name)?;
+        let id = self.definition(id);
+        out.extend_from_slice(&identifier(name));
+        put_number(out, self.number_of(id));
+        Ok(())
+    }
+
+    /// Writes the name of a value of an enumeration.
+    ///
+    /// # Errors
+    /// A name that does not exist.
+    pub(crate) fn write_enumerator(
+        &self,
+        id: TypeId,
+        index: u32,
+        name: &'a [u8],
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(&identifier(name));
+        if !self.enumerators.is_empty()
+            && let Some(&number) = self.enumerators.get(&(id, index))
+        {
+            put_number(out, number);
+        }
+    }
+
+    /// The definition that a forward declaration stands for; other types stand for themselves.
+    pub(crate) fn definition(&self, id: TypeId) -> TypeId {
+        if self.definitions.is_empty() {
+            return id;
+        }
+        self.definitions.get(&id).copied().unwrap_or(id)
+    }
+
+    fn number_of(&self, id: TypeId) -> u32 {
+        self.numbers.get(id.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether `id` is the typedef or enumeration that makes up for a keyword that C has since C23.
+    pub(crate) fn defines_new_keyword(&self, id: TypeId) -> Result<bool> {
+        let ty = self.view.ty(id)?;
+        if let Type::Typedef { name, .. } = ty {
+            return Ok(self.number_of(id) == 0 && is_new_keyword(self.view.string(name)?));
+        }
+        let Some(enumeration) = enumeration(ty).filter(|enumeration| enumeration.name.0 == 0)
+        else {
+            return Ok(false);
+        };
+        let Some(first) = enumeration.enumerators().next() else {
+            return Ok(false);
+        };
+        let is_numbered = self.enumerators.contains_key(&(id, 0));
+        Ok(!is_numbered && is_new_keyword(self.view.string(first.name)?))
+    }
+}
+
+/// Writes the name of a member or parameter.
+pub(crate) fn write_local(name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&identifier(name));
+    if is_reserved(name) || is_new_keyword(name) {
+        put_number(out, 2);
+    }
+}
+
+impl<'a> Namer<'a> {
+    fn set(&mut self, id: TypeId, number: u32) {
+        if let Some(slot) = self.names.numbers.get_mut(id.0 as usize) {
+            *slot = number;
+        }
+    }
+
+    /// Takes the names of an item that are free, and remembers the others.
+    fn name(&mut self, id: TypeId, is_inline: bool) -> Result<()> {
+        let view = self.names.view;
+        let ty = view.ty(id)?;
+        if let Type::Typedef { name, target } = ty {
+            let name = identifier(view.string(name)?);
+            let is_allowed = !is_new_keyword(&name) || &*name == b"bool" && is_bool(view, target)?;
+            if !is_allowed || !self.others.claim(name.clone()) {
+                self.homonyms.push(Homonym::Typedef(id, name));
+            }
+            return Ok(());
+        }
+        if ty.name() != StrOffset::EMPTY && !is_forward(ty) {
+            self.tag(id, ty)?;
+        }
+        match enumeration(ty) {
+            Some(enumeration) => self.enumerators(id, &enumeration, !is_inline),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the tag of a definition, or that of a forward declaration which waits for one.
+    fn tag(&mut self, id: TypeId, ty: Type<'a>) -> Result<()> {
+        let view = self.names.view;
+        let name = identifier(view.string(ty.name())?);
+        let is_free = self.tags.claim(name.clone());
+        // A keyword is never taken by a first one, so its bearers are told apart by their numbers only.
+        if let Some(first) = self.tags.first(&name, tag_kind(ty)) {
+            match *first {
+                Some(forward) if is_forward(view.ty(forward)?) => {
+                    *first = Some(id);
+                    self.names.definitions.insert(forward, id);
+                    let number = self.names.number_of(forward);
+                    self.set(id, number);
+                    return Ok(());
+                }
+                Some(_) => {}
+                None => *first = Some(id),
+            }
+        }
+        if !is_free {
+            self.homonyms.push(Homonym::Tag(id, name));
+        }
+        Ok(())
+    }
+
+    /// Takes the names of values. Only an item may hold values that are keywords, and only those.
+    fn enumerators(
+        &mut self,
+        id: TypeId,
+        enumeration: &Enumeration<'a>,
+        is_item: bool,
+    ) -> Result<()> {
+        let view = self.names.view;
+        let mut are_keywords = is_item && enumeration.name.0 == 0;
+        for enumerator in enumeration.enumerators().take(3) {
+            are_keywords &= is_new_keyword(view.string(enumerator.name)?);
+        }
+        for (enumerator, index) in enumeration.enumerators().zip(0..) {
+            let name = identifier(view.string(enumerator.name)?);
+            let is_allowed = !is_new_keyword(&name) || are_keywords && enumeration.len() <= 2;
+            if !is_allowed || !self.others.claim(name.clone()) {
+                self.homonyms.push(Homonym::Enumerator(id, index, name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives numbers to those whose names were taken.
+    fn number(&mut self) {
+        for homonym in std::mem::take(&mut self.homonyms) {
+            match homonym {
+                Homonym::Tag(id, name) => {
+                    let number = self.tags.number(&name);
+                    self.set(id, number);
+                }
+                Homonym::Typedef(id, name) => {
+                    let number = self.others.number(&name);
+                    self.set(id, number);
+                }
+                Homonym::Enumerator(id, index, name) => {
+                    let number = self.others.number(&name);
+                    self.names.enumerators.insert((id, index), number);
+                }
+            }
+        }
+    }
+
+    /// Finds what a forward declaration stands for, or names it.
+    fn forward(&mut self, id: TypeId) -> Result<()> {
+        let view = self.names.view;
+        let ty = view.ty(id)?;
+        let name = identifier(view.string(ty.name())?);
+        let is_free = self.tags.claim(name.clone());
+        if let Some(first) = self.tags.first(&name, tag_kind(ty)) {
+            if let Some(definition) = *first {
+                self.names.definitions.insert(id, definition);
+                return Ok(());
+            }
+            *first = Some(id);
+        }
+        if !is_free {
+            let number = self.tags.number(&name);
+            self.set(id, number);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a type is the compiler's own boolean.
+fn is_bool(view: View<'_>, id: TypeId) -> Result<bool> {
+    let value = view.value(id)?;
+    let ty = view.ty(value.id)?;
+    let is_bool = matches!(ty, Type::Int(int) if int.encoding & int::BOOL != 0);
+    Ok(is_bool && !value.is_array)
+}

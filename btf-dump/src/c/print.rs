@@ -1,0 +1,673 @@
+//! Writes declarations.
+//!
+//! A declaration of C is written from the inside out: what stands left of the name is the type's chain of pointers in
+//! reverse, what stands right of it are arrays and parameters. Parameters and members hold declarations again, so the work
+//! that is left lies on a stack of [`Job`]s, and no nesting in the input nests calls.
+//!
+//! A type without a name is written out wherever it is used, which makes it easy for a small file to ask for a text that
+//! doubles with every level. [`limit`] ends that.
+
+use btf_core::dedup::FastMap;
+use btf_core::graph::MAX_DEPTH;
+use btf_core::types::{Enumeration, Member};
+use btf_core::{ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
+
+use super::enumeration::Width;
+use super::names::{Names, write_local};
+use super::number::{self, Spelling};
+use super::order::Step;
+use super::shape::{Piece, Shapes};
+use super::tags::Tags;
+use super::text::{put_decimal, put_decl_tag, put_indent, put_signed, put_type_tag};
+use super::view::{View, array, composite, enumeration, keyword, tag_kind, too_deep};
+use super::walk::not_a_type;
+
+/// The longest header in bytes that BTF of so many bytes may give. Those of kernels are shorter than their BTF, or, with
+/// assertions, some three times as long.
+pub(crate) fn limit(btf_bytes: u64) -> usize {
+    const SMALL: u64 = 1 << 20;
+    const FACTOR: u64 = 64;
+    usize::try_from(btf_bytes.saturating_mul(FACTOR).saturating_add(SMALL)).unwrap_or(usize::MAX)
+}
+
+/// The name that is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// That of a member or parameter, which may be empty.
+    Local(StrOffset),
+    /// That of a typedef.
+    Typedef(TypeId),
+    /// That of a function.
+    Function(StrOffset),
+}
+
+/// A link between the type of a declaration and what it is made of, from the name outwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Pointer,
+    Array(u32),
+    Prototype(TypeId),
+    Qualifier(&'static str),
+    Tag(StrOffset, bool),
+}
+
+/// What is left to write. Indices are those of the first link or piece of a declaration, all of which lie on stacks, too.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    /// A type and the name that it is given.
+    Declare {
+        id: TypeId,
+        name: Name,
+        indent: usize,
+    },
+    /// What follows the type: pointers, the name, and then as `Right`.
+    Declarator { first: usize, name: Name },
+    /// Arrays and parameters from link `at` on.
+    Right { first: usize, at: usize },
+    /// The parameters of a prototype from the `next` one on.
+    Params { proto: TypeId, next: usize },
+    /// The pieces of a structure or union from `at` on.
+    Body {
+        id: TypeId,
+        first: usize,
+        at: usize,
+        indent: usize,
+    },
+    /// The end of a member, with its number of bits if it is a bitfield.
+    EndMember { id: TypeId, index: u32, bits: u32 },
+}
+
+/// Writes declarations into a buffer.
+#[derive(Debug)]
+pub(crate) struct Printer<'p, 'a> {
+    view: View<'a>,
+    names: &'p Names<'a>,
+    shapes: &'p Shapes<'a>,
+    tags: &'p Tags,
+    pub(crate) out: Vec<u8>,
+    limit: usize,
+    jobs: Vec<Job>,
+    links: Vec<Link>,
+    pieces: Vec<Piece>,
+    /// How the numbers that were met are spelled.
+    spellings: FastMap<TypeId, Spelling>,
+    /// Enumerations without a name that have been written out; their values cannot be declared again.
+    written: Vec<bool>,
+    /// How many arrays of bytes the current declaration has.
+    paddings: u64,
+}
+
+impl<'p, 'a> Printer<'p, 'a> {
+    pub(crate) fn new(
+        view: View<'a>,
+        names: &'p Names<'a>,
+        shapes: &'p Shapes<'a>,
+        tags: &'p Tags,
+        limit: usize,
+    ) -> Self {
+        Self {
+            view,
+            names,
+            shapes,
+            tags,
+            out: Vec::with_capacity(limit.min(view.btf.words().len() * 4)),
+            limit,
+            jobs: Vec::new(),
+            links: Vec::new(),
+            pieces: Vec::new(),
+            spellings: FastMap::default(),
+            written: view.table(false),
+            paddings: 0,
+        }
+    }
+
+    pub(crate) fn put(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes `struct x`, or what else the tag is of.
+    fn put_tag(&mut self, id: TypeId) -> Result<()> {
+        let kind = match self.view.node(id)?.kind {
+            Some(Kind::Fwd) => tag_kind(self.view.ty(id)?),
+            kind => kind.unwrap_or(Kind::Struct),
+        };
+        self.put(keyword(kind));
+        self.out.push(b' ');
+        self.names.write(id, &mut self.out)
+    }
+
+    /// Writes `struct x;`.
+    ///
+    /// # Errors
+    /// As [`Printer::define`].
+    fn declare(&mut self, id: TypeId) -> Result<()> {
+        self.put_tag(id)?;
+        self.put(";\n\n");
+        self.check_limit()
+    }
+
+    /// Writes the definition of an item.
+    ///
+    /// # Errors
+    /// An id or name that does not exist, a chain of more than [`MAX_DEPTH`] types, a reference to what is no type in C, a
+    /// text that is too long.
+    fn define(&mut self, id: TypeId) -> Result<()> {
+        self.paddings = 0;
+        let is_new_keyword = self.names.defines_new_keyword(id)?;
+        if is_new_keyword {
+            self.put("#if !defined(__cplusplus) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 202311L)\n");
+        }
+        let ty = self.view.ty(id)?;
+        if let Type::Typedef { name, target } = ty {
+            self.put("typedef ");
+            if target.is_void() && self.view.string(name)? == b"__gnuc_va_list" {
+                // What the compiler's own type is made of cannot be told without it.
+                self.put("__builtin_va_list __gnuc_va_list");
+            } else {
+                self.jobs.push(Job::Declare {
+                    id: target,
+                    name: Name::Typedef(id),
+                    indent: 0,
+                });
+            }
+        } else if let Some(enumeration) = enumeration(ty) {
+            self.put_enumeration(id, &enumeration, 0)?;
+        } else if composite(ty).is_some() {
+            self.put_tag(id)?;
+            self.out.push(b' ');
+            self.open_body(id, 0)?;
+        }
+        self.work()?;
+        for tag in self.tags.of(id, -1) {
+            put_decl_tag(&mut self.out, self.view.string(tag.text)?, tag.is_attribute);
+        }
+        self.put(";\n");
+        if is_new_keyword {
+            self.put("#endif\n");
+        }
+        self.put("\n");
+        self.check_limit()
+    }
+
+    /// Writes steps, and returns how many of them were definitions.
+    ///
+    /// # Errors
+    /// As [`Printer::define`].
+    pub(crate) fn steps(&mut self, steps: &[Step]) -> Result<u64> {
+        let mut definitions = 0;
+        for &step in steps {
+            match step {
+                Step::Declare(id) => self.declare(id)?,
+                Step::Define(id) => {
+                    definitions += 1;
+                    self.define(id)?;
+                }
+            }
+        }
+        Ok(definitions)
+    }
+
+    /// Writes the declaration of a function with this `FUNC_PROTO`, without what ends it.
+    ///
+    /// # Errors
+    /// As [`Printer::define`].
+    pub(crate) fn function(&mut self, name: StrOffset, proto: TypeId) -> Result<()> {
+        let name = Name::Function(name);
+        let (id, indent) = (proto, 0);
+        self.jobs.push(Job::Declare { id, name, indent });
+        self.work()
+    }
+
+    fn check_limit(&self) -> Result<()> {
+        if self.out.len() <= self.limit {
+            return Ok(());
+        }
+        let (what, value) = (
+            "header in bytes, as types without names are written out",
+            self.out.len() as u64,
+        );
+        Err(ErrorKind::TooLarge {
+            what,
+            value,
+            limit: self.limit as u64,
+        }
+        .into())
+    }
+
+    /// Does all that is left.
+    fn work(&mut self) -> Result<()> {
+        while let Some(job) = self.jobs.pop() {
+            self.check_limit()?;
+            match job {
+                Job::Declare { id, name, indent } => self.put_type(id, name, indent)?,
+                Job::Declarator { first, name } => self.put_declarator(first, name)?,
+                Job::Right { first, at } => self.put_right(first, at),
+                Job::Params { proto, next } => self.put_param(proto, next)?,
+                Job::Body {
+                    id,
+                    first,
+                    at,
+                    indent,
+                } => self.put_piece(id, first, at, indent)?,
+                Job::EndMember { id, index, bits } => self.end_member(id, index, bits)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a declaration begins with, and leaves the rest as jobs.
+    fn put_type(&mut self, id: TypeId, name: Name, indent: usize) -> Result<()> {
+        let first = self.links.len();
+        let base = self.follow(id)?;
+        while let Some(&Link::Qualifier(qualifier)) = self.links.get(first..).and_then(<[_]>::last)
+        {
+            self.put(qualifier);
+            self.out.push(b' ');
+            self.links.pop();
+        }
+        self.jobs.push(Job::Declarator { first, name });
+        self.put_base(base, indent)
+    }
+
+    /// Puts the links of a type on the stack, and returns what is at their end.
+    fn follow(&mut self, id: TypeId) -> Result<TypeId> {
+        let first = self.links.len();
+        let mut current = id;
+        for _ in 0..=MAX_DEPTH {
+            let node = self.view.node(current)?;
+            let target = TypeId(node.third);
+            let link = match node.kind {
+                Some(Kind::Ptr) => Link::Pointer,
+                Some(Kind::Const) => Link::Qualifier("const"),
+                Some(Kind::Volatile) => Link::Qualifier("volatile"),
+                Some(Kind::Restrict) => Link::Qualifier("restrict"),
+                Some(Kind::TypeTag) => {
+                    let is_attribute = self.view.btf.info(current).is_some_and(Info::kind_flag);
+                    Link::Tag(node.name, is_attribute)
+                }
+                Some(Kind::Typedef) if self.view.is_builtin(node.name)? => {
+                    current = target;
+                    continue;
+                }
+                Some(Kind::Array) => {
+                    let (element, count) = array(self.view.btf, current)?.unwrap_or_default();
+                    // A qualified array is an array of qualified elements.
+                    let at = self.links.len() - self.last_qualifiers(first).count();
+                    self.links.insert(at, Link::Array(count));
+                    current = element;
+                    continue;
+                }
+                Some(Kind::FuncProto) => {
+                    // C has no qualified functions.
+                    let qualifiers = self.last_qualifiers(first).count();
+                    self.links.truncate(self.links.len() - qualifiers);
+                    Link::Prototype(current)
+                }
+                _ => return Ok(current),
+            };
+            if !self.has_qualifier(first, link) {
+                self.links.push(link);
+            }
+            current = target;
+        }
+        Err(too_deep(id))
+    }
+
+    /// The qualifiers at the end of the links from `first` on.
+    fn last_qualifiers(&self, first: usize) -> impl Iterator<Item = Link> {
+        let own = self.links.get(first..).unwrap_or_default();
+        let links = own.iter().rev().copied();
+        links.take_while(|link| matches!(link, Link::Qualifier(_)))
+    }
+
+    /// Whether `link` is a qualifier that is there already: compilers describe an array of constants as a constant array of
+    /// constants.
+    fn has_qualifier(&self, first: usize, link: Link) -> bool {
+        matches!(link, Link::Qualifier(_)) && self.last_qualifiers(first).any(|other| other == link)
+    }
+
+    /// Writes a type that has no links, with its body if it has no name.
+    fn put_base(&mut self, id: TypeId, indent: usize) -> Result<()> {
+        let node = self.view.node(id)?;
+        let is_named = node.name != StrOffset::EMPTY;
+        match node.kind {
+            None => self.put("void"),
+            Some(Kind::Int | Kind::Float) => self.put_number(id)?,
+            Some(Kind::Typedef) => self.names.write(id, &mut self.out)?,
+            Some(Kind::Fwd) => self.put_tag(id)?,
+            Some(Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64) if is_named => {
+                self.put_tag(id)?;
+            }
+            Some(kind @ (Kind::Struct | Kind::Union)) => {
+                self.put(keyword(kind));
+                self.out.push(b' ');
+                self.open_body(id, indent)?;
+            }
+            Some(Kind::Enum | Kind::Enum64) => {
+                if let Some(enumeration) = enumeration(self.view.ty(id)?) {
+                    self.put_enumeration(id, &enumeration, indent)?;
+                }
+            }
+            _ => return Err(not_a_type(id)),
+        }
+        Ok(())
+    }
+
+    fn put_number(&mut self, id: TypeId) -> Result<()> {
+        let spelling = if let Some(&spelling) = self.spellings.get(&id) {
+            spelling
+        } else {
+            let spelling = number::spelling(&self.view, self.view.ty(id)?)?;
+            self.spellings.insert(id, spelling);
+            spelling
+        };
+        self.put_spelling(spelling);
+        Ok(())
+    }
+
+    fn put_spelling(&mut self, spelling: Spelling) {
+        match spelling {
+            Spelling::Words(words) => self.put(words),
+            Spelling::Bytes(size) => {
+                self.put("struct { unsigned char bytes[");
+                put_decimal(&mut self.out, size.into());
+                self.put("]; }");
+            }
+        }
+    }
+
+    /// The link behind `at` that is no tag.
+    fn next_link(&self, at: usize) -> Option<Link> {
+        let mut rest = self.links.get(at + 1..).unwrap_or_default().iter().copied();
+        rest.find(|link| !matches!(link, Link::Tag(..)))
+    }
+
+    /// Whether the pointer at `at` needs parentheses, as what it points to stands right of it.
+    fn is_enclosed(&self, at: usize) -> bool {
+        let next = self.next_link(at);
+        matches!(next, Some(Link::Array(_) | Link::Prototype(_)))
+    }
+
+    /// Writes a space, unless what comes next belongs to a `*` or parenthesis.
+    fn put_space(&mut self) {
+        if !matches!(self.out.last(), Some(b'*' | b'(')) {
+            self.out.push(b' ');
+        }
+    }
+
+    fn put_declarator(&mut self, first: usize, name: Name) -> Result<()> {
+        for at in (first..self.links.len()).rev() {
+            match self.links.get(at) {
+                Some(Link::Pointer) => {
+                    let is_enclosed = self.is_enclosed(at);
+                    self.put_space();
+                    self.put(if is_enclosed { "(*" } else { "*" });
+                }
+                Some(&Link::Qualifier(qualifier)) => {
+                    self.out.push(b' ');
+                    self.put(qualifier);
+                }
+                Some(&Link::Tag(text, is_attribute)) => {
+                    put_type_tag(&mut self.out, self.view.string(text)?, is_attribute);
+                }
+                Some(Link::Array(_) | Link::Prototype(_)) | None => {}
+            }
+        }
+        match name {
+            Name::Local(StrOffset::EMPTY) => {}
+            Name::Local(name) => {
+                self.put_space();
+                write_local(self.view.string(name)?, &mut self.out);
+            }
+            Name::Typedef(id) => {
+                self.put_space();
+                self.names.write(id, &mut self.out)?;
+            }
+            Name::Function(name) => {
+                self.put_space();
+                self.out
+                    .extend_from_slice(&super::identifier::identifier(self.view.string(name)?));
+            }
+        }
+        self.put_right(first, first);
+        Ok(())
+    }
+
+    /// Writes what stands right of the name, up to the next parameters.
+    fn put_right(&mut self, first: usize, at: usize) {
+        for at in at..self.links.len() {
+            match self.links.get(at) {
+                Some(Link::Pointer) if self.is_enclosed(at) => self.out.push(b')'),
+                Some(&Link::Array(count)) => {
+                    self.out.push(b'[');
+                    put_decimal(&mut self.out, count.into());
+                    self.out.push(b']');
+                }
+                Some(&Link::Prototype(proto)) => {
+                    self.out.push(b'(');
+                    self.jobs.push(Job::Right { first, at: at + 1 });
+                    self.jobs.push(Job::Params { proto, next: 0 });
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.links.truncate(first);
+    }
+
+    fn put_param(&mut self, proto: TypeId, next: usize) -> Result<()> {
+        let Type::FuncProto(prototype) = self.view.ty(proto)? else {
+            return Ok(());
+        };
+        let param = prototype.params().nth(next);
+        let is_last = next + 1 >= prototype.len();
+        match param {
+            None if next == 0 => self.put("void)"),
+            None => self.put(")"),
+            // A function of C89 has no parameter but `...`, for which there is no other spelling than none.
+            Some(param) if param.ty.is_void() && next == 0 && is_last => self.put("void)"),
+            Some(param) => {
+                if next > 0 {
+                    self.put(", ");
+                }
+                if param.is_variadic() && is_last {
+                    self.put("...)");
+                    return Ok(());
+                }
+                self.jobs.push(Job::Params {
+                    proto,
+                    next: next + 1,
+                });
+                let name = Name::Local(param.name);
+                self.jobs.push(Job::Declare {
+                    id: param.ty,
+                    name,
+                    indent: 0,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the opening brace of a structure or union and leaves the rest as a job.
+    fn open_body(&mut self, id: TypeId, indent: usize) -> Result<()> {
+        let first = self.pieces.len();
+        self.shapes.pieces(id, &mut self.pieces)?;
+        if self.pieces.len() == first {
+            self.put("{}");
+            self.put_shape(id);
+            return Ok(());
+        }
+        self.put("{\n");
+        self.jobs.push(Job::Body {
+            id,
+            first,
+            at: first,
+            indent,
+        });
+        Ok(())
+    }
+
+    fn put_shape(&mut self, id: TypeId) {
+        let shape = self.shapes.of(id);
+        if shape.is_packed {
+            self.put(" __attribute__((packed))");
+        }
+        if shape.is_aligned {
+            self.put(" __attribute__((aligned(");
+            put_decimal(&mut self.out, shape.align.into());
+            self.put(")))");
+        }
+    }
+
+    /// Writes the next piece of a structure or union, or closes it.
+    fn put_piece(&mut self, id: TypeId, first: usize, at: usize, indent: usize) -> Result<()> {
+        let Some(&piece) = self.pieces.get(at) else {
+            self.pieces.truncate(first);
+            put_indent(&mut self.out, indent);
+            self.out.push(b'}');
+            self.put_shape(id);
+            return Ok(());
+        };
+        self.jobs.push(Job::Body {
+            id,
+            first,
+            at: at + 1,
+            indent,
+        });
+        put_indent(&mut self.out, indent + 1);
+        match piece {
+            Piece::Member {
+                member,
+                index,
+                bits,
+            } => {
+                self.jobs.push(Job::EndMember { id, index, bits });
+                self.put_member(&member, indent + 1)?;
+            }
+            Piece::Padding { unit, bits } => {
+                self.put(match unit {
+                    8 => "char",
+                    16 => "short",
+                    32 => "int",
+                    _ => "long",
+                });
+                self.put(": ");
+                put_decimal(&mut self.out, bits.into());
+                self.put(";\n");
+            }
+            Piece::Bytes(count) => {
+                self.put("unsigned char __btf_padding");
+                put_decimal(&mut self.out, self.paddings);
+                self.paddings += 1;
+                self.put("[");
+                put_decimal(&mut self.out, count);
+                self.put("];\n");
+            }
+            Piece::Misplaced { member } => {
+                self.put("/* ");
+                write_local(self.view.string(member.name)?, &mut self.out);
+                self.put(" is at bit ");
+                put_decimal(&mut self.out, member.bit_offset.into());
+                self.put(", where C cannot put it */\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn put_member(&mut self, member: &Member, indent: usize) -> Result<()> {
+        let Some(merged) = self.view.merged_composite(member)? else {
+            let name = Name::Local(member.name);
+            self.jobs.push(Job::Declare {
+                id: member.ty,
+                name,
+                indent,
+            });
+            return Ok(());
+        };
+        // Its members count as this structure's, but with a tag only in the dialect of `-fms-extensions`: so without.
+        self.put(keyword(
+            self.view.node(merged)?.kind.unwrap_or(Kind::Struct),
+        ));
+        self.out.push(b' ');
+        self.open_body(merged, indent)
+    }
+
+    fn end_member(&mut self, id: TypeId, index: u32, bits: u32) -> Result<()> {
+        if bits != 0 {
+            self.put(": ");
+            put_decimal(&mut self.out, bits.into());
+        }
+        for tag in self.tags.of(id, i32::try_from(index).unwrap_or(-1)) {
+            put_decl_tag(&mut self.out, self.view.string(tag.text)?, tag.is_attribute);
+        }
+        self.put(";\n");
+        Ok(())
+    }
+
+    /// Writes an enumeration with its values; without a name only the first time, then the integer that it is.
+    fn put_enumeration(
+        &mut self,
+        id: TypeId,
+        enumeration: &Enumeration<'a>,
+        indent: usize,
+    ) -> Result<()> {
+        let is_named = enumeration.name != StrOffset::EMPTY;
+        let written = self.written.get_mut(id.0 as usize);
+        let was_written = written.is_some_and(|written| std::mem::replace(written, true));
+        if !is_named && (was_written || enumeration.is_empty()) {
+            self.put_spelling(number::of_size(enumeration.size, enumeration.is_signed));
+            return Ok(());
+        }
+        self.put("enum ");
+        if is_named {
+            self.names.write(id, &mut self.out)?;
+            self.out.push(b' ');
+        }
+        self.put("{\n");
+        if enumeration.is_empty() {
+            // Only declared, and needed complete, so something must be in it.
+            put_indent(&mut self.out, indent + 1);
+            self.names.write(id, &mut self.out)?;
+            self.put("___undefined = 0,\n");
+        }
+        self.put_enumerators(id, enumeration, indent)?;
+        put_indent(&mut self.out, indent);
+        self.out.push(b'}');
+        if let Some(Width::Mode(mode)) = Width::of(enumeration) {
+            self.put(" __attribute__((mode(");
+            self.put(mode);
+            self.put(")))");
+        }
+        Ok(())
+    }
+
+    fn put_enumerators(
+        &mut self,
+        id: TypeId,
+        enumeration: &Enumeration<'a>,
+        indent: usize,
+    ) -> Result<()> {
+        let is_wide = matches!(self.view.ty(id)?, Type::Enum64(_));
+        for (enumerator, index) in enumeration.enumerators().zip(0..) {
+            self.check_limit()?;
+            put_indent(&mut self.out, indent + 1);
+            let name = self.view.string(enumerator.name)?;
+            self.names.write_enumerator(id, index, name, &mut self.out);
+            self.put(" = ");
+            let signed = enumerator.value.cast_signed();
+            if !enumeration.is_signed {
+                put_decimal(&mut self.out, enumerator.value);
+                self.put(if is_wide { "ULL" } else { "" });
+            } else if signed == i64::MIN {
+                // There is no literal for it.
+                self.put("-9223372036854775807LL - 1");
+            } else {
+                put_signed(&mut self.out, signed);
+                self.put(if is_wide { "LL" } else { "" });
+            }
+            self.put(",\n");
+        }
+        Ok(())
+    }
+}
