@@ -88,6 +88,8 @@ pub enum ErrorKind {
     ContainsItself(String),
     /// The input was written to while it was read.
     Changed,
+    /// A type of one BTF that has no match in another; names it and says why.
+    Mismatch(String),
     /// A base that the input cannot continue; says why.
     Base(String),
 }
@@ -177,7 +179,7 @@ impl std::fmt::Display for ErrorKind {
             Self::Cycle => {
                 f.write_str("types form a cycle that no structure, union or pointer breaks")
             }
-            Self::Elf(text) => f.write_str(text),
+            Self::Elf(text) | Self::Mismatch(text) => f.write_str(text),
             Self::Io(what) => write!(f, "cannot {what}"),
             Self::Compressed(text) => write!(f, "cannot unpack: {text}"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),

@@ -5,6 +5,7 @@ pub mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod dedup;
+pub mod distill;
 #[cfg(feature = "elf")]
 pub mod elf;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod kind;
 mod names;
 pub mod reader;
 pub mod refs;
+pub mod relocate;
 pub mod strings;
 #[cfg(test)]
 mod testing;
