@@ -54,8 +54,10 @@ pub(crate) fn emit(
     numbering: &Numbering<'_>,
 ) -> Result<(Vec<u8>, Counts)> {
     if let Some((kind, name)) = numbering.contains_itself() {
-        let name = names.bytes(name);
-        let text = format!("{kind} `{}`", String::from_utf8_lossy(&name));
+        let text = match &*names.bytes(name) {
+            b"" => format!("{kind} without a name"),
+            name => format!("{kind} `{}`", String::from_utf8_lossy(name)),
+        };
         return Err(ErrorKind::ContainsItself(text).into());
     }
     let features = options.features;

@@ -6,6 +6,7 @@
 mod dwarf;
 mod elf;
 mod image;
+pub mod large;
 mod types;
 mod units;
 

@@ -37,6 +37,12 @@ const ADDRESS_SPACE_KIB: u32 = 512 * 1024;
 /// Runs the program on a file in a folder of its own and checks what must hold for any input.
 #[track_caller]
 fn answer(program: &Path, dir: &TestDir, name: &str) -> Outcome {
+    answer_within(ADDRESS_SPACE_KIB, program, dir, name)
+}
+
+/// As [`answer`], with another address space.
+#[track_caller]
+fn answer_within(kib: u32, program: &Path, dir: &TestDir, name: &str) -> Outcome {
     let (input, output) = (dir.path(name), dir.path("out.btf"));
     let args = [
         input.as_os_str(),
@@ -44,7 +50,7 @@ fn answer(program: &Path, dir: &TestDir, name: &str) -> Outcome {
         "-o".as_ref(),
         output.as_os_str(),
     ];
-    let outcome = run_within(ADDRESS_SPACE_KIB, program, args);
+    let outcome = run_within(kib, program, args);
     assert!(
         outcome.elapsed < LIMIT,
         "{name}: took {:?}",
@@ -100,6 +106,37 @@ fn every_broken_rule_has_an_answer() {
         let _ = writeln!(answers, "{status} {text}");
     }
     insta::assert_snapshot!(answers);
+}
+
+/// Time that is not in proportion to an input shows where the input is large.
+#[test]
+fn large_inputs_are_answered_in_time() {
+    let program = ours("dwarf2btf");
+    let mut answers = String::new();
+    for file in bad::large::slow() {
+        let dir = TestDir::new();
+        dir.write(file.name, &file.bytes);
+        let outcome = answer(&program, &dir, file.name);
+        let text = outcome.stderr.split_once(file.name);
+        let text = text.map_or("", |(_, text)| text.trim_end());
+        let _ = writeln!(answers, "{} {}{text}", outcome.status.unwrap(), file.name);
+    }
+    insta::assert_snapshot!(answers);
+}
+
+/// What the README says of memory: at most 128 bytes for each byte of the input beside what the program takes anyway. Its
+/// address space leaves room for no more.
+#[test]
+fn memory_is_in_proportion_to_the_input() {
+    let program = ours("dwarf2btf");
+    // Without an input it takes less than 64 MiB.
+    let kib = 64 * 1024 + u32::try_from(bad::large::DIES_LEN / 1024).unwrap() * 128;
+    for (tag, bytes) in bad::large::dense() {
+        let dir = TestDir::new();
+        let name = format!("tag-{tag:#x}");
+        dir.write(&name, &bytes);
+        answer_within(kib, &program, &dir, &name);
+    }
 }
 
 #[test]

@@ -66,6 +66,16 @@ const ROWS: &[Row] = &[
             )
         },
     ),
+    (
+        "member-behind-the-end",
+        "a member begins in its structure or at its end",
+        || {
+            structure(
+                &[(AT_TYPE, FORM_REF4), (AT_MEMBER_LOCATION, FORM_DATA1)],
+                &join(&[&FIRST.to_le_bytes(), &[200]]),
+            )
+        },
+    ),
     ("cycle-specification", "DW_AT_specification ends", || {
         origin(AT_SPECIFICATION)
     }),

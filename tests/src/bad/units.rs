@@ -215,6 +215,26 @@ const ROWS: &[Row] = &[
     ("name-not-utf8", "names are UTF-8", || {
         named_unit(FORM_STRING, b"\xff\xfe\xc0\x80name\0", Vec::new())
     }),
+    (
+        "abbreviation-tables-overlap",
+        "abbreviation tables of two units do not overlap",
+        || {
+            let table = abbreviations(&[UNIT, (TAG_BASE, false, &[])]);
+            let mut second = unit(&[2]);
+            // Behind the first abbreviation, whose code, tag, children and end take five bytes.
+            second[8] = 5;
+            file(table, [unit(&[1, 2, 0]), second].concat())
+        },
+    ),
+    (
+        "abbreviation-sizes-differ",
+        "units of one abbreviation table store addresses alike",
+        || {
+            let mut second = unit(&[1, 0]);
+            second[7] = 4;
+            file(table(&[]), [unit(&[1, 0]), second].concat())
+        },
+    ),
     ("name-too-long", "names have fewer than 128 bytes", || {
         named_unit(
             FORM_STRING,
