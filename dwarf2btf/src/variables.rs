@@ -140,7 +140,9 @@ impl<'a> VariableSections<'a> {
             .into_iter()
             .filter(|section| {
                 let is_wanted = selection.global || selection.percpu && section.name == PERCPU;
-                is_wanted && section.holds_variables && section.size > 0
+                // A DATASEC is called as its section.
+                let is_sayable = !section.name.is_empty() && section.size > 0;
+                is_wanted && section.holds_variables && is_sayable
             })
             .collect();
         by_index.sort_unstable_by_key(|section| section.index);
@@ -393,6 +395,17 @@ mod tests {
         check(relocatable, Ok((7, 0x10)));
         relocatable.section = Some(8);
         check(relocatable, Err(VariableReason::OtherSection));
+    }
+
+    #[test]
+    fn a_section_without_a_name_has_no_variables() {
+        let selection = Selection {
+            percpu: true,
+            global: true,
+        };
+        let of_name = |name| VariableSections::new([section(1, name, 0, 8)], selection);
+        assert!(of_name(b"").is_empty());
+        assert!(!of_name(b".data").is_empty());
     }
 
     #[test]
