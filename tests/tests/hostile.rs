@@ -140,6 +140,16 @@ fn memory_is_in_proportion_to_the_input() {
 }
 
 #[test]
+fn a_tag_follows_its_member() {
+    let bytes = std::fs::read(corpus::root().join("bad/members-out-of-order")).unwrap();
+    let image = Image::parse(&bytes).unwrap();
+    let encoded = dwarf2btf::encode(&image, None, &Options::default(), &Unobserved).unwrap();
+    let btf = Btf::parse(&encoded.btf, None).unwrap();
+    let text = listing(&btf);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn the_folder_holds_what_the_generator_makes() {
     let mut made = bad::all();
     made.sort_by_key(|file| file.name);

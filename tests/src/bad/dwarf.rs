@@ -19,6 +19,7 @@ pub(super) const TAG_VARIABLE: u64 = 0x34;
 pub(super) const TAG_IMPORTED_UNIT: u64 = 0x3d;
 pub(super) const TAG_LEXICAL_BLOCK: u64 = 0x0b;
 pub(super) const TAG_PARAMETER: u64 = 0x05;
+pub(super) const TAG_LLVM_ANNOTATION: u64 = 0x6000;
 
 pub(super) const AT_SIBLING: u64 = 0x01;
 pub(super) const AT_LOCATION: u64 = 0x02;

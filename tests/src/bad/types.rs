@@ -5,8 +5,9 @@ use super::dwarf::{
     AT_LOCATION, AT_LOW_PC, AT_MEMBER_LOCATION, AT_NAME, AT_SPECIFICATION, AT_TYPE, AT_UPPER_BOUND,
     Abbreviation, FIRST_DIE, FORM_ADDR, FORM_DATA1, FORM_DATA2, FORM_DATA8, FORM_DATA16,
     FORM_EXPRLOC, FORM_REF_ADDR, FORM_REF_SIG8, FORM_REF4, FORM_STRING, TAG_ARRAY, TAG_BASE,
-    TAG_CONST, TAG_ENUMERATION, TAG_ENUMERATOR, TAG_MEMBER, TAG_POINTER, TAG_STRUCT,
-    TAG_SUBPROGRAM, TAG_SUBRANGE, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_VARIABLE, join, one_unit,
+    TAG_CONST, TAG_ENUMERATION, TAG_ENUMERATOR, TAG_LLVM_ANNOTATION, TAG_MEMBER, TAG_POINTER,
+    TAG_STRUCT, TAG_SUBPROGRAM, TAG_SUBRANGE, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_VARIABLE, join,
+    one_unit,
 };
 use super::{Bad, Row, make};
 
@@ -75,6 +76,11 @@ const ROWS: &[Row] = &[
                 &join(&[&FIRST.to_le_bytes(), &[200]]),
             )
         },
+    ),
+    (
+        "members-out-of-order",
+        "members are in the order of their offsets",
+        members_out_of_order,
     ),
     ("cycle-specification", "DW_AT_specification ends", || {
         origin(AT_SPECIFICATION)
@@ -283,6 +289,46 @@ fn structure(attributes: &[(u64, u64)], values: &[u8]) -> Vec<u8> {
         (TAG_MEMBER, false, attributes),
     ];
     one_unit(&rows, &join(&[b"\x02s\0\x08\x03", values, &[0]]))
+}
+
+/// A structure with an integer each at the offsets 4, 0 and 200, which is behind its end; the second has a tag.
+fn members_out_of_order() -> Vec<u8> {
+    let of_member: &[(u64, u64)] = &[
+        (AT_NAME, FORM_STRING),
+        (AT_TYPE, FORM_REF4),
+        (AT_MEMBER_LOCATION, FORM_DATA1),
+    ];
+    let rows: [Abbreviation<'_>; 5] = [
+        (
+            TAG_BASE,
+            false,
+            &[(AT_BYTE_SIZE, FORM_DATA1), (AT_ENCODING, FORM_DATA1)],
+        ),
+        (
+            TAG_STRUCT,
+            true,
+            &[(AT_NAME, FORM_STRING), (AT_BYTE_SIZE, FORM_DATA1)],
+        ),
+        (TAG_MEMBER, false, of_member),
+        (TAG_MEMBER, true, of_member),
+        (
+            TAG_LLVM_ANNOTATION,
+            false,
+            &[(AT_NAME, FORM_STRING), (AT_CONST_VALUE, FORM_STRING)],
+        ),
+    ];
+    let int = FIRST.to_le_bytes();
+    one_unit(
+        &rows,
+        &join(&[
+            &[2, 4, 5],
+            b"\x03s\0\x08",
+            &join(&[b"\x04last\0", &int, &[4]]),
+            &join(&[b"\x05first\0", &int, &[0]]),
+            b"\x06btf_decl_tag\0tag\0\0",
+            &join(&[b"\x04away\0", &int, &[200, 0]]),
+        ]),
+    )
 }
 
 /// A subprogram that refers to itself for what it lacks.
