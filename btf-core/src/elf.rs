@@ -5,13 +5,16 @@
 //!
 //! Spec: gABI chapter 4, "Sections"; Documentation/bpf/btf.rst, 4 "ELF File Format Interface".
 
+mod draft;
 mod headers;
 mod layout;
+mod plan;
 mod read;
 mod write;
 
+pub use plan::Plan;
 pub use read::{Loaded, Sections, load, sections};
-pub use write::{NewSection, Plan, put_sections};
+pub use write::{NewSection, put_sections};
 
 use crate::error::{Error, ErrorKind};
 

@@ -8,7 +8,9 @@
 use std::ops::Range;
 
 use object::Endianness;
-use object::elf::{FileHeader32, FileHeader64, SHN_LORESERVE, SHT_NOBITS, SHT_NULL};
+use object::elf::{
+    ET_REL, FileHeader32, FileHeader64, SHF_ALLOC, SHN_LORESERVE, SHT_NOBITS, SHT_NULL,
+};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
 use super::elf_error;
@@ -223,6 +225,11 @@ impl<'a> Headers<'a> {
         let tail = start.and_then(|start| self.data(self.names_index).get(start..));
         let rest = tail.and_then(|tail| tail.strip_prefix(name));
         rest.and_then(<[u8]>::first) == Some(&0)
+    }
+
+    /// Whether a section has its place because of its address.
+    pub(super) fn is_in_image(&self, entry: &Entry) -> bool {
+        entry.flags & SHF_ALLOC.0 != 0 && self.file_type != ET_REL.0
     }
 
     /// An error about a section.
