@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
 use btf_core::cli::{CommonArgs, Generate, ManSection, generate};
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{ArgGroup, CommandFactory, Parser, ValueEnum};
 use dwarf2btf::features::FeatureSet;
 use dwarf2btf::languages::LanguageFilter;
 use dwarf2btf::options::Options;
@@ -25,6 +25,7 @@ Examples:
   dwarf2btf vmlinux --features +global_var,layout -o out.btf
   dwarf2btf vmlinux --explain vfs_read      tell why a function is in or not, write nothing
   dwarf2btf module.ko --base vmlinux -o module.btf
+  dwarf2btf modules --base vmlinux --in-place /lib/modules/6.1.0
   dwarf2btf module.ko --report json -o module.btf > report.jsonl
 ";
 
@@ -45,11 +46,23 @@ occur in the order of the compile units.
 It is written beside its target under a passing name and then renamed: a run that fails leaves the target as it was.",
     },
     ManSection {
+        title: "MODULES",
+        text: "\
+  dwarf2btf modules --base BASE --in-place | --out-dir DIR [OPTIONS] PATH...
+
+Encodes many modules in one process, each as `dwarf2btf --base BASE` would. PATH is a module, or a folder in which all files \
+called `*.ko` and `*.ko.debug` are modules; packed ones (`*.ko.xz` and the like) are not read. The BTF goes into the section \
+`.BTF` of each module, or into the folder DIR as `NAME.btf`, below the same folders in which the module was found.
+
+The base is read once, and each thread takes one module at a time. A module without DWARF is skipped; one that cannot be read \
+or written does not stop the others. Every file is replaced as a whole, so that an interrupted run leaves none damaged.",
+    },
+    ManSection {
         title: "EXIT STATUS",
         text: "
   0    done
   1    ran, and the answer is no: findings with --strict, a function for --explain that is nowhere
-  2    could not run: usage, input or output, bad input
+  2    could not run: usage, input or output, bad input; modules: for one of them, or none has DWARF
   130  interrupted",
     },
     ManSection {
@@ -65,6 +78,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
   dwarf2btf vmlinux --features +global_var,layout -o out.btf
   dwarf2btf vmlinux --explain vfs_read
   dwarf2btf module.ko --base vmlinux -o module.btf
+  dwarf2btf modules --base vmlinux --in-place /lib/modules/6.1.0
   dwarf2btf module.ko --report json -o module.btf > report.jsonl",
     },
 ];
@@ -79,9 +93,14 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
     version,
     before_help = EXAMPLES,
     max_term_width = 100,
-    override_usage = "dwarf2btf [OPTIONS] <FILE>"
+    override_usage = "dwarf2btf [OPTIONS] <FILE>\n       dwarf2btf modules [OPTIONS] --base <BASE> <PATH>...",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
 )]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// ELF file with DWARF
     #[arg(required_unless_present = "generate")]
     file: Option<PathBuf>,
@@ -98,6 +117,62 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BASE")]
     base: Option<PathBuf>,
 
+    /// Tell where a function was seen and why it is in the output or not
+    ///
+    /// Lists every unit that has it, with address, prototype and where its parameters are, and the ELF symbols. May be
+    /// repeated.
+    #[arg(long, value_name = "FUNC")]
+    explain: Vec<String>,
+
+    /// Byte order of the output
+    #[arg(long, value_name = "ORDER", default_value = "input")]
+    byte_order: Order,
+
+    /// Fail with status 1, writing nothing, if there is something that BTF cannot say
+    #[arg(long)]
+    strict: bool,
+
+    #[command(flatten)]
+    encoding: EncodingArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Modules(ModulesArgs),
+}
+
+/// Turn the DWARF of many modules into split BTF, in one process
+///
+/// The base is read once. One module that cannot be read does not stop the others; the status is then 2.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("where").required(true))]
+struct ModulesArgs {
+    /// Modules, or folders to search for `*.ko` and `*.ko.debug`
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// The kernel that the modules belong to: an ELF file with BTF, or that BTF itself
+    #[arg(long, value_name = "BASE")]
+    base: PathBuf,
+
+    /// Write the BTF into the modules, as their section `.BTF`
+    #[arg(long, group = "where")]
+    in_place: bool,
+
+    /// Write the BTF of each module as `NAME.btf` into this folder, and into its like of the folders that are searched
+    #[arg(long, value_name = "DIR", group = "where")]
+    out_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    encoding: EncodingArgs,
+}
+
+/// What all ways to encode have in common.
+#[derive(Debug, clap::Args)]
+struct EncodingArgs {
     /// Number of threads [default: one for each core]
     ///
     /// The output does not depend on it. More than 64 are started only on machines with more cores.
@@ -121,26 +196,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST")]
     exclude_language: Vec<String>,
 
-    /// Tell where a function was seen and why it is in the output or not
-    ///
-    /// Lists every unit that has it, with address, prototype and where its parameters are, and the ELF symbols. May be
-    /// repeated.
-    #[arg(long, value_name = "FUNC")]
-    explain: Vec<String>,
-
     /// Report all that was left out, on standard output
     ///
-    /// JSON Lines: functions, findings and a summary, one object a line.
+    /// JSON Lines: functions, findings and a summary, or what came of each module, one object a line.
     #[arg(long, value_name = "FORMAT")]
     report: Option<Report>,
-
-    /// Byte order of the output
-    #[arg(long, value_name = "ORDER", default_value = "input")]
-    byte_order: Order,
-
-    /// Fail with status 1, writing nothing, if there is something that BTF cannot say
-    #[arg(long)]
-    strict: bool,
 
     /// Read the output again and check it before it is written
     #[arg(long)]
@@ -148,10 +208,27 @@ pub(crate) struct Args {
 
     /// Print how long each phase took
     #[arg(long)]
-    pub(crate) time: bool,
+    time: bool,
+}
 
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
+impl EncodingArgs {
+    fn options(&self) -> Result<Options> {
+        Ok(Options {
+            features: FeatureSet::union(&self.features),
+            languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
+            verify: self.verify || cfg!(debug_assertions),
+            ..Options::default()
+        })
+    }
+
+    fn threads(&self) -> NonZeroUsize {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS))
+    }
+
+    fn is_json(&self) -> bool {
+        self.report == Some(Report::Json)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -182,6 +259,19 @@ pub(crate) struct Job {
     pub(crate) is_strict: bool,
 }
 
+/// What to do with many modules, decided.
+#[derive(Debug)]
+pub(crate) struct ModulesJob {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) base: PathBuf,
+    /// None if the BTF goes into the modules.
+    pub(crate) out_dir: Option<PathBuf>,
+    pub(crate) options: Options,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) is_json: bool,
+    pub(crate) has_time: bool,
+}
+
 impl Args {
     /// Prints what `--generate` asks for; whether it was there.
     pub(crate) fn generate(&self) -> Result<bool> {
@@ -192,9 +282,38 @@ impl Args {
         Ok(true)
     }
 
+    /// The options of what is to be done.
+    fn encoding(&self) -> &EncodingArgs {
+        match &self.command {
+            Some(Command::Modules(args)) => &args.encoding,
+            None => &self.encoding,
+        }
+    }
+
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
-        self.report == Some(Report::Json)
+        self.encoding().is_json()
+    }
+
+    /// Whether the time of each phase is printed.
+    pub(crate) fn has_time(&self) -> bool {
+        self.encoding().time
+    }
+
+    /// What to do with many modules, if that was asked for.
+    pub(crate) fn modules_job(&self) -> Result<Option<ModulesJob>> {
+        let Some(Command::Modules(args)) = &self.command else {
+            return Ok(None);
+        };
+        Ok(Some(ModulesJob {
+            paths: args.paths.clone(),
+            base: args.base.clone(),
+            out_dir: args.out_dir.clone(),
+            options: args.encoding.options()?,
+            threads: args.encoding.threads(),
+            is_json: args.encoding.is_json(),
+            has_time: args.encoding.time,
+        }))
     }
 
     /// Whether the BTF itself goes to standard output.
@@ -217,25 +336,22 @@ impl Args {
                 Some(name.into())
             }
         };
-        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let options = Options {
-            features: FeatureSet::union(&self.features),
-            languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
             order: match self.byte_order {
                 Order::Input => None,
                 Order::Little => Some(ByteOrder::Little),
                 Order::Big => Some(ByteOrder::Big),
             },
             explain: self.explain.clone(),
-            report: self.report.is_some(),
-            verify: self.verify || cfg!(debug_assertions),
+            report: self.encoding.report.is_some(),
+            ..self.encoding.options()?
         };
         Ok(Job {
             input,
             output,
             options,
             base: self.base.clone(),
-            threads: self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS)),
+            threads: self.encoding.threads(),
             is_strict: self.strict,
         })
     }
@@ -285,6 +401,29 @@ mod tests {
         assert_eq!(output("vmlinux --explain f"), None);
         assert_eq!(output("vmlinux --explain f -o x"), Some("x".into()));
         assert_eq!(output("vmlinux --report json"), Some("vmlinux.btf".into()));
+    }
+
+    #[test]
+    fn many_modules_are_a_command() {
+        assert!(parse("./modules").modules_job().unwrap().is_none());
+        let line = "modules --base vmlinux --out-dir out -j2 --features var a b.ko -q";
+        let args = parse(line);
+        assert!(args.common.quiet);
+        let job = args.modules_job().unwrap().unwrap();
+        assert_eq!(job.paths, ["a", "b.ko"].map(PathBuf::from));
+        assert_eq!((job.base, job.threads.get()), ("vmlinux".into(), 2));
+        assert_eq!(job.out_dir, Some("out".into()));
+        assert!(!job.options.features.has(Feature::Float));
+        let in_place = parse("modules --base b --in-place a");
+        assert_eq!(in_place.modules_job().unwrap().unwrap().out_dir, None);
+        check_error("modules --base b a", "--in-place");
+        check_error("modules --in-place a", "--base");
+        check_error(
+            "modules --base b --in-place --out-dir c a",
+            "cannot be used with",
+        );
+        check_error("modules --base b --in-place", "PATH");
+        check_error("f modules --base b --in-place", "modules");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `dwarf2btf`: the DWARF of an ELF file in, BTF out.
 
+mod batch;
 mod cli;
 mod run;
 

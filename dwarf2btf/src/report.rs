@@ -312,6 +312,24 @@ fn put_address(object: &mut JsonObject<'_>, address: Option<u64>, section: Optio
 const TOP_REASONS: usize = 8;
 
 impl Summary {
+    /// Adds the numbers of another input.
+    pub fn add(&mut self, other: &Self) {
+        self.units += other.units;
+        self.units_excluded += other.units_excluded;
+        self.dies += other.dies;
+        self.types += other.types;
+        self.functions += other.functions;
+        self.variables += other.variables;
+        self.size_bytes += other.size_bytes;
+        for entry in &other.left_out {
+            let is_it = |own: &&mut LeftOut| (own.what, own.reason) == (entry.what, entry.reason);
+            match self.left_out.iter_mut().find(is_it) {
+                Some(own) => own.count += entry.count,
+                None => self.left_out.push(entry.clone()),
+            }
+        }
+    }
+
     /// The reasons, the most frequent first, and by name where two are as frequent.
     fn ranked(&self) -> Vec<&LeftOut> {
         let mut ranked: Vec<_> = self

@@ -1,6 +1,7 @@
 //! One run: map, encode, write, and say what came of it.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,12 +12,16 @@ use dwarf2btf::input::Input;
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
 use dwarf2btf::{Observer, encode};
 
+use crate::batch;
 use crate::cli::{Args, Job, TOOL};
 
 /// Does what the command line asks for. `start` is when the process started.
 pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<ExitStatus> {
     if args.generate()? {
         return Ok(ExitStatus::Done);
+    }
+    if let Some(job) = args.modules_job()? {
+        return batch::run(&job, printer, start);
     }
     let job = args.job()?;
     let mut encoded = encode_input(&job, printer, start)?;
@@ -44,7 +49,7 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
         let summary = encoded.summary.to_text(encoded.findings.len(), elapsed);
         printer.say(summary.trim_end());
     }
-    if args.time {
+    if args.has_time() {
         printer.always(phase_tree(&encoded.timings, elapsed).trim_end());
     }
     let is_unknown = names_unknown(&job, printer, &encoded);
@@ -52,8 +57,7 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
 }
 
 fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(job.threads.get());
-    threads.build_global().context("cannot start threads")?;
+    start_threads(job.threads)?;
     let in_input = || job.input.display().to_string();
 
     let input = Input::open(&job.input).with_context(in_input)?;
@@ -68,8 +72,8 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
         base.as_ref(),
         &job.options,
         &Watch {
-            bar: &bar,
-            input: &input,
+            bar: Some(&bar),
+            input: Some(&input),
         },
     );
     bar.finish();
@@ -80,8 +84,14 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     Ok(encoded)
 }
 
+/// Starts the threads of this process.
+pub(crate) fn start_threads(count: NonZeroUsize) -> Result<()> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(count.get());
+    threads.build_global().context("cannot start threads")
+}
+
 /// Reads what the output continues.
-fn read_base(path: &Path) -> Result<Base> {
+pub(crate) fn read_base(path: &Path) -> Result<Base> {
     let read = || {
         let input = Input::open(path)?;
         let base = Base::parse(input.bytes())?;
@@ -92,18 +102,22 @@ fn read_base(path: &Path) -> Result<Base> {
 }
 
 /// Draws progress, and gives memory back.
-struct Watch<'w> {
-    bar: &'w ProgressBar,
-    input: &'w Input,
+pub(crate) struct Watch<'w> {
+    pub(crate) bar: Option<&'w ProgressBar>,
+    pub(crate) input: Option<&'w Input>,
 }
 
 impl Observer for Watch<'_> {
     fn progress(&self, at: Progress) {
-        self.bar.set(at.phase, at.done, at.total);
+        if let Some(bar) = self.bar {
+            bar.set(at.phase, at.done, at.total);
+        }
     }
 
     fn done_with(&self, file_range: std::ops::Range<u64>) {
-        self.input.release(file_range);
+        if let Some(input) = self.input {
+            input.release(file_range);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! changed structure makes thousands of types unequal. Duplicates, equivalent types within one file, are counted apart.
 //! Nothing of `btf_core::dedup` is used, so that this can judge it.
 
+mod base;
 mod describe;
 mod graph;
 mod refine;
@@ -16,6 +17,7 @@ use anyhow::Result;
 use btf_core::kind::Kind;
 use btf_core::reader::Btf;
 
+pub use base::in_base;
 pub use describe::{describe, first_difference};
 pub use graph::{Graph, Node, Side};
 pub use refine::{Classes, Depth};

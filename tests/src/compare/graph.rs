@@ -98,20 +98,35 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// If an id or a string offset does not exist, or there are more than 2³² types.
     pub fn new(a: &'a Btf, b: &'a Btf) -> Result<Self> {
+        let (mut graph, mut interned) = Self::empty(a.end_id());
+        graph.add(a, 0, &mut interned).context("A")?;
+        graph.add(b, a.end_id() - 1, &mut interned).context("B")?;
+        Ok(graph)
+    }
+
+    /// The types of one file, which is A; B has none.
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn of_one(btf: &'a Btf) -> Result<Self> {
+        let (mut graph, mut interned) = Self::empty(btf.end_id());
+        graph.add(btf, 0, &mut interned)?;
+        Ok(graph)
+    }
+
+    /// A graph of `void` alone, and the numbers of its strings.
+    fn empty(first_of_b: Node) -> (Self, HashMap<&'a [u8], u32>) {
         let mut graph = Graph {
             names: vec![b""],
             kinds: vec![None],
             name_of: vec![0],
             own: Lists::default(),
             children: Lists::default(),
-            first_of_b: a.end_id(),
+            first_of_b,
         };
         graph.own.close();
         graph.children.close();
-        let mut interned = HashMap::from([(&b""[..], 0)]);
-        graph.add(a, 0, &mut interned).context("A")?;
-        graph.add(b, a.end_id() - 1, &mut interned).context("B")?;
-        Ok(graph)
+        (graph, HashMap::from([(&b""[..], 0)]))
     }
 
     /// Adds the types of one file; `shift` is added to their ids.
