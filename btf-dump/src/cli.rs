@@ -3,6 +3,7 @@
 //! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
 //! [`Command`] and a line in [`run`].
 
+mod kfuncs;
 mod list;
 mod sources;
 
@@ -64,7 +65,10 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Declare the functions that BPF programs may call, of kernels and modules
+    Kfuncs(kfuncs::KfuncsArgs),
+}
 
 impl Args {
     /// What this process was called with; ends it if that is wrong.
@@ -91,7 +95,10 @@ impl Args {
 
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
-        self.command.is_none() && self.list.is_json()
+        match &self.command {
+            None => self.list.is_json(),
+            Some(Command::Kfuncs(args)) => args.is_json(),
+        }
     }
 }
 
@@ -109,7 +116,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     }
     match args.command {
         None => list::run(&args.list, printer),
-        Some(ref command) => match *command {},
+        Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
     }
 }
 

@@ -9,6 +9,8 @@ use btf_core::{Info, Kind, Type, TypeId};
 
 use crate::names::Names;
 
+pub mod declare;
+pub mod json;
 pub mod sets;
 
 use sets::{Entry, Sets};

@@ -1,0 +1,115 @@
+//! `btf-dump kfuncs`: the functions of kernels and modules that BPF programs may call.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::{ExitStatus, Printer, escape_name};
+use btf_dump::kfuncs::declare::{self, Header};
+use btf_dump::kfuncs::sets::{self, Sets};
+use btf_dump::kfuncs::{Kfunc, find, json};
+use btf_dump::pattern::Pattern;
+use btf_dump::sources::{STDIN, Source};
+
+use super::{SourceArgs, TOOL};
+
+/// The arguments of `kfuncs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KfuncsArgs {
+    #[command(flatten)]
+    sources: SourceArgs,
+
+    /// Only kfuncs of this name; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
+    #[arg(short, long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    name: Vec<Pattern>,
+
+    /// Write JSON Lines: for each kfunc an object with its file, prototype, tags, flags and sets
+    #[arg(long)]
+    json: bool,
+}
+
+impl KfuncsArgs {
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// Declares kfuncs.
+pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
+    let sources = args.sources.open()?;
+    let mut count = 0;
+    let mut lines = Vec::new();
+    let mut header = Header::new();
+    for source in &sources {
+        let sets = sets_of(source)?;
+        let mut kfuncs = find(&source.btf, sets.as_ref());
+        kfuncs.retain(|kfunc| args.wants(kfunc));
+        count += kfuncs.len();
+        if args.is_header() {
+            header
+                .add(source, &kfuncs)
+                .with_context(|| source.title())?;
+        } else {
+            let put = args.put_lines(source, &kfuncs, &mut lines);
+            put.with_context(|| source.title())?;
+        }
+    }
+    let out = if args.is_header() {
+        header.into_text()
+    } else {
+        lines
+    };
+    let mut stdout = io::stdout().lock();
+    let text = if printer.stdout_is_terminal() {
+        let lines = out.split(|&byte| byte == b'\n');
+        let lines: Vec<_> = lines.map(escape_name).collect();
+        lines.join("\n").into_bytes()
+    } else {
+        out
+    };
+    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+    written.context("cannot write to standard output")?;
+    if count == 0 {
+        printer.warning(
+            TOOL,
+            "no kfunc is there; kernels before 6.10 do not mark them in BTF",
+        );
+    }
+    Ok(ExitStatus::no_if(count == 0))
+}
+
+/// What the file's `.BTF_ids` says, if the source is such a file.
+fn sets_of(source: &Source) -> Result<Option<Sets>> {
+    if source.path == Path::new(STDIN) || source.part.is_some() {
+        return Ok(None);
+    }
+    sets::read(&source.path).with_context(|| source.title())
+}
+
+impl KfuncsArgs {
+    fn wants(&self, kfunc: &Kfunc<'_>) -> bool {
+        let matches = |pattern: &Pattern| pattern.matches(kfunc.name);
+        self.name.is_empty() || self.name.iter().any(matches)
+    }
+
+    fn is_header(&self) -> bool {
+        !self.json
+    }
+
+    /// Appends a line for each kfunc.
+    fn put_lines(
+        &self,
+        source: &Source,
+        kfuncs: &[Kfunc<'_>],
+        out: &mut Vec<u8>,
+    ) -> btf_core::Result<()> {
+        debug_assert!(self.json, "the only form of a line");
+        let prototypes = declare::prototypes(source, kfuncs)?;
+        for (kfunc, prototype) in kfuncs.iter().zip(&prototypes) {
+            let line = json::line(&source.btf, &source.path, kfunc, prototype);
+            out.extend_from_slice(line.as_bytes());
+        }
+        Ok(())
+    }
+}
