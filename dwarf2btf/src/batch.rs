@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use btf_core::ErrorKind;
-use btf_core::cli::{ExitStatus, Printer, output};
-use btf_core::elf::NewSection;
+use btf_core::cli::{ExitStatus, Printer};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::modules::{Found, ModuleFile, ModuleResult, ModulesSummary, find, for_each};
 use dwarf2btf::report::phase_tree;
-use dwarf2btf::{encode, in_place};
+use dwarf2btf::{encode, output};
 
 use crate::cli::{ModulesJob, TOOL};
 use crate::run::{Watch, read_base, start_threads};
@@ -128,13 +127,9 @@ fn convert(
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).with_context(in_target)?;
         }
-        output::write(target, &encoded.btf).with_context(in_target)?;
+        output::to_file(target, &encoded).with_context(in_target)?;
     } else {
-        let section = NewSection {
-            name: ".BTF",
-            bytes: &encoded.btf,
-        };
-        in_place::write(&input, &[section])?;
+        output::into_input(&input, &encoded)?;
     }
     Ok(ModuleResult::Written {
         findings: encoded.findings.len() as u64,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
 use btf_core::cli::{CommonArgs, Generate, ManSection, generate};
 use clap::{ArgGroup, CommandFactory, Parser, ValueEnum};
-use dwarf2btf::features::FeatureSet;
+use dwarf2btf::features::{Feature, FeatureSet};
 use dwarf2btf::languages::LanguageFilter;
 use dwarf2btf::options::Options;
 
@@ -196,6 +196,12 @@ struct EncodingArgs {
     #[arg(long, value_name = "LIST")]
     exclude_language: Vec<String>,
 
+    /// Cut every name that begins with PREFIX down to PREFIX
+    ///
+    /// Distributions rename what they add to a stable kernel; so it does not change its BTF.
+    #[arg(long, value_name = "PREFIX")]
+    kabi_prefix: Option<String>,
+
     /// Report all that was left out, on standard output
     ///
     /// JSON Lines: functions, findings and a summary, or what came of each module, one object a line.
@@ -216,6 +222,7 @@ impl EncodingArgs {
         Ok(Options {
             features: FeatureSet::union(&self.features),
             languages: LanguageFilter::new(&self.language, &self.exclude_language)?,
+            kabi_prefix: self.kabi_prefix.clone().unwrap_or_default().into_bytes(),
             verify: self.verify || cfg!(debug_assertions),
             ..Options::default()
         })
@@ -327,6 +334,11 @@ impl Args {
         if self.is_json() && self.writes_to_stdout() {
             bail!("`--report` and `-o -` both need standard output; name a file for one of them");
         }
+        let encoding = self.encoding.options()?;
+        let distils = self.base.is_some() && encoding.features.has(Feature::DistilledBase);
+        if distils && self.writes_to_stdout() {
+            bail!("`distilled_base` writes two files: name one of them with `-o`");
+        }
         let output = match &self.output {
             Some(output) => Some(output.clone()),
             None if !self.explain.is_empty() => None,
@@ -344,7 +356,7 @@ impl Args {
             },
             explain: self.explain.clone(),
             report: self.encoding.report.is_some(),
-            ..self.encoding.options()?
+            ..encoding
         };
         Ok(Job {
             input,
@@ -364,7 +376,7 @@ fn write_generated(what: Generate, out: &mut dyn Write) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dwarf2btf::features::{FEATURES, Feature};
+    use dwarf2btf::features::FEATURES;
 
     fn parse(line: &str) -> Args {
         let words = std::iter::once("dwarf2btf").chain(line.split_whitespace());
@@ -428,12 +440,14 @@ mod tests {
 
     #[test]
     fn lists_become_options() {
-        let line = "f --features var --features +layout --exclude-language rust,c++* -j3";
+        let line =
+            "f --features var --features +layout --exclude-language rust,c++* -j3 --kabi-prefix __";
         let job = parse(line).job().unwrap();
         let options = job.options;
         assert!(options.features.has(Feature::Layout) && options.features.has(Feature::Enum64));
         assert!(!options.languages.keeps_all());
         assert_eq!(job.threads.get(), 3);
+        assert_eq!(options.kabi_prefix, b"__");
         let many = parse("f -j99999").job().unwrap().threads;
         assert!(many < NonZeroUsize::new(99999).unwrap());
         assert_eq!(options.order, None);
@@ -446,6 +460,7 @@ mod tests {
         check_error("f --language rsut", "did you mean `rust`?");
         check_error("f -j0", "zero");
         check_error("f --report json -o -", "standard output");
+        check_error("f --base b --features all -o -", "two files");
         check_error("f -q -v", "cannot be used with");
         check_error("f --report xml", "json");
     }

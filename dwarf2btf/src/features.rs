@@ -2,7 +2,7 @@
 //!
 //! A list names features separated by commas. `default` stands for those that kernel builds ask for, `all` for all, and a
 //! leading `+` puts the default ones in front. Lists of several options add up. Unlike pahole's, a name that is not known is an
-//! error: a slip would silently take something out of a kernel.
+//! error: a slip would silently take something out of a kernel. Only under pahole's name it is not.
 //!
 //! To add a feature, add a row to the table.
 
@@ -109,6 +109,12 @@ impl FeatureSet {
         Self(self.0 | feature.bit())
     }
 
+    /// The set without `feature`.
+    #[must_use]
+    pub const fn without(self, feature: Feature) -> Self {
+        Self(self.0 & !feature.bit())
+    }
+
     /// The features of the set, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = &'static FeatureInfo> {
         FEATURES.iter().filter(move |row| self.has(row.feature))
@@ -119,24 +125,29 @@ impl FeatureSet {
     /// # Errors
     /// The first name that is not known.
     pub fn parse(list: &str) -> Result<Self, UnknownFeature> {
+        let (set, unknown) = Self::parse_known(list);
+        unknown.into_iter().next().map_or(Ok(set), Err)
+    }
+
+    /// Reads one list, and gives the names that are not known beside the set of those that are.
+    #[must_use]
+    pub fn parse_known(list: &str) -> (Self, Vec<UnknownFeature>) {
         let (mut set, list) = match list.strip_prefix('+') {
             Some(rest) => (Self::default(), rest),
             None => (Self::NONE, list),
         };
+        let mut unknown = Vec::new();
         for name in list.split(',').map(str::trim) {
-            set.0 |= match name {
-                "" => 0,
-                "default" => Self::default().0,
-                "all" => Self::of(|_| true).0,
-                name => FEATURES
-                    .iter()
-                    .find(|row| row.name == name)
-                    .ok_or_else(|| UnknownFeature(name.to_owned()))?
-                    .feature
-                    .bit(),
-            };
+            let row = FEATURES.iter().find(|row| row.name == name);
+            match (name, row) {
+                ("", _) => {}
+                ("default", _) => set.0 |= Self::default().0,
+                ("all", _) => set.0 |= Self::of(|_| true).0,
+                (_, Some(row)) => set = set.with(row.feature),
+                (_, None) => unknown.push(UnknownFeature(name.to_owned())),
+            }
         }
-        Ok(set)
+        (set, unknown)
     }
 
     /// The union of several lists; the default set if there is none.
@@ -194,7 +205,9 @@ mod tests {
         assert_eq!(names, ["var", "float"]);
         assert_eq!(FeatureSet::union(&[]), FeatureSet::default());
         assert_eq!(FeatureSet::union(&[FeatureSet::NONE]), FeatureSet::NONE);
-        assert!(FeatureSet::NONE.with(Feature::Layout).has(Feature::Layout));
+        let layout = FeatureSet::NONE.with(Feature::Layout);
+        assert!(layout.has(Feature::Layout));
+        assert_eq!(layout.without(Feature::Layout), FeatureSet::NONE);
     }
 
     #[test]
@@ -203,6 +216,12 @@ mod tests {
         assert_eq!(error, "unknown feature: `flaot`; did you mean `float`?");
         let error = FeatureSet::parse("++var").unwrap_err().to_string();
         assert_eq!(error, "unknown feature: `+var`; did you mean `var`?");
+        let (set, unknown) = FeatureSet::parse_known("var,new,+float");
+        assert_eq!(set, FeatureSet::NONE.with(Feature::Var));
+        assert_eq!(
+            unknown,
+            ["new", "+float"].map(|name| UnknownFeature(name.into()))
+        );
         let error = FeatureSet::parse("nothing_like_it")
             .unwrap_err()
             .to_string();

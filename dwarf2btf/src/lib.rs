@@ -17,13 +17,13 @@ pub mod base;
 pub mod features;
 pub mod finding;
 pub mod functions;
-pub mod in_place;
 pub mod input;
 pub mod kfuncs;
 pub mod languages;
 pub mod locations;
 pub mod modules;
 pub mod options;
+pub mod output;
 pub mod report;
 pub mod symbols;
 pub mod variables;
@@ -48,10 +48,12 @@ mod units;
 mod workers;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use btf_core::builder::WriteOptions;
 use btf_core::dedup::Merger;
-use btf_core::{Error, ErrorKind, Result};
+use btf_core::{Btf, Builder, ByteOrder, Error, ErrorKind, Result};
 
 use base::Base;
 use choose::Choice;
@@ -139,7 +141,7 @@ pub fn encode(
                 (FunctionTable::new(choose::symbols(image)), placing()),
             )
         },
-        || Names::new(&image.debug_str.data, base),
+        || Names::new(&image.debug_str.data, base, &options.kabi_prefix),
     );
     let units = units?;
     let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
@@ -176,7 +178,7 @@ pub fn encode(
     clock.end("functions");
     // From here on no type id changes.
 
-    let (btf, counts) = emit::emit(
+    let (mut btf, counts) = emit::emit(
         image,
         options,
         &names,
@@ -188,9 +190,19 @@ pub fn encode(
     clock.end("emit");
 
     if options.verify {
-        verify(&btf, base)?;
+        verify(&btf, base.map(|base| base.btf().clone()))?;
         clock.end("verify");
     }
+    let mut distilled_base = None;
+    if let Some(base) = base.filter(|_| features.has(Feature::DistilledBase)) {
+        let order = options.order.unwrap_or(image.order);
+        let (split, distilled) = distill(&btf, base, order, options.verify)?;
+        btf = split;
+        distilled_base = Some(distilled);
+        clock.end("distill");
+    }
+    // From here on no byte changes.
+
     let functions = explain::reports(&context, &candidates, &table, &choice, options)?;
     if !functions.is_empty() {
         clock.end("explain");
@@ -209,6 +221,7 @@ pub fn encode(
     let Clock { timings, .. } = clock;
     Ok(Encoded {
         btf,
+        distilled_base,
         summary,
         timings,
         findings: harvest.findings,
@@ -229,9 +242,28 @@ fn check_names_fit(image: &Image<'_>, base: Option<&Base>) -> Result<()> {
     Ok(())
 }
 
+/// Makes split BTF independent of the ids of its base: the split BTF, and the small base that it continues now.
+fn distill(
+    btf: &[u8],
+    base: &Base,
+    order: ByteOrder,
+    verifies: bool,
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let split = Btf::parse(btf, Some(base.btf().clone()))?;
+    let split = btf_core::distill::distill(&split)?;
+    let write = |btf| Builder::from_btf(btf).write(order, WriteOptions::default());
+    let distilled = split.base().map(|base| write(base)).transpose()?;
+    let (split, distilled) = (write(&split)?, distilled.unwrap_or_default());
+    if verifies {
+        verify(&distilled, None)?;
+        verify(&split, Some(Arc::new(Btf::parse(&distilled, None)?)))?;
+    }
+    Ok((split, distilled))
+}
+
 /// Reads the output again and checks its structure. Names are the input's: those of Rust are no identifiers.
-fn verify(btf: &[u8], base: Option<&Base>) -> Result<()> {
-    let btf = btf_core::reader::Btf::parse(btf, base.map(|base| base.btf().clone()))?;
+fn verify(btf: &[u8], base: Option<Arc<Btf>>) -> Result<()> {
+    let btf = Btf::parse(btf, base)?;
     let findings = btf_core::validate::validate(&btf, btf_core::validate::Profile::Structural);
     match findings.first() {
         None => Ok(()),

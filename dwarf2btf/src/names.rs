@@ -8,6 +8,10 @@
 //! What the base of split BTF has keeps the number that it has there, its offset, whichever module is read; the numbers
 //! of all else go on behind the base's. In a module most strings are of that sort or stand there several times, since
 //! `ld -r` merges nothing: so the pass remembers their names too ([`Repeated`]).
+//!
+//! On request all strings with a certain beginning have one name, that beginning ([`Options::kabi_prefix`]).
+//!
+//! [`Options::kabi_prefix`]: crate::options::Options::kabi_prefix
 #![expect(
     clippy::cast_possible_truncation,
     reason = "names are 32-bit: `encode` refuses a string section of which an offset does not fit"
@@ -40,6 +44,8 @@ const MAX_NAME_LEN: usize = 1 << 16;
 pub(crate) struct Names<'a> {
     debug_str: &'a [u8],
     base: Option<&'a Base>,
+    /// Strings that begin with this are cut down to it; empty cuts none.
+    prefix: &'a [u8],
     /// The name that stands for offset 0 of `debug_str`: 1, or where the base's names end.
     first: u32,
     /// A bit per byte of `debug_str`: whether its offset plus `first` is known to be the name of the string that starts
@@ -87,10 +93,12 @@ struct Others<'a> {
 
 impl<'a> Names<'a> {
     /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`], less what the base's strings take.
-    pub(crate) fn new(debug_str: &'a [u8], base: Option<&'a Base>) -> Self {
+    /// Strings that begin with `prefix` are cut down to it; an empty one cuts none.
+    pub(crate) fn new(debug_str: &'a [u8], base: Option<&'a Base>, prefix: &'a [u8]) -> Self {
         let mut names = Self {
             debug_str,
             base,
+            prefix,
             first: base.map_or(0, Base::end_string) + 1,
             repeated: Repeated::default(),
             is_plain: (0..=debug_str.len() / 64)
@@ -102,7 +110,9 @@ impl<'a> Names<'a> {
         let mut start = 0;
         while start < debug_str.len() {
             let string = cut(&debug_str[start..]);
-            if (4..=MAX_NAME_LEN).contains(&string.len()) && start + string.len() < debug_str.len()
+            if (4..=MAX_NAME_LEN).contains(&string.len())
+                && start + string.len() < debug_str.len()
+                && names.kept(string).len() == string.len()
             {
                 names.add(start, string);
             }
@@ -155,6 +165,9 @@ impl<'a> Names<'a> {
         if string.len() > MAX_NAME_LEN {
             return None;
         }
+        if self.kept(string).len() < string.len() {
+            return Some(self.of(string));
+        }
         if let Some(name) = self.find(string) {
             return Some(name);
         }
@@ -173,6 +186,7 @@ impl<'a> Names<'a> {
 
     /// The name of any string of the input.
     pub(crate) fn of(&self, string: &'a [u8]) -> Name {
+        let string = self.kept(string);
         self.find(string)
             .unwrap_or_else(|| self.intern_other(string, || Cow::Borrowed(string)))
     }
@@ -181,6 +195,14 @@ impl<'a> Names<'a> {
     pub(crate) fn of_new(&self, string: &[u8]) -> Name {
         self.find(string)
             .unwrap_or_else(|| self.intern_other(string, || Cow::Owned(string.to_vec())))
+    }
+
+    /// What of a string is its name.
+    fn kept<'s>(&self, string: &'s [u8]) -> &'s [u8] {
+        if !self.prefix.is_empty() && string.starts_with(self.prefix) {
+            return &string[..self.prefix.len()];
+        }
+        string
     }
 
     fn intern_other(&self, string: &[u8], own: impl FnOnce() -> Cow<'a, [u8]>) -> Name {
@@ -305,7 +327,7 @@ mod tests {
     #[test]
     fn equal_strings_are_equal_names_wherever_they_stand() {
         let section = b"\0first\0second\0first\0abc\0xfirst\0unterminated";
-        let names = Names::new(section, None);
+        let names = Names::new(section, None, b"");
         let first = names.at(1).unwrap();
         assert_eq!(names.bytes(first), b"first");
         assert_eq!(names.at(14), Some(first), "a second copy");
@@ -324,5 +346,22 @@ mod tests {
         assert_eq!(names.bytes(new), b"elsewhere");
         assert_eq!(names.bytes(names.at(31).unwrap()), b"unterminated");
         assert_eq!(names.at(31), Some(names.of(b"unterminated")));
+    }
+
+    #[test]
+    fn a_beginning_may_be_the_whole_name() {
+        let section = b"\0kept\0__kabi_one\0__kabi_two\0__kabi_\0not__kabi_one\0";
+        let names = Names::new(section, None, b"__kabi_");
+        let prefix = names.at(6).unwrap();
+        assert_eq!(names.bytes(prefix), b"__kabi_");
+        assert_eq!(names.at(17), Some(prefix));
+        assert_eq!(names.at(28), Some(prefix));
+        assert_eq!(names.of(b"__kabi_inline"), prefix);
+        assert_eq!(names.bytes(names.at(1).unwrap()), b"kept");
+        assert_eq!(names.bytes(names.at(36).unwrap()), b"not__kabi_one");
+        assert_eq!(names.at(39), Some(prefix), "the end of another string");
+        let names = Names::new(b"\0__one\0__\0__two\0", None, b"__");
+        assert_eq!(names.at(1), names.at(10));
+        assert_eq!(names.bytes(names.at(1).unwrap()), b"__");
     }
 }

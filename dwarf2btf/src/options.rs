@@ -12,6 +12,9 @@ pub struct Options {
     pub features: FeatureSet,
     /// Which units to read.
     pub languages: LanguageFilter,
+    /// Names that begin with this are cut down to it, so that what distributions rename to keep a kernel's interface stable
+    /// stays one type; empty cuts none.
+    pub kabi_prefix: Vec<u8>,
     /// The byte order of the output; that of the input if none.
     pub order: Option<ByteOrder>,
     /// Functions to explain, by name.
@@ -28,6 +31,7 @@ impl Default for Options {
         Self {
             features: FeatureSet::default(),
             languages: LanguageFilter::default(),
+            kabi_prefix: Vec::new(),
             order: None,
             explain: Vec::new(),
             report: false,

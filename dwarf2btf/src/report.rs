@@ -27,6 +27,8 @@ use crate::finding::{Finding, FindingKind};
 pub struct Encoded {
     /// The BTF, ready to be written.
     pub btf: Vec<u8>,
+    /// What `btf` continues instead of the base that was given, if that was asked for: the contents of `.BTF.base`.
+    pub distilled_base: Option<Vec<u8>>,
     /// The numbers at the end.
     pub summary: Summary,
     /// The phases in the order in which they ran; a part of `units` is called `units/part`.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use btf_core::cli::{ExitStatus, Printer, ProgressBar, output};
+use btf_core::cli::{ExitStatus, Printer, ProgressBar};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
-use dwarf2btf::{Observer, encode};
+use dwarf2btf::{Observer, encode, output};
 
 use crate::batch;
 use crate::cli::{Args, Job, TOOL};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
     let is_refused = job.is_strict && !encoded.findings.is_empty();
     let writing = Instant::now();
     if let Some(target) = job.output.as_ref().filter(|_| !is_refused) {
-        output::write(target, &encoded.btf).with_context(|| target.display().to_string())?;
+        output::to_file(target, &encoded).with_context(|| target.display().to_string())?;
         encoded.timings.push(("write", writing.elapsed()));
     }
     print_reports(args, printer, &encoded)?;
