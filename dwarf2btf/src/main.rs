@@ -1,7 +1,8 @@
-//! `dwarf2btf`: the DWARF of an ELF file in, BTF out.
+//! `dwarf2btf`: the DWARF of an ELF file in, BTF out. Called by the name `pahole`, it answers as that.
 
 mod batch;
 mod cli;
+mod pahole;
 mod run;
 
 use std::process::ExitCode;
@@ -12,6 +13,10 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let start = Instant::now();
+    let mut words = std::env::args_os();
+    if words.next().is_some_and(|name| pahole::is_name(&name)) {
+        return pahole::main(words);
+    }
     let args = cli::Args::parse();
     let printer = Printer::new(&args.common, Environment::of_process(), args.is_json());
     let result = run::run(&args, &printer, start);
