@@ -8,7 +8,6 @@ use btf_core::{Info, Kind};
 use gimli::constants as dw;
 
 use crate::abbrev::{DW_TAG_LLVM_ANNOTATION, Slot};
-use crate::composites::MEMBER_WORDS;
 use crate::die::{Attributes, Malformed};
 use crate::finding::FindingKind;
 use crate::references::{Link, TargetSlot};
@@ -72,7 +71,7 @@ impl<'a> UnitReader<'_, 'a> {
                     .iter()
                     .rev()
                     .find(|s| matches!(s.kind, ScopeKind::Struct | ScopeKind::Union))?;
-                let index = (self.pending.len() - parent.pending) / MEMBER_WORDS;
+                let index = self.pending.len() - parent.pending;
                 TagOwner::Type(Link::die(parent.die).0, i32::try_from(index).ok()? - 1)
             }
             ScopeKind::Subprogram(index) => TagOwner::Subprogram(index),

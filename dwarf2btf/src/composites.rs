@@ -16,14 +16,10 @@ use crate::die::{Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
 use crate::names::FastMap;
 use crate::references::{Link, Target};
-use crate::unit::{OldBitfield, Scope, ScopeKind, UnitReader, UnitState};
+use crate::unit::{OldBitfield, Pending, Scope, ScopeKind, UnitReader, UnitState};
 
-/// The words of a member that waits for the end of its structure: name, link, offset in bits, bitfield size in bits.
-pub(crate) const MEMBER_WORDS: usize = 4;
-/// Set in the last of those words if the rest is the index of a bitfield of DWARF 2 or 3.
+/// Set in the last word of a member that waits if the rest is the index of a bitfield of DWARF 2 or 3.
 const OLD_BITFIELD: u32 = 0x8000_0000;
-/// The words of an enumerator that waits: name, lower and upper half of the value.
-const ENUMERATOR_WORDS: usize = 3;
 /// The largest offset in bits of a member in a structure with bitfields.
 const MAX_BITFIELD_OFFSET: u64 = 0x00ff_ffff;
 
@@ -131,25 +127,22 @@ impl<'a> UnitReader<'_, 'a> {
             self.find(state, die, FindingKind::MemberPlace);
             return Ok(ScopeKind::Other);
         };
-        self.pending
-            .extend_from_slice(&[name.0, link.0, place, size_word]);
+        self.pending.push([name.0, link.0, place, size_word]);
         self.note_gnu_annotation(state, ScopeKind::Member, Link::VOID, attributes)?;
         Ok(ScopeKind::Member)
     }
 
     /// Writes a structure or union whose members are known.
     pub(crate) fn close_composite(&mut self, state: &UnitState<'a>, kind: Kind, scope: Scope) {
-        let mut members: &mut [u32] = &mut self.pending[scope.pending..];
-        let is_bitfield = members
-            .chunks_exact(MEMBER_WORDS)
-            .any(|member| member[3] != 0);
+        let mut members: &mut [Pending] = &mut self.pending[scope.pending..];
+        let is_bitfield = members.iter().any(|member| member[3] != 0);
         let mut findings = [None; 2];
-        if members.len() / MEMBER_WORDS > MAX_VLEN_16 as usize {
+        if members.len() > MAX_VLEN_16 as usize {
             findings[0] = Some(FindingKind::TooManyMembers);
-            members = &mut members[..MAX_VLEN_16 as usize * MEMBER_WORDS];
+            members = &mut members[..MAX_VLEN_16 as usize];
         }
         let structure_bits = scope.size.saturating_mul(8);
-        let is_sayable = |member: &&[u32]| {
+        let is_sayable = |member: &&Pending| {
             member[3] & OLD_BITFIELD != 0
                 || u64::from(member[2]) <= structure_bits
                     && (!is_bitfield || u64::from(member[2]) <= MAX_BITFIELD_OFFSET)
@@ -158,18 +151,15 @@ impl<'a> UnitReader<'_, 'a> {
             note_moved_members(members, is_sayable, scope.die, &mut self.moved_members);
         }
         sort_members(members);
-        let count = members
-            .chunks_exact(MEMBER_WORDS)
-            .filter(is_sayable)
-            .count();
-        if count < members.len() / MEMBER_WORDS {
+        let count = members.iter().filter(is_sayable).count();
+        if count < members.len() {
             findings[1] = Some(FindingKind::MemberPlace);
         }
         let size = u32::try_from(scope.size).unwrap_or(u32::MAX);
         let info = Info::new(kind, count as u32, is_bitfield);
         let id = self.fragment.push(&[scope.name.0, info.0, size]).0;
         self.references.set(scope.slot, Target::Id(id));
-        for member in members.chunks_exact(MEMBER_WORDS).filter(is_sayable) {
+        for member in members.iter().filter(is_sayable) {
             let word = self.fragment.words.len() + 2;
             let offset = if member[3] & OLD_BITFIELD != 0 {
                 let index = (member[3] & !OLD_BITFIELD) as usize;
@@ -215,11 +205,9 @@ impl<'a> UnitReader<'_, 'a> {
             Some(value) if name.0 != 0 => {
                 let is_signed = attributes.form(Slot::ConstValue) == dw::DW_FORM_sdata;
                 *has_negative |= value < 0 && is_signed;
-                self.pending.extend_from_slice(&[
-                    name.0,
-                    value.cast_unsigned() as u32,
-                    (value >> 32).cast_unsigned() as u32,
-                ]);
+                let value = value.cast_unsigned();
+                self.pending
+                    .push([name.0, value as u32, (value >> 32) as u32, 0]);
             }
             _ => self.find(state, die, FindingKind::BadEnumerator),
         }
@@ -235,18 +223,17 @@ impl<'a> UnitReader<'_, 'a> {
     pub(crate) fn close_enum(&mut self, state: &UnitState<'a>, scope: Scope) {
         let mut values = &self.pending[scope.pending..];
         let mut finding = None;
-        if values.len() / ENUMERATOR_WORDS > MAX_VLEN_16 as usize {
+        if values.len() > MAX_VLEN_16 as usize {
             finding = Some(FindingKind::TooManyMembers);
-            values = &values[..MAX_VLEN_16 as usize * ENUMERATOR_WORDS];
+            values = &values[..MAX_VLEN_16 as usize];
         }
-        let count = (values.len() / ENUMERATOR_WORDS) as u32;
+        let count = values.len() as u32;
         let has_enum64 = self.context.lowering.enum64;
         let is_wide = scope.size > 4 && has_enum64;
         let is_negative = if is_wide {
             scope.has_negative
         } else {
-            let mut values = values.chunks_exact(ENUMERATOR_WORDS);
-            has_enum64 && values.any(|value| value[2] >> 31 != 0)
+            has_enum64 && values.iter().any(|value| value[2] >> 31 != 0)
         };
         let size = match scope.size {
             1 | 2 | 4 | 8 => scope.size as u32,
@@ -259,7 +246,7 @@ impl<'a> UnitReader<'_, 'a> {
             .push(&[scope.name.0, Info::new(kind, count, is_negative).0, size])
             .0;
         self.references.set(scope.slot, Target::Id(id));
-        for value in values.chunks_exact(ENUMERATOR_WORDS) {
+        for value in values {
             self.fragment
                 .words
                 .extend_from_slice(&value[..if is_wide { 3 } else { 2 }]);
@@ -296,20 +283,19 @@ fn member_location(
 
 /// Whether members must be sorted. Where bitfields of DWARF 2 and 3 begin is not known yet, and no compiler of that time
 /// needs it.
-fn is_unsorted(members: &[u32]) -> bool {
-    let members = members.chunks_exact(MEMBER_WORDS);
-    let is_old = members.clone().any(|member| member[3] & OLD_BITFIELD != 0);
-    !is_old && !members.map(|member| member[2]).is_sorted()
+fn is_unsorted(members: &[Pending]) -> bool {
+    let is_old = |member: &Pending| member[3] & OLD_BITFIELD != 0;
+    !members.is_sorted_by_key(|member| member[2]) && !members.iter().any(is_old)
 }
 
 /// Notes which members of a structure will have another index than now, for the tags on them.
 fn note_moved_members(
-    members: &[u32],
-    is_sayable: impl Fn(&&[u32]) -> bool,
+    members: &[Pending],
+    is_sayable: impl Fn(&&Pending) -> bool,
     die: u32,
     moved: &mut FastMap<(u32, i32), Option<i32>>,
 ) {
-    let mut sorted: Vec<(i32, &[u32])> = (0..).zip(members.chunks_exact(MEMBER_WORDS)).collect();
+    let mut sorted: Vec<(i32, &Pending)> = (0..).zip(members).collect();
     if is_unsorted(members) {
         sorted.sort_by_key(|(_, member)| member[2]);
     }
@@ -324,17 +310,9 @@ fn note_moved_members(
 }
 
 /// Puts members in the order of their offsets, which the kernel demands; rustc lists them as they were declared.
-fn sort_members(members: &mut [u32]) {
-    if !is_unsorted(members) {
-        return;
-    }
-    let mut sorted: Vec<[u32; MEMBER_WORDS]> = members
-        .chunks_exact(MEMBER_WORDS)
-        .filter_map(|member| member.try_into().ok())
-        .collect();
-    sorted.sort_by_key(|member| member[2]);
-    for (member, sorted) in members.chunks_exact_mut(MEMBER_WORDS).zip(sorted) {
-        member.copy_from_slice(&sorted);
+fn sort_members(members: &mut [Pending]) {
+    if is_unsorted(members) {
+        members.sort_by_key(|member| member[2]);
     }
 }
 

@@ -15,13 +15,10 @@ use crate::abbrev::{Action, Leaf, Plan, Slot, Table};
 use crate::die::{Attributes, Bytes, Malformed};
 use crate::finding::FindingKind;
 use crate::references::{Link, Target, TargetSlot};
-use crate::unit::{Parameter, Scope, ScopeKind, UnitReader, UnitState};
+use crate::unit::{Parameter, Pending, Scope, ScopeKind, UnitReader, UnitState};
 
 /// The name that pahole gives to integers of odd sizes; scripts know it.
 const ODD_INT: &[u8] = b"__SANITIZED_FAKE_INT__";
-
-/// The words of a parameter that waits: name, link.
-const PARAMETER_WORDS: usize = 2;
 
 impl<'a> UnitReader<'_, 'a> {
     /// Does what a DIE asks for, whose attributes have been read, and opens a scope for its children if it has some.
@@ -142,22 +139,20 @@ impl<'a> UnitReader<'_, 'a> {
                     .checked_mul(8)
                     .and_then(|bits| u32::try_from(bits).ok());
                 match place {
-                    Some(place) => self.pending.extend_from_slice(&[name.0, link.0, place, 0]),
+                    Some(place) => self.pending.push([name.0, link.0, place, 0]),
                     None => self.find(state, die, FindingKind::MemberPlace),
                 }
             }
             Some(ScopeKind::Enum) if plan.action == Action::Enumerator => match value {
                 Some(value) if name.0 != 0 => {
-                    self.pending.extend_from_slice(&[
-                        name.0,
-                        value.cast_unsigned() as u32,
-                        (value >> 32).cast_unsigned() as u32,
-                    ]);
+                    let value = value.cast_unsigned();
+                    self.pending
+                        .push([name.0, value as u32, (value >> 32) as u32, 0]);
                 }
                 _ => self.find(state, die, FindingKind::BadEnumerator),
             },
             Some(ScopeKind::Proto) if plan.action == Action::Parameter => {
-                self.pending.extend_from_slice(&[name.0, link.0]);
+                self.pending.push([name.0, link.0, 0, 0]);
             }
             Some(ScopeKind::Subprogram(index)) if plan.action == Action::Parameter => {
                 self.push_function_parameter(
@@ -474,7 +469,7 @@ impl<'a> UnitReader<'_, 'a> {
             } else {
                 self.size_word(state, die, count)
             };
-            self.pending.push(count);
+            self.pending.push([count, 0, 0, 0]);
         }
         ScopeKind::Other
     }
@@ -489,8 +484,7 @@ impl<'a> UnitReader<'_, 'a> {
             let count = self
                 .pending
                 .get(scope.pending + index)
-                .copied()
-                .unwrap_or(0);
+                .map_or(0, |&[count, ..]| count);
             let next = self.fragment.starts.len() as u32 + 2;
             let element = if index + 1 < dimensions {
                 Link::id(next)
@@ -531,7 +525,7 @@ impl<'a> UnitReader<'_, 'a> {
             }) => {
                 let name = self.name(state, attributes, Slot::Name)?;
                 let link = self.link(state, attributes, Slot::Type)?;
-                self.pending.extend_from_slice(&[name.0, link.0]);
+                self.pending.push([name.0, link.0, 0, 0]);
                 Ok(ScopeKind::Other)
             }
             _ => Ok(ScopeKind::Other),
@@ -549,7 +543,7 @@ impl<'a> UnitReader<'_, 'a> {
             Some(&Scope {
                 kind: ScopeKind::Proto,
                 ..
-            }) => self.pending.extend_from_slice(&[0, 0]),
+            }) => self.pending.push(Pending::default()),
             _ => {}
         }
         ScopeKind::Other
@@ -557,7 +551,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// Writes a function type.
     fn close_proto(&mut self, state: &UnitState<'a>, scope: Scope) {
-        let count = (self.pending.len() - scope.pending) / PARAMETER_WORDS;
+        let count = self.pending.len() - scope.pending;
         if count > MAX_VLEN_16 as usize {
             self.find(state, scope.die, FindingKind::TooManyMembers);
         }
@@ -571,10 +565,9 @@ impl<'a> UnitReader<'_, 'a> {
             ])
             .0;
         self.references.set(scope.slot, Target::Id(id));
-        let parameters = scope.pending..scope.pending + count * PARAMETER_WORDS;
-        self.fragment
-            .words
-            .extend_from_slice(&self.pending[parameters]);
+        let parameters = &self.pending[scope.pending..scope.pending + count];
+        let words = parameters.iter().flat_map(|&[name, link, ..]| [name, link]);
+        self.fragment.words.extend(words);
         self.pending.truncate(scope.pending);
     }
 }

@@ -80,6 +80,10 @@ pub(crate) struct UnitState<'a> {
     pub(crate) loclists_base: u64,
 }
 
+/// A member (name, link, offset in bits, bitfield size), an enumerator (name, lower and upper half of the value), a parameter
+/// of a function type (name, link) or a dimension (count). All are of one size, so that pushing one is one store.
+pub(crate) type Pending = [u32; 4];
+
 /// An open DIE whose children are being read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope {
@@ -236,7 +240,8 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) fragment: Fragment,
     pub(crate) references: References,
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) pending: Vec<u32>,
+    /// What waits for the end of its type, innermost last.
+    pub(crate) pending: Vec<Pending>,
     pub(crate) subprograms: Vec<Subprogram>,
     /// The index of each function that was fetched from another unit.
     pub(crate) foreign_subprograms: FastMap<ForeignDie, u32>,
