@@ -52,6 +52,7 @@ pub(crate) struct Names<'a> {
     /// there. Strings of up to three bytes, second copies and what the base has have other names.
     is_plain: Vec<AtomicU64>,
     repeated: Repeated,
+    recent: Recent,
     /// The offset of the first of each distinct string of `debug_str`.
     by_content: HashTable<u32>,
     others: Mutex<Others<'a>>,
@@ -83,6 +84,38 @@ impl Repeated {
     }
 }
 
+/// Names that were looked up by content lately: what is the end of another string and has a name from elsewhere, such as
+/// that of a function of the symbol table. Each offset has one place here, so the next that has the same one replaces it.
+#[derive(Debug)]
+struct Recent {
+    /// The offset in the upper half, the name in the lower; 0 where there is none.
+    entries: Vec<AtomicU64>,
+}
+
+impl Recent {
+    fn new(debug_str_len: usize) -> Self {
+        let count = (debug_str_len / 64).next_power_of_two().clamp(64, 1 << 14);
+        Self {
+            entries: (0..count).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn entry(&self, offset: usize) -> &AtomicU64 {
+        let place = offset.wrapping_mul(0x9e37_79b9) >> 8;
+        &self.entries[place & (self.entries.len() - 1)]
+    }
+
+    fn at(&self, offset: usize) -> Option<Name> {
+        let entry = self.entry(offset).load(Ordering::Relaxed);
+        (entry >> 32 == offset as u64 && entry != 0).then_some(Name(entry as u32))
+    }
+
+    fn keep(&self, offset: usize, name: Name) {
+        let entry = (offset as u64) << 32 | u64::from(name.0);
+        self.entry(offset).store(entry, Ordering::Relaxed);
+    }
+}
+
 /// Names that were found late: ends of other strings in `.debug_str`, by their offset as all there, and strings that are
 /// not in it, whose names count on behind.
 #[derive(Debug, Default)]
@@ -101,6 +134,7 @@ impl<'a> Names<'a> {
             prefix,
             first: base.map_or(0, Base::end_string) + 1,
             repeated: Repeated::default(),
+            recent: Recent::new(debug_str.len()),
             is_plain: (0..=debug_str.len() / 64)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
@@ -152,7 +186,10 @@ impl<'a> Names<'a> {
         if bits >> (offset % 64) & 1 != 0 {
             return Some(Name(self.first + offset as u32));
         }
-        self.repeated.at(offset).or_else(|| self.look_up(offset))
+        self.repeated
+            .at(offset)
+            .or_else(|| self.recent.at(offset))
+            .or_else(|| self.look_up(offset))
     }
 
     /// The name of the string at an offset that is not known to be plain. If it is the end of another string and stands
@@ -169,6 +206,7 @@ impl<'a> Names<'a> {
             return Some(self.of(string));
         }
         if let Some(name) = self.find(string) {
+            self.recent.keep(offset, name);
             return Some(name);
         }
         let own = Name(self.first + offset as u32);
@@ -180,6 +218,8 @@ impl<'a> Names<'a> {
         if name == own {
             // Threads that do not see the bit yet look it up once more.
             self.is_plain[offset / 64].fetch_or(1 << (offset % 64), Ordering::Relaxed);
+        } else {
+            self.recent.keep(offset, name);
         }
         Some(name)
     }
