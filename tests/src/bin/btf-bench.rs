@@ -1,4 +1,5 @@
-//! `btf-bench VMLINUX`: dwarf2btf and pahole in turn on the same file, by time and memory.
+//! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, or
+//! btf-dump's listings beside bpftool's.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,20 +8,23 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use btf_tests::program::{TestDir, run};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// What kernels ask pahole for since 6.10.
 const FEATURES: &str = "encode_force,var,float,enum64,decl_tag,type_tag,optimized_func,consistent_func,decl_tag_kfuncs";
 
-/// Runs dwarf2btf and pahole in turn on the same file and prints medians, ratios and peak memory.
+/// Runs our program and its peer in turn on the same file and prints medians, ratios and peak memory.
 ///
 /// The file is read once before, so that both find it in the page cache. Times are the wall clock's and those of the
 /// processors, memory is the peak resident set of the process, all as the kernel counts them for GNU time.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// A vmlinux with DWARF.
+    /// A vmlinux with DWARF or, for listings, any file with BTF.
     file: PathBuf,
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t = Task::Encode)]
+    task: Task,
     /// How often each program runs.
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -37,6 +41,18 @@ struct Args {
     #[arg(long, default_value = "rust")]
     exclude_language: String,
 }
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Task {
+    /// DWARF to BTF: dwarf2btf beside pahole.
+    Encode,
+    /// Listings as text and JSON: btf-dump beside bpftool.
+    List,
+}
+
+/// How often a program that takes some milliseconds runs for one sample: GNU time counts in hundredths of a second.
+const SHORT_RUNS: u32 = 20;
 
 /// One run of one program.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +80,8 @@ fn median(samples: &[Sample]) -> Sample {
 struct Contender {
     program: PathBuf,
     args: Vec<OsString>,
+    /// How often it runs for one sample; its output is for nobody if that is not once.
+    repeats: u32,
 }
 
 impl Contender {
@@ -76,8 +94,7 @@ impl Contender {
         )
         .args(["-f", "%U %S %M", "-o"])
         .arg(&report)
-        .arg(&self.program)
-        .args(&self.args)
+        .args(self.command())
         .stdin(Stdio::null())
         .output()
         .context("GNU time is needed, as /usr/bin/time or BTF_TESTS_TIME")?;
@@ -97,11 +114,25 @@ impl Contender {
             bail!("GNU time reports {report:?}");
         };
         let cpu_s = user_s + system_s;
+        let repeats = f64::from(self.repeats);
         Ok(Sample {
-            wall_s,
-            cpu_s,
+            wall_s: wall_s / repeats,
+            cpu_s: cpu_s / repeats,
             peak_kib,
         })
+    }
+
+    /// The words of the command for one sample.
+    fn command(&self) -> Vec<OsString> {
+        const LOOP: &str =
+            r#"i=$0; while [ "$i" -gt 0 ]; do "$@" >/dev/null || exit; i=$((i - 1)); done"#;
+        let own = std::iter::once(self.program.clone().into()).chain(self.args.clone());
+        if self.repeats == 1 {
+            return own.collect();
+        }
+        let repeats = self.repeats.to_string();
+        let shell = ["sh", "-c", LOOP, &repeats].map(OsString::from);
+        shell.into_iter().chain(own).collect()
     }
 
     fn describe(&self) -> String {
@@ -111,9 +142,14 @@ impl Contender {
     }
 }
 
+/// One of our programs that is beside this one.
+fn beside(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
 fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
-    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("dwarf2btf"));
-    let program = args.dwarf2btf.clone().map_or_else(beside, Ok)?;
+    let program = args.dwarf2btf.clone();
+    let program = program.map_or_else(|| beside("dwarf2btf"), Ok)?;
     ensure!(program.is_file(), "{} is not built", program.display());
     let options = [
         format!("-j{threads}"),
@@ -127,6 +163,7 @@ fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
     Ok(Contender {
         program,
         args: list,
+        repeats: 1,
     })
 }
 
@@ -150,6 +187,7 @@ fn theirs(args: &Args, dir: &TestDir) -> Contender {
     Contender {
         program,
         args: list,
+        repeats: 1,
     }
 }
 
@@ -166,13 +204,69 @@ fn warm(file: &Path) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "it is a program")]
-fn measure(args: &Args) -> Result<()> {
+/// What all measurements need.
+fn check(args: &Args) -> Result<()> {
     ensure!(args.runs > 0, "--runs must be at least 1");
     ensure!(
         !cfg!(debug_assertions),
         "this is no release build: `cargo build --release`"
     );
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is a program")]
+fn measure_listings(args: &Args) -> Result<()> {
+    check(args)?;
+    let dir = TestDir::new();
+    let bpftool = std::env::var_os("BTF_TESTS_BPFTOOL").unwrap_or_else(|| "bpftool".into());
+    let contender = |program: &Path, words: &[&str]| {
+        let words = words.iter().map(OsString::from);
+        Contender {
+            program: program.to_owned(),
+            args: words.chain([args.file.clone().into()]).collect(),
+            repeats: SHORT_RUNS,
+        }
+    };
+    let (ours, peer) = (beside("btf-dump")?, PathBuf::from(bpftool));
+    let forms: [(&str, &[&str], &[&str]); 2] = [
+        ("text", &[], &["btf", "dump", "file"]),
+        ("JSON", &["--json"], &["-j", "btf", "dump", "file"]),
+    ];
+    println!("file: {}", args.file.display());
+    println!(
+        "runs: {} of {SHORT_RUNS} each, in turn, warm cache; medians",
+        args.runs
+    );
+    warm(&args.file)?;
+    for (form, our_words, peer_words) in forms {
+        let (ours, peer) = (contender(&ours, our_words), contender(&peer, peer_words));
+        let (mut our_samples, mut peer_samples) = (Vec::new(), Vec::new());
+        for _ in 0..args.runs {
+            our_samples.push(ours.measure(&dir)?);
+            peer_samples.push(peer.measure(&dir)?);
+        }
+        let samples = [
+            ("btf-dump", median(&our_samples)),
+            ("bpftool", median(&peer_samples)),
+        ];
+        for (name, s) in samples {
+            println!(
+                "{form} {name:<15}{:>8.1} ms wall{:>8.1} ms CPU{:>8.0} MiB",
+                s.wall_s * 1e3,
+                s.cpu_s * 1e3,
+                s.peak_kib / 1024.0
+            );
+        }
+        let [(_, ours), (_, peer)] = samples;
+        println!("{form} wall ratio: {:.1}", peer.wall_s / ours.wall_s);
+        println!("{form} CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is a program")]
+fn measure(args: &Args) -> Result<()> {
+    check(args)?;
     let dir = TestDir::new();
     let [ours_two, ours_one] = [ours(args, &dir, args.threads)?, ours(args, &dir, 1)?];
     let theirs = theirs(args, &dir);
@@ -221,7 +315,12 @@ fn measure(args: &Args) -> Result<()> {
 
 #[expect(clippy::print_stderr, reason = "a program's error goes to stderr")]
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
+    let args = Args::parse();
+    let measured = match args.task {
+        Task::Encode => measure(&args),
+        Task::List => measure_listings(&args),
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("btf-bench: error: {error:#}");
