@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use object::elf::{SHF_COMPRESSED, SHF_MERGE, SHF_STRINGS, SHT_PROGBITS};
 
 use super::headers::{Entry, Headers, put, slice};
@@ -82,7 +83,9 @@ impl<'a, 'h> Draft<'a, 'h> {
         for (section, index) in found {
             let entry = self.headers.entries.get(index).copied();
             let mut entry = entry.unwrap_or_default();
-            let is_fixed = self.headers.is_in_image(&entry);
+            // lld leaves an empty `.BTF` in a kernel that is linked before there is BTF, because the script sets symbols there.
+            let has_place = entry.size > 0 || section.bytes.is_empty();
+            let is_fixed = has_place && self.headers.is_in_image(&entry);
             let Some(old) = self.old_place(index, &entry, is_fixed, section.bytes)? else {
                 continue;
             };
@@ -155,6 +158,10 @@ impl<'a, 'h> Draft<'a, 'h> {
             entry.flags &= !(SHF_COMPRESSED.0 | SHF_MERGE.0 | SHF_STRINGS.0);
             entry.entsize = 0;
             entry.align = entry.align.max(ALIGNMENT);
+            if self.headers.is_in_image(&entry) {
+                entry.flags &= !(SHF_ALLOC.0 | SHF_WRITE.0 | SHF_EXECINSTR.0);
+                entry.addr = 0;
+            }
         }
         self.entries.push((index, entry));
     }

@@ -7,7 +7,8 @@
 //! leaves no hole. A section with new contents stays where it is if it lies further in front and the contents fit; else
 //! its old bytes become a hole.
 //!
-//! A section that is part of the memory image has its place because of its address. It can only get contents that fit.
+//! A section that is part of the memory image has its place because of its address. It can only get contents that fit. One
+//! without bytes is not: with contents it stands at the end, without an address.
 //!
 //! Spec: gABI chapter 4, "Sections".
 #![deny(clippy::indexing_slicing)]

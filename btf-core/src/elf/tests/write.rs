@@ -467,6 +467,14 @@ fn the_memory_image_stays() {
         assert!(error.to_string().ends_with(
             "section 2 `.BTF`: is part of the memory image with room for 33 bytes, and 34 are needed"
         ));
+        // A section without bytes has no place in the image, so it may leave it.
+        make.sections[1].bytes.clear();
+        let file = make.bytes();
+        check(&file, &[new(".BTF", &[])]);
+        let bytes = check(&file, &[new(".BTF", &[4; 34])]);
+        let entry = read(&bytes).1[2].entry;
+        assert_eq!((entry.flags, entry.addr), (0, 0));
+        make.sections[1].bytes = vec![2; 33];
         // An object file has no image yet.
         let file = Make {
             file_type: ET_REL,
