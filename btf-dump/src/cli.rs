@@ -3,7 +3,9 @@
 //! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
 //! [`Command`] and a line in [`run`].
 
+mod c;
 mod kfuncs;
+mod layout;
 mod list;
 mod sources;
 
@@ -23,6 +25,7 @@ Examples:
   btf-dump                                  list the types of the running kernel
   btf-dump /sys/kernel/btf/nf_tables        those of a module; its base is found
   btf-dump prog.bpf.o --json
+  btf-dump layout task_struct               members, holes and cache lines of a structure
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -66,8 +69,15 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a C header, such as vmlinux.h
+    ///
+    /// All types of the files, each once, in an order and under names that do not depend on the order of modules; with the frame
+    /// and the macros of bpftool's headers.
+    C(c::CArgs),
     /// Declare the functions that BPF programs may call, of kernels and modules
     Kfuncs(kfuncs::KfuncsArgs),
+    /// Show where the members of structures and unions lie, and what lies between them
+    Layout(layout::LayoutArgs),
 }
 
 impl Args {
@@ -98,6 +108,7 @@ impl Args {
         match &self.command {
             None => self.list.is_json(),
             Some(Command::Kfuncs(args)) => args.is_json(),
+            Some(Command::Layout(args)) => args.is_json(),
         }
     }
 }
@@ -117,6 +128,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     match args.command {
         None => list::run(&args.list, printer),
         Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
+        Some(Command::Layout(ref args)) => layout::run(args, printer),
     }
 }
 

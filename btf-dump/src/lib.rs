@@ -9,6 +9,7 @@ pub mod kfuncs;
 pub mod layout;
 pub mod listing;
 pub mod pattern;
+pub mod pointer;
 pub mod select;
 pub mod sources;
 

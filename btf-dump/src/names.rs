@@ -37,6 +37,7 @@ impl Name<'_> {
 }
 
 /// The strings of BTF and its bases.
+#[derive(Debug)]
 pub(crate) struct Names<'a> {
     /// Each string section with its first offset, the deepest base last.
     sections: Vec<(u32, &'a [u8])>,

@@ -3,10 +3,10 @@
 use btf_core::graph::{self, Bitfield, MAX_DEPTH};
 use btf_core::kind::Third;
 use btf_core::types::{Composite, Enumeration, Member};
-use btf_core::wire::int;
 use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
 
 use super::identifier::MAX_LEN;
+use crate::pointer;
 
 /// The header of a type, as all questions begin with it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,10 +46,7 @@ impl Tables {
     /// # Errors
     /// [`ErrorKind::TypeIdOutOfRange`] for an id that does not exist.
     pub(crate) fn new(btf: &Btf, pointer_size: Option<u8>) -> Result<Self> {
-        let pointer_size = match pointer_size {
-            Some(size) => u32::from(size),
-            None => size_of_long(btf).unwrap_or(graph::POINTER_SIZE),
-        };
+        let pointer_size = pointer::size(btf, pointer_size);
         let mut nodes = vec![Node::default(); btf.end_id() as usize];
         for id in (1..btf.end_id()).map(TypeId) {
             if let Some(&[name, info, third, ..]) = btf.record(id)
@@ -347,17 +344,4 @@ pub(crate) fn too_deep(id: TypeId) -> Error {
         limit: MAX_DEPTH.into(),
     };
     Error::new(kind).in_type(id)
-}
-
-/// The size of a pointer, which is that of `long` on every machine that runs Linux.
-fn size_of_long(btf: &Btf) -> Option<u32> {
-    const SPELLINGS: [&[u8]; 4] = [b"long unsigned int", b"unsigned long", b"long int", b"long"];
-    let ints = btf.chain().flat_map(Btf::types);
-    let mut longs = ints.filter_map(|(_, ty)| {
-        let Type::Int(int) = ty else { return None };
-        let is_number = int.encoding & (int::BOOL | int::CHAR) == 0;
-        let is_word = matches!(int.size, 4 | 8) && is_number;
-        (is_word && SPELLINGS.contains(&string(btf, int.name).ok()?)).then_some(int.size)
-    });
-    longs.next()
 }

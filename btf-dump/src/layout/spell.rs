@@ -1,0 +1,295 @@
+//! Spells types as pahole does: qualifiers of what is not a pointer in front, each `*` set off by a space.
+//!
+//! What C writes around a name, such as `(*name)(int)` and `[4]`, is unwound in C's own form. Chains are followed in loops;
+//! prototypes in the parameters of prototypes to a fixed depth only.
+
+use btf_core::graph::MAX_DEPTH;
+use btf_core::reader::Btf;
+use btf_core::types::{FuncProto, Type};
+use btf_core::{StrOffset, TypeId};
+
+use crate::names::{ELLIPSIS, Names};
+
+/// How many prototypes may be nested in each other's parameters; C needs two or three.
+const MAX_PROTOTYPES: usize = 6;
+
+/// How long a declarator may get before parameters are left out, in bytes.
+const MAX_DECLARATOR: usize = 16 << 10;
+
+/// Spells the types of one BTF.
+#[derive(Debug)]
+pub(crate) struct Speller<'b> {
+    btf: &'b Btf,
+    names: Names<'b>,
+    /// Room for the chain of one type, kept so that it is allocated once.
+    chain: Vec<Type<'b>>,
+}
+
+/// A declaration in its parts: `const struct s (*name[2])(int)`.
+#[derive(Debug, Default)]
+pub(crate) struct Declaration {
+    /// `const ` and `volatile `, of what is no pointer.
+    pub(crate) qualifiers: Vec<u8>,
+    /// The type that follows them.
+    pub(crate) left: TypeId,
+    /// How many spaces follow the type: so pahole writes `volatile`.
+    pub(crate) spaces: usize,
+    /// The name with all that stands around it.
+    pub(crate) declarator: Vec<u8>,
+    /// Whether `*` or parameters are among that.
+    pub(crate) has_pointer: bool,
+    /// Whether `[…]` is among that.
+    pub(crate) has_array: bool,
+}
+
+impl<'b> Speller<'b> {
+    pub(crate) fn new(btf: &'b Btf) -> Self {
+        Self {
+            btf,
+            names: Names::new(btf),
+            chain: Vec::new(),
+        }
+    }
+
+    /// The name at an offset; no more than is good of a hostile one.
+    pub(crate) fn name(&mut self, offset: StrOffset) -> &'b [u8] {
+        self.names.get(offset).bytes
+    }
+
+    /// The type `id`; `void` if it does not exist.
+    pub(crate) fn ty(&self, id: TypeId) -> Type<'b> {
+        self.btf.ty(id).unwrap_or(Type::Void)
+    }
+
+    /// Appends the name of a type that has no declarator of its own, see [`Speller::has_declarator`].
+    pub(crate) fn put_name(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        let mut chain = std::mem::take(&mut self.chain);
+        chain.clear();
+        let mut base = self.ty(id);
+        while let Some(target) = beneath(base)
+            && chain.len() <= MAX_DEPTH as usize
+        {
+            chain.push(base);
+            base = self.ty(target);
+        }
+        // What lies between the base and the innermost pointer qualifies the base.
+        let innermost = chain.iter().rposition(|ty| matches!(ty, Type::Ptr { .. }));
+        let (pointers, qualifiers) = chain.split_at(innermost.map_or(0, |index| index + 1));
+        let words = || qualifiers.iter().filter_map(|&ty| qualifier(ty));
+        words().for_each(|word| out.extend_from_slice(word));
+        self.put_base(out, base);
+        // One space for each: so pahole writes them.
+        words().for_each(|_| out.push(b' '));
+        for &ty in pointers.iter().rev() {
+            if let Some(word) = qualifier(ty) {
+                out.push(b' ');
+                let is_spaced = matches!(ty, Type::Restrict { .. });
+                out.extend_from_slice(if is_spaced {
+                    word
+                } else {
+                    word.trim_ascii_end()
+                });
+            } else if matches!(ty, Type::Ptr { .. }) {
+                out.extend_from_slice(b" *");
+            }
+        }
+        self.chain = chain;
+    }
+
+    /// Appends the name of a type that is made of no other.
+    fn put_base(&mut self, out: &mut Vec<u8>, ty: Type<'_>) {
+        let word = if matches!(ty, Type::Void) {
+            "void"
+        } else {
+            keyword(ty)
+        };
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(self.name(ty.name()));
+    }
+
+    /// Appends a type without a declared name.
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        self.put_type(out, id, 0);
+    }
+
+    /// Appends a type without a declared name, as parameters are written.
+    fn put_type(&mut self, out: &mut Vec<u8>, id: TypeId, depth: usize) {
+        if !self.has_declarator(id) {
+            return self.put_name(out, id);
+        }
+        let declaration = self.unwind_to(id, Vec::new(), false, depth);
+        out.extend_from_slice(&declaration.qualifiers);
+        self.put_name(out, declaration.left);
+        out.push(b' ');
+        out.extend_from_slice(&declaration.declarator);
+    }
+
+    /// Whether C writes more than the name to the right of a type: arrays, prototypes, and pointers to them.
+    fn has_declarator(&self, id: TypeId) -> bool {
+        let ty = self.beneath_pointers(id, |_| true);
+        matches!(ty, Type::Array { .. } | Type::FuncProto(_))
+    }
+
+    /// Whether a type is a pointer, qualified or not.
+    fn is_pointer(&self, id: TypeId) -> bool {
+        let ty = self.beneath_pointers(id, |ty| !matches!(ty, Type::Ptr { .. }));
+        matches!(ty, Type::Ptr { .. })
+    }
+
+    /// The type that is left when qualifiers, tags and pointers are taken off for as long as `goes_on`.
+    fn beneath_pointers(&self, id: TypeId, goes_on: impl Fn(Type<'_>) -> bool) -> Type<'b> {
+        let mut ty = self.ty(id);
+        for _ in 0..=MAX_DEPTH {
+            match beneath(ty) {
+                Some(target) if goes_on(ty) => ty = self.ty(target),
+                _ => break,
+            }
+        }
+        ty
+    }
+
+    /// Takes a type apart around a name. `is_last` says that this is a structure's last member, where an array
+    /// without elements is one without a length.
+    pub(crate) fn unwind(&mut self, id: TypeId, name: &[u8], is_last: bool) -> Declaration {
+        self.unwind_to(id, name.to_vec(), is_last, 0)
+    }
+
+    fn unwind_to(&mut self, id: TypeId, name: Vec<u8>, is_last: bool, depth: usize) -> Declaration {
+        let mut declaration = Declaration {
+            left: id,
+            declarator: name,
+            ..Declaration::default()
+        };
+        self.unwind_in(&mut declaration, is_last, depth);
+        declaration
+    }
+
+    /// Goes on with the type on the left, which was a typedef before.
+    pub(crate) fn unwind_on(&mut self, declaration: &mut Declaration) {
+        self.unwind_in(declaration, false, 0);
+    }
+
+    fn unwind_in(&mut self, declaration: &mut Declaration, is_last: bool, depth: usize) {
+        let mut is_last = is_last;
+        let mut is_starred = false;
+        for _ in 0..=MAX_DEPTH {
+            let current = declaration.left;
+            let ty = self.ty(current);
+            let text = &mut declaration.declarator;
+            if let Type::Array { element, count, .. } = ty {
+                parenthesize(text, std::mem::take(&mut is_starred));
+                put_dimension(text, count, std::mem::take(&mut is_last));
+                declaration.has_array = true;
+                declaration.left = element;
+            } else if let Type::FuncProto(proto) = ty {
+                parenthesize(text, std::mem::take(&mut is_starred));
+                self.put_parameters(text, &proto, depth);
+                is_last = false;
+                declaration.has_pointer = true;
+                declaration.left = proto.result;
+            } else if let Type::Ptr { target } = ty
+                && self.has_declarator(target)
+            {
+                let qualifiers = std::mem::take(&mut declaration.qualifiers);
+                declaration.spaces = 0;
+                text.splice(0..0, std::iter::once(b'*').chain(qualifiers));
+                is_starred = true;
+                declaration.has_pointer = true;
+                declaration.left = target;
+            } else if let Some(target) = beneath(ty)
+                && (self.has_declarator(target) || !self.is_pointer(current))
+            {
+                let word = qualifier(ty).unwrap_or_default();
+                declaration.qualifiers.extend_from_slice(word);
+                let is_spaced = declaration.spaces > 0 || matches!(ty, Type::Volatile { .. });
+                declaration.spaces += usize::from(is_spaced);
+                declaration.left = target;
+            } else {
+                // A name; that of a pointer has its qualifiers in it.
+                break;
+            }
+        }
+    }
+
+    /// Appends the parameters of a function.
+    fn put_parameters(&mut self, out: &mut Vec<u8>, proto: &FuncProto<'_>, depth: usize) {
+        out.push(b'(');
+        if proto.is_empty() {
+            out.extend_from_slice(b"void");
+        }
+        for (index, param) in proto.params().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if depth >= MAX_PROTOTYPES || out.len() > MAX_DECLARATOR {
+                out.extend_from_slice(ELLIPSIS.as_bytes());
+                break;
+            }
+            if param.is_variadic() {
+                out.extend_from_slice(b"...");
+            } else {
+                self.put_type(out, param.ty, depth + 1);
+            }
+        }
+        out.push(b')');
+    }
+}
+
+/// What a pointer points to, or what a qualifier or tag stands in front of; `None` for all that has a name.
+fn beneath(ty: Type<'_>) -> Option<TypeId> {
+    if let Type::Ptr { target } = ty {
+        return Some(target);
+    }
+    let is_typedef = matches!(ty, Type::Typedef { .. });
+    ty.modified().filter(|_| !is_typedef)
+}
+
+/// The word of a qualifier, with the space behind it.
+fn qualifier(ty: Type<'_>) -> Option<&'static [u8]> {
+    if matches!(ty, Type::Const { .. }) {
+        Some(b"const ")
+    } else if matches!(ty, Type::Volatile { .. }) {
+        Some(b"volatile ")
+    } else if matches!(ty, Type::Restrict { .. }) {
+        Some(b"restrict ")
+    } else {
+        None
+    }
+}
+
+/// The keyword in front of a type's name, with the space behind it.
+pub(crate) fn keyword(ty: Type<'_>) -> &'static str {
+    if matches!(
+        ty,
+        Type::Struct(_)
+            | Type::Fwd {
+                is_union: false,
+                ..
+            }
+    ) {
+        "struct "
+    } else if matches!(ty, Type::Union(_) | Type::Fwd { is_union: true, .. }) {
+        "union "
+    } else if matches!(ty, Type::Enum(_) | Type::Enum64(_)) {
+        "enum "
+    } else {
+        ""
+    }
+}
+
+/// Sets a pointer's declarator off from the array or function that it points to.
+fn parenthesize(declarator: &mut Vec<u8>, is_starred: bool) {
+    if is_starred {
+        declarator.insert(0, b'(');
+        declarator.push(b')');
+    }
+}
+
+/// Appends `[count]`; or `[]`, if an array without elements has no length here.
+fn put_dimension(out: &mut Vec<u8>, count: u32, is_last: bool) {
+    out.push(b'[');
+    if count != 0 || !is_last {
+        out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+    }
+    out.push(b']');
+}
