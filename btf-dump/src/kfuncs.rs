@@ -11,6 +11,7 @@ use crate::names::Names;
 
 pub mod declare;
 pub mod json;
+pub mod prototype;
 pub mod sets;
 
 use sets::{Entry, Sets};

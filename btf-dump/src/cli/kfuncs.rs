@@ -6,10 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use btf_core::cli::{ExitStatus, Printer, escape_name};
 use btf_dump::kfuncs::declare::{self, Header};
+use btf_dump::kfuncs::prototype::Prototypes;
 use btf_dump::kfuncs::sets::{self, Sets};
 use btf_dump::kfuncs::{Kfunc, find, json};
 use btf_dump::pattern::Pattern;
 use btf_dump::sources::{STDIN, Source};
+use clap::ValueEnum;
 
 use super::{SourceArgs, TOOL};
 
@@ -23,9 +25,27 @@ pub(crate) struct KfuncsArgs {
     #[arg(short, long, value_name = "PATTERN", value_parser = Pattern::parse)]
     name: Vec<Pattern>,
 
+    /// How to declare them
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "c",
+        conflicts_with = "json"
+    )]
+    format: Form,
+
     /// Write JSON Lines: for each kfunc an object with its file, prototype, tags, flags and sets
     #[arg(long)]
     json: bool,
+}
+
+/// How a kfunc is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A header for BPF programs, to be included behind vmlinux.h
+    C,
+    /// As `pfunct` prints it: tags, then the prototype
+    Prototype,
 }
 
 impl KfuncsArgs {
@@ -94,7 +114,7 @@ impl KfuncsArgs {
     }
 
     fn is_header(&self) -> bool {
-        !self.json
+        !self.json && self.format == Form::C
     }
 
     /// Appends a line for each kfunc.
@@ -104,11 +124,18 @@ impl KfuncsArgs {
         kfuncs: &[Kfunc<'_>],
         out: &mut Vec<u8>,
     ) -> btf_core::Result<()> {
-        debug_assert!(self.json, "the only form of a line");
-        let prototypes = declare::prototypes(source, kfuncs)?;
-        for (kfunc, prototype) in kfuncs.iter().zip(&prototypes) {
-            let line = json::line(&source.btf, &source.path, kfunc, prototype);
-            out.extend_from_slice(line.as_bytes());
+        if self.json {
+            let prototypes = declare::prototypes(source, kfuncs)?;
+            for (kfunc, prototype) in kfuncs.iter().zip(&prototypes) {
+                let line = json::line(&source.btf, &source.path, kfunc, prototype);
+                out.extend_from_slice(line.as_bytes());
+            }
+            return Ok(());
+        }
+        let mut prototypes = Prototypes::new(&source.btf);
+        for kfunc in kfuncs {
+            prototypes.put(kfunc, out);
+            out.push(b'\n');
         }
         Ok(())
     }
