@@ -86,7 +86,7 @@ pub struct Options<'o> {
     /// The size of a pointer in bytes, if it is known: 4 or 8. Otherwise the BTF's type `long` tells.
     pub pointer_size: Option<u8>,
     /// The first type of modules in merged BTF ([`Merged::first_of_modules`]). What comes before is named first, as if it were
-    /// alone.
+    /// alone, and written first.
     pub first_of_modules: Option<TypeId>,
 }
 
@@ -117,10 +117,10 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
         Vec::new()
     };
     let mut needs = Needs::new(view, limit as u64)?;
-    let items = Items::new(view, options.first_of_modules.is_some())?;
     let is_module = matches!(options.scope, Scope::Module { .. });
     let first_own = TypeId(if is_module { btf.first_id() } else { 1 });
     let first_later = options.first_of_modules.unwrap_or(first_own);
+    let items = Items::new(view, first_later, options.first_of_modules.is_some())?;
     let functions = kfuncs.iter().map(|kfunc| kfunc.name);
     let names = Names::new(view, &items, &needs, first_later, functions)?;
     // From here on every type has its name.
@@ -145,6 +145,7 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
         Tags::default()
     };
     let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
+    printer.skip(first_own);
     frame::open(options, &mut printer.out);
     let mut summary = Summary {
         definitions: printer.steps(&steps)?,
@@ -203,7 +204,7 @@ pub fn functions(
     let view = View::new(btf, &tables);
     let limit = print::limit(btf.chain().map(Btf::blob_len).sum());
     let mut needs = Needs::new(view, limit as u64)?;
-    let items = Items::new(view, false)?;
+    let items = Items::new(view, first_own, false)?;
     let mut taken = Vec::with_capacity(functions.len());
     for &(name, _) in functions {
         taken.push(view.string(name)?);
@@ -217,6 +218,7 @@ pub fn functions(
     let steps = scheduler.steps;
     let tags = Tags::default();
     let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
+    printer.skip(first_own);
     printer.steps(&steps)?;
     let mut declared = Functions {
         types: std::mem::take(&mut printer.out),
@@ -228,3 +230,6 @@ pub fn functions(
     }
     Ok(declared)
 }
+
+#[cfg(test)]
+mod tests;

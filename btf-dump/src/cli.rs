@@ -25,6 +25,7 @@ Examples:
   btf-dump                                  list the types of the running kernel
   btf-dump /sys/kernel/btf/nf_tables        those of a module; its base is found
   btf-dump prog.bpf.o --json
+  btf-dump c -o vmlinux.h                   the running kernel's types as a C header
   btf-dump layout task_struct               members, holes and cache lines of a structure
 ";
 
@@ -107,6 +108,7 @@ impl Args {
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
             None => self.list.is_json(),
+            Some(Command::C(_)) => false,
             Some(Command::Kfuncs(args)) => args.is_json(),
             Some(Command::Layout(args)) => args.is_json(),
         }
@@ -127,6 +129,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     }
     match args.command {
         None => list::run(&args.list, printer),
+        Some(Command::C(ref args)) => c::run(args, printer),
         Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
         Some(Command::Layout(ref args)) => layout::run(args, printer),
     }

@@ -5,7 +5,8 @@
 //! typedefs of numbers, structures and unions, the rest; in each by name, a typedef beside what it names. What an item needs
 //! comes before it, so this is the order of choice only.
 //!
-//! No id decides about the order, so that headers of two kernels, or of one with its modules in another order, can be compared:
+//! A kernel's items come before those of modules that are merged with it, so that they are written as they are without them.
+//! Otherwise no id decides about the order, so that headers of two kernels, or of one with its modules in another order, can be compared:
 //! items of one name are ordered by what they say, the larger first. Where that is the same, `refine` looks
 //! at what they refer to.
 
@@ -20,12 +21,16 @@ use super::view::{Node, View, array, composite, enumeration, is_forward, tag_kin
 /// An item with what it is ordered by.
 #[derive(Clone, Copy, Debug)]
 struct Item<'a> {
-    /// The rank and the first bytes of `sort_name`, which decide most comparisons.
+    /// Whether it is a module's, merged into the types of a kernel; the rank; and the first bytes of `sort_name`. They decide
+    /// most comparisons.
     prefix: u128,
     sort_name: &'a [u8],
     name: &'a [u8],
     id: TypeId,
 }
+
+/// The bit of an item's prefix that puts it behind all that have not got it.
+const LATER: u32 = 127;
 
 impl Item<'_> {
     fn cmp_names(&self, other: &Self) -> Ordering {
@@ -44,15 +49,19 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    /// Finds all items and puts them into order. `is_merged` tells that ids depend on the order of the inputs.
+    /// Finds all items and puts them into order, those from `first_later` on behind all others. `is_merged` tells that ids depend
+    /// on the order of the inputs.
     ///
     /// # Errors
     /// An id or name that does not exist, a chain of more than [`MAX_DEPTH`] types.
-    pub(crate) fn new(view: View<'_>, is_merged: bool) -> Result<Self> {
+    pub(crate) fn new(view: View<'_>, first_later: TypeId, is_merged: bool) -> Result<Self> {
         let (mut items, mut forwards) = (Vec::new(), Vec::new());
         for id in view.ids() {
             let node = view.node(id)?;
-            items.extend(item(view, id, node)?);
+            if let Some(mut item) = item(view, id, node)? {
+                item.prefix |= u128::from(id >= first_later) << LATER;
+                items.push(item);
+            }
             if matches!(node.kind, Some(Kind::Fwd | Kind::Enum | Kind::Enum64)) {
                 let ty = view.ty(id)?;
                 if is_forward(ty) {
@@ -110,16 +119,15 @@ fn item(view: View<'_>, id: TypeId, node: Node) -> Result<Option<Item<'_>>> {
             let name = name()?;
             Some(Rank::Composite.item(name, name, id))
         }
-        Some(Kind::Enum | Kind::Enum64) if node.name != StrOffset::EMPTY => {
-            let name = name()?;
-            Some(Rank::Enumeration.item(name, name, id))
-        }
         Some(Kind::Enum | Kind::Enum64) => {
             let first = enumeration(view.ty(id)?).and_then(|it| it.enumerators().next());
-            match first {
-                Some(first) => Some(Rank::Unnamed.item(view.string(first.name)?, b"", id)),
-                None => None,
-            }
+            let Some(first) = first else { return Ok(None) };
+            let name = name()?;
+            Some(if name.is_empty() {
+                Rank::Unnamed.item(view.string(first.name)?, name, id)
+            } else {
+                Rank::Enumeration.item(name, name, id)
+            })
         }
         Some(Kind::Typedef) if !view.is_builtin(node.name)? => {
             let name = name()?;

@@ -175,12 +175,12 @@ impl<'a> Names<'a> {
             namer.others.claim(identifier(name));
         }
         for is_later in [false, true] {
-            let now = |id: &TypeId| (*id >= first_later) == is_later;
-            for &id in items.order.iter().filter(|id| now(id)) {
-                namer.name(id, needs.is_inline(id))?;
+            let now = |id: &&TypeId| (**id >= first_later) == is_later;
+            for &id in items.order.iter().filter(now) {
+                namer.name(id, needs)?;
             }
             namer.number();
-            for &id in items.forwards.iter().filter(|id| now(id)) {
+            for &id in items.forwards.iter().filter(now) {
                 namer.forward(id)?;
             }
         }
@@ -264,7 +264,7 @@ impl<'a> Namer<'a> {
     }
 
     /// Takes the names of an item that are free, and remembers the others.
-    fn name(&mut self, id: TypeId, is_inline: bool) -> Result<()> {
+    fn name(&mut self, id: TypeId, needs: &Needs<'_>) -> Result<()> {
         let view = self.names.view;
         let ty = view.ty(id)?;
         if let Type::Typedef { name, target } = ty {
@@ -276,23 +276,24 @@ impl<'a> Namer<'a> {
             return Ok(());
         }
         if ty.name() != StrOffset::EMPTY && !is_forward(ty) {
-            self.tag(id, ty)?;
+            self.tag(id, ty, needs)?;
         }
         match enumeration(ty) {
-            Some(enumeration) => self.enumerators(id, &enumeration, !is_inline),
+            Some(enumeration) => self.enumerators(id, &enumeration, !needs.is_inline(id)),
             None => Ok(()),
         }
     }
 
-    /// Takes the tag of a definition, or that of a forward declaration which waits for one.
-    fn tag(&mut self, id: TypeId, ty: Type<'a>) -> Result<()> {
+    /// Takes the tag of a definition, or that of a forward declaration which waits for one. An enumeration without values does
+    /// not, where it was needed complete: then a definition was made up.
+    fn tag(&mut self, id: TypeId, ty: Type<'a>, needs: &Needs<'_>) -> Result<()> {
         let view = self.names.view;
         let name = identifier(view.string(ty.name())?);
         let is_free = self.tags.claim(name.clone());
         // A keyword is never taken by a first one, so its bearers are told apart by their numbers only.
         if let Some(first) = self.tags.first(&name, tag_kind(ty)) {
             match *first {
-                Some(forward) if is_forward(view.ty(forward)?) => {
+                Some(forward) if is_forward(view.ty(forward)?) && !needs.is_complete(forward) => {
                     *first = Some(id);
                     self.names.definitions.insert(forward, id);
                     let number = self.names.number_of(forward);

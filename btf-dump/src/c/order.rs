@@ -4,7 +4,7 @@ use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, Type, TypeId};
 
 use super::items::Items;
 use super::names::Names;
-use super::view::View;
+use super::view::{View, is_forward};
 use super::walk::{Need, Needs};
 
 /// A line, or some, of the header.
@@ -63,7 +63,13 @@ impl<'p, 'a> Scheduler<'p, 'a> {
         first_own: TypeId,
     ) -> Self {
         let mut states = view.table(State::default());
-        for id in items.order.iter().filter(|id| **id < first_own) {
+        let forwards = items.forwards.iter().filter(|id| needs.is_complete(**id));
+        for id in items
+            .order
+            .iter()
+            .chain(forwards)
+            .filter(|id| **id < first_own)
+        {
             if let Some(state) = states.get_mut(id.0 as usize) {
                 state.is_defined = true;
             }
@@ -90,7 +96,7 @@ impl<'p, 'a> Scheduler<'p, 'a> {
             }
         }
         for &id in &items.forwards {
-            if self.view.node(id)?.kind == Some(Kind::Fwd) && id >= self.first_own {
+            if id >= self.first_own {
                 self.declare(id);
             }
         }
@@ -106,6 +112,7 @@ impl<'p, 'a> Scheduler<'p, 'a> {
         let is_named = node.name != StrOffset::EMPTY;
         match node.kind {
             Some(Kind::Fwd) => self.declare(id),
+            Some(Kind::Enum | Kind::Enum64) if is_forward(self.view.ty(id)?) => self.declare(id),
             Some(Kind::Typedef | Kind::Enum | Kind::Enum64) => self.define(id)?,
             Some(Kind::Struct | Kind::Union) if is_named => self.define(id)?,
             Some(Kind::Func | Kind::Var) => self.type_used(TypeId(node.third))?,

@@ -125,6 +125,13 @@ impl<'p, 'a> Printer<'p, 'a> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
+    /// Remembers that what comes before `first_own` is written already, in another header.
+    pub(crate) fn skip(&mut self, first_own: TypeId) {
+        for written in self.written.iter_mut().take(first_own.0 as usize) {
+            *written = true;
+        }
+    }
+
     /// Writes `struct x`, or what else the tag is of.
     fn put_tag(&mut self, id: TypeId) -> Result<()> {
         let kind = match self.view.node(id)?.kind {

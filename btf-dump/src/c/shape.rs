@@ -316,15 +316,16 @@ impl<'a> Shapes<'a> {
             let bits = if field.unit == 0 { 0 } else { field.bits };
             let bits = u32::try_from(bits).unwrap_or(0);
             if is_union {
-                pieces.push(if field.at == 0 {
-                    Piece::Member {
+                if field.at == 0 {
+                    end = end.max(field.end());
+                    pieces.push(Piece::Member {
                         member,
                         index,
                         bits,
-                    }
+                    });
                 } else {
-                    Piece::Misplaced { member }
-                });
+                    pieces.push(Piece::Misplaced { member });
+                }
                 continue;
             }
             if field.natural(end, shape.is_packed) != field.at && end < field.at {

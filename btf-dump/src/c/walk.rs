@@ -57,6 +57,8 @@ pub(crate) struct Needs<'a> {
     ranges: Vec<(u32, u32)>,
     /// For each type, whether it is an enumeration that is written out in another declaration.
     inline: Vec<bool>,
+    /// For each type, whether another one needs it complete.
+    complete: Vec<bool>,
 }
 
 impl<'a> Needs<'a> {
@@ -76,6 +78,7 @@ impl<'a> Needs<'a> {
             all: Vec::new(),
             ranges: view.table((0, 0)),
             inline: view.table(false),
+            complete: view.table(false),
         };
         for id in view.ids() {
             let node = view.node(id)?;
@@ -90,14 +93,19 @@ impl<'a> Needs<'a> {
     fn find(&mut self, id: TypeId) -> Result<()> {
         let start = offset(&self.all);
         self.walker.definition(id)?;
-        let (all, inline) = (&mut self.all, &mut self.inline);
-        self.walker.walk(|need| match need {
-            Need::Inline(id) => {
-                if let Some(slot) = inline.get_mut(id.0 as usize) {
-                    *slot = true;
-                }
+        let (inline, complete) = (&mut self.inline, &mut self.complete);
+        self.walker.walk(|need| {
+            let (table, id) = match need {
+                Need::Inline(id) => (&mut *inline, id),
+                Need::Defined(id) => (&mut *complete, id),
+                Need::Declared(_) => return self.all.push(need),
+            };
+            if let Some(slot) = table.get_mut(id.0 as usize) {
+                *slot = true;
             }
-            Need::Defined(_) | Need::Declared(_) => all.push(need),
+            if !matches!(need, Need::Inline(_)) {
+                self.all.push(need);
+            }
         })?;
         if let Some(range) = self.ranges.get_mut(id.0 as usize) {
             *range = (start, offset(&self.all));
@@ -118,6 +126,11 @@ impl<'a> Needs<'a> {
     /// Whether an enumeration is written out in another declaration.
     pub(crate) fn is_inline(&self, id: TypeId) -> bool {
         self.inline.get(id.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether another declaration needs a type complete.
+    pub(crate) fn is_complete(&self, id: TypeId) -> bool {
+        self.complete.get(id.0 as usize).copied().unwrap_or(false)
     }
 
     /// What the declaration of a variable or function of a type needs.
@@ -272,7 +285,14 @@ impl<'a> Walker<'a> {
             }
             Kind::Enum | Kind::Enum64 => {
                 if node.name != StrOffset::EMPTY {
-                    need(Need::Defined(id));
+                    // Only GNU C can declare an enumeration, so that is for those that are not defined anywhere.
+                    let is_empty = self.view.btf.info(id).is_some_and(|info| info.vlen() == 0);
+                    let is_declared = is_empty && !is_value;
+                    need(if is_declared {
+                        Need::Declared(id)
+                    } else {
+                        Need::Defined(id)
+                    });
                 } else if !step.is_written {
                     need(Need::Inline(id));
                 }
