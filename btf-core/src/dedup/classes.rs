@@ -261,6 +261,7 @@ impl<'t> Worker<'t> {
         let first_home = self.created.homes.len();
         for &(id, home) in &fragment.homes {
             let class = self.created.members[first_member + id as usize - 1];
+            let home = home + first_fragment(self.base);
             self.created.homes.push((class, home));
         }
         self.created.fragments.push(Members {

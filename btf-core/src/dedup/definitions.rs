@@ -71,13 +71,17 @@ impl Definitions {
 
     /// Adds the classes of one label.
     fn add(&mut self, graph: &Graph, of_label: &[(Label, Position, ClassId)]) {
-        let classes = of_label.iter().map(|&(_, _, class)| class);
-        let (forwards, full): (Vec<_>, Vec<_>) = classes.partition(|&c| graph.is_forward(c));
+        let classes = || of_label.iter().map(|&(_, _, class)| class);
+        // Where a base has a definition too, its forward declarations are there because they mean something else.
+        let is_defined = |c| graph.is_in_base(c) && !graph.is_announcement(c);
+        let base_defines = classes().any(is_defined);
+        let is_forward = |c| graph.is_announcement(c) && !(base_defines && graph.is_in_base(c));
+        let (forwards, full): (Vec<_>, Vec<_>) = classes().partition(|&c| is_forward(c));
         // Forward declarations of an enumeration can differ in size; which stands for all must not depend on the order.
         let first = forwards
             .iter()
             .copied()
-            .min_by_key(|&c| &graph.record(c).1[1..3]);
+            .min_by_key(|&c| (!graph.is_in_base(c), &graph.record(c).1[1..3]));
         for &class in &forwards {
             let plain = if let [only] = *full {
                 only

@@ -22,9 +22,9 @@ pub(crate) struct Graph {
     pub(crate) positions: Vec<Position>,
     /// By fragment index, the worker that added it and its members.
     fragments: Vec<Option<(u32, Members)>>,
-    /// Whether fragment 0 is a base, or what was taken from one: its types cannot change.
-    has_base: bool,
-    /// The number within the merge of the first fragment that was added.
+    /// Whether this is a base by itself, whose forward declarations stay what they are.
+    is_base: bool,
+    /// The number within the merge of the first fragment that was added: 1 if fragment 0 was taken from a base.
     pub(crate) first_fragment: FragmentIndex,
     /// The type of the base that each type of fragment 0 is.
     pub(crate) base_ids: Vec<TypeId>,
@@ -46,7 +46,6 @@ impl Graph {
             base_ids = import.ids;
         }
         Self {
-            has_base: base.is_some(),
             first_fragment: first_fragment(base),
             base_ids,
             ..Self::assemble(positions, gathered)
@@ -56,7 +55,7 @@ impl Graph {
     /// The classes of a base alone.
     pub(super) fn of_base(table: ClassTable, gathered: Gathered) -> Self {
         Self {
-            has_base: true,
+            is_base: true,
             ..Self::assemble(table.into_positions(), vec![gathered])
         }
     }
@@ -115,11 +114,14 @@ impl Graph {
         });
     }
 
-    /// Whether the class stands for a definition elsewhere. A base's forward declarations cannot be completed, so they
-    /// count as definitions.
-    pub(crate) fn is_forward(&self, class: ClassId) -> bool {
-        is_forward(Info(self.record(class).1[1]))
-            && !(self.has_base && is_in_base(self.positions[class as usize]))
+    /// Whether the class only announces what may be defined elsewhere, or cannot be in a base that is merged alone.
+    pub(crate) fn is_announcement(&self, class: ClassId) -> bool {
+        is_forward(Info(self.record(class).1[1])) && !self.is_base
+    }
+
+    /// Whether the class is one of the base that is continued.
+    pub(crate) fn is_in_base(&self, class: ClassId) -> bool {
+        self.first_fragment > 0 && is_in_base(self.positions[class as usize])
     }
 
     /// One past the greatest fragment index.

@@ -28,6 +28,7 @@
 //! Linux 7.2 with its Rust units (700 homonyms, 21,500 affected classes, 2,543 fragments) takes about 0.2 s on one core;
 //! its C units alone, with some twenty homonyms, take about 0.02 s.
 
+use super::announced;
 use super::bisimilar;
 use super::classes::{ClassId, NOWHERE, Position, WEAK};
 use super::definitions::Definitions;
@@ -176,7 +177,10 @@ pub(crate) fn resolve(graph: &Graph, limits: Limits, reload: Reload<'_>) -> Mean
             alone,
         });
     }
-    place_forwards(&definitions, &mut meanings);
+    place_forwards(graph, &definitions, &mut meanings);
+    if graph.first_fragment > 0 {
+        announced::make_twins(graph, &mut meanings);
+    }
     meanings
 }
 
@@ -204,9 +208,10 @@ fn divide(
 
 /// A definition also stands where the first forward declaration that it completes stood, and so does the first forward
 /// declaration of what is not defined. The others are written only where something refers to them, because several
-/// definitions are possible.
-fn place_forwards(definitions: &Definitions, meanings: &mut Meanings) {
-    for forward in &definitions.all_forwards {
+/// definitions are possible. A base's stand where they stand.
+fn place_forwards(graph: &Graph, definitions: &Definitions, meanings: &mut Meanings) {
+    let all = definitions.all_forwards.iter();
+    for forward in all.filter(|forward| !graph.is_in_base(forward.class)) {
         let class = forward.class as usize;
         let node = meanings.same_as[meanings.plain[class] as usize] as usize;
         let is_defined = forward.definition.is_some();

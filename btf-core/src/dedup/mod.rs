@@ -21,6 +21,7 @@
 //! `homonyms`. Equal keys are taken for equal types without a look at the types, so all this holds as long as nobody
 //! makes up an input with two records of one 128-bit hash, which xxh3 does not promise to be hard.
 
+mod announced;
 mod base;
 mod bisimilar;
 mod classes;
@@ -103,6 +104,9 @@ impl<'b> Merger<'b> {
 
     /// A merge into split BTF, which continues `base`: what equals a type of the base becomes that type and is not
     /// written again. Any number of merges can share a base at the same time.
+    ///
+    /// A structure of the base that leads to what the base only announces equals one that leads to a definition. The
+    /// definition is written, and so are pointers to it.
     #[must_use]
     pub fn with_base(base: &'b Base) -> Self {
         Self {
@@ -124,9 +128,14 @@ impl<'b> Merger<'b> {
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
         let graph = Graph::new(self.table, gathered, self.base);
-        let reload = |fragment, into: &mut Fragment| match (self.base, fragment) {
-            (Some(base), 0) => base.reload(&graph.base_ids, into),
-            _ => reload(fragment - graph.first_fragment, into),
+        let reload = |fragment, into: &mut Fragment| {
+            if let (Some(base), 0) = (self.base, fragment) {
+                return base.reload(&graph.base_ids, into);
+            }
+            reload(fragment - graph.first_fragment, into);
+            for (_, home) in &mut into.homes {
+                *home += graph.first_fragment;
+            }
         };
         let meanings = homonyms::resolve(&graph, self.limits, &reload);
         let first = TypeId(1 + self.base.map_or(0, |base| u32_len(base.len())));

@@ -78,6 +78,9 @@ impl Merged {
             while let Some(node) = stack.pop() {
                 if !std::mem::replace(&mut wanted[node as usize], true) {
                     order.push(node);
+                    if self.base_id(node).is_some() {
+                        continue;
+                    }
                     self.meanings.for_each_target(&self.graph, node, |target| {
                         if !wanted[target as usize] {
                             stack.push(target);

@@ -55,11 +55,45 @@ fn user(is_defined: bool) -> Fragment {
 }
 
 #[test]
-fn a_forward_declaration_of_the_base_is_not_completed() {
+fn what_the_base_announces_is_defined_behind_it() {
     let result = merge_with_base(&[user(false), user(true)]);
     assert_eq!(result.ids[0], [1, 2, 3, 4]);
-    assert_eq!(result.ids[1], [1, 5, 6, 7]);
-    assert_eq!(result.count(Kind::Struct, 3), 1);
+    // The user is that of the base, although only its own subject has members.
+    assert_eq!(result.ids[1], [1, 5, 6, 4]);
+    assert_eq!(result.count(Kind::Struct, 2), 1);
+    let declared = merge_with_base(&[user(false), user(true), user(false)]);
+    assert_eq!(declared.ids[1..], [[1, 5, 6, 4], [1, 5, 6, 4]]);
+}
+
+/// The part without a name of a structure that is the base's is not written again; what a module makes of it, is.
+#[test]
+fn a_part_without_a_name_is_written_if_it_is_needed() {
+    let whole = |f: &mut Fragment, is_defined: bool| {
+        let int = f.int(1);
+        let subject = if is_defined {
+            f.structure(2, &[int])
+        } else {
+            f.fwd(2)
+        };
+        let ptr = f.ptr(subject);
+        let part = f.structure(0, &[ptr]);
+        f.structure(3, &[part]);
+        part
+    };
+    let base = fragment(|f| {
+        whole(f, false);
+    });
+    let module = fragment(|f| {
+        whole(f, true);
+    });
+    let result = merge_with_base(&[base.clone(), module]);
+    assert_eq!(result.ids[1], [1, 6, 7, 0, 5]);
+    let module = fragment(|f| {
+        let part = whole(f, true);
+        f.typedef(4, part);
+    });
+    let result = merge_with_base(&[base, module]);
+    assert_eq!(result.ids[1], [1, 6, 7, 9, 5, 8]);
 }
 
 #[test]
