@@ -237,3 +237,6 @@ pub(crate) fn composite(ty: Type<'_>) -> Option<(Composite<'_>, bool)> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

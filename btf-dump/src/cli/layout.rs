@@ -63,6 +63,10 @@ pub(crate) struct LayoutArgs {
     #[arg(short, long, value_name = "BYTES", default_value_t = CACHELINE, value_parser = parse_cacheline)]
     cacheline: u32,
 
+    /// The size of a pointer in bytes [default: what the file, or its type `long`, says; else 8]
+    #[arg(long, value_name = "BYTES", value_parser = parse_pointer_size)]
+    pointer_size: Option<u8>,
+
     /// Show a line for each: name, size in bytes, number of holes
     #[arg(short, long, conflicts_with_all = ["reorganize", "packable"])]
     sizes: bool,
@@ -154,6 +158,14 @@ fn parse_cacheline(text: &str) -> Result<u32, String> {
     size.ok_or_else(|| "not a power of 2".to_owned())
 }
 
+fn parse_pointer_size(text: &str) -> Result<u8, String> {
+    match text {
+        "4" => Ok(4),
+        "8" => Ok(8),
+        _ => Err("neither 4 nor 8".to_owned()),
+    }
+}
+
 /// Shows layouts.
 pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = open(&args.file, args.base.as_deref())?;
@@ -222,7 +234,7 @@ impl Report<'_> {
     fn source(&mut self, source: &Source, patterns: &[Pattern]) -> Vec<u8> {
         let args = self.args;
         let machine = Machine {
-            pointer_size: pointer::size(&source.btf, source.pointer_size),
+            pointer_size: pointer::size(&source.btf, args.pointer_size.or(source.pointer_size)),
             cacheline: args.cacheline,
         };
         let layouts = Layouts::new(&source.btf, machine);

@@ -4,7 +4,7 @@
 //! bitfield into the unit that is open if it fits. If that does not give the offsets that BTF has, something is in the source
 //! that BTF does not tell, such as unnamed bitfields, and the structure is left alone.
 //!
-//! Three orders are tried: the present one, in which holes are filled with the largest later member that fits; always the
+//! Three orders are tried: the present one, in which holes are filled with later members that fit; always the
 //! most demanding member that needs no hole; and by falling alignment. The smallest result counts, of equal ones
 //! the first, which moves least. What somebody has placed on purpose stays: members do not pass one that is aligned or that
 //! has no size, such as the marks of cache-line groups, and a flexible array stays last. Bitfields move together.
@@ -273,18 +273,16 @@ fn arrange(groups: Vec<Group<'_>>, start: u64, order: Order) -> Vec<Group<'_>> {
     while !rest.is_empty() {
         let hole = |group: &Group<'_>| end.next_multiple_of(group.alignment.into()) - end;
         let first_hole = rest.first().map_or(0, hole);
-        let fits = |group: &Group<'_>| {
-            hole(group) == 0 && (order == Order::Fit || group.size <= first_hole)
+        let fits = |group: &Group<'_>| match order {
+            Order::Fill => place_behind(end, group) - end <= first_hole,
+            Order::Fit | Order::Falling => hole(group) == 0,
         };
         let takes_first = order == Order::Fill && first_hole == 0;
-        let candidates = rest
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| !takes_first && fits(group));
+        let candidates = rest.iter().enumerate();
+        let candidates = candidates.filter(|(_, group)| !takes_first && fits(group));
         // Of equal ones the first.
-        let best = candidates
-            .rev()
-            .max_by_key(|(_, group)| (group.alignment, group.size));
+        let rank = |group: &Group<'_>| (hole(group) == 0, group.alignment, group.size);
+        let best = candidates.rev().max_by_key(|(_, group)| rank(group));
         let index = best.map_or(0, |(index, _)| index);
         let group = rest.remove(index);
         end = place_behind(end, &group);

@@ -13,14 +13,19 @@ use crate::names::{ELLIPSIS, Names};
 /// How many prototypes may be nested in each other's parameters; C needs two or three.
 const MAX_PROTOTYPES: usize = 6;
 
-/// How long a declarator may get before parameters are left out, in bytes.
-const MAX_DECLARATOR: usize = 16 << 10;
+/// How long a declarator may get before parameters are left out, in bytes; the longest of a kernel has 600.
+const MAX_DECLARATOR: usize = 1 << 10;
+
+/// How many bytes longer ones may take together, for other languages than C.
+const LONG_BUDGET: usize = 1 << 20;
 
 /// Spells the types of one BTF.
 #[derive(Debug)]
 pub(crate) struct Speller<'b> {
     btf: &'b Btf,
     names: Names<'b>,
+    /// What is left of [`LONG_BUDGET`].
+    budget: usize,
     /// Room for the chain of one type, kept so that it is allocated once.
     chain: Vec<Type<'b>>,
 }
@@ -47,6 +52,7 @@ impl<'b> Speller<'b> {
         Self {
             btf,
             names: Names::new(btf),
+            budget: LONG_BUDGET,
             chain: Vec::new(),
         }
     }
@@ -181,6 +187,11 @@ impl<'b> Speller<'b> {
                 put_dimension(text, count, std::mem::take(&mut is_last));
                 declaration.has_array = true;
                 declaration.left = element;
+                if count == 0 {
+                    // So pahole does; the elements have the same qualifiers.
+                    declaration.qualifiers.clear();
+                    declaration.spaces = 0;
+                }
             } else if let Type::FuncProto(proto) = ty {
                 parenthesize(text, std::mem::take(&mut is_starred));
                 self.put_parameters(text, &proto, depth);
@@ -221,7 +232,7 @@ impl<'b> Speller<'b> {
             if index > 0 {
                 out.extend_from_slice(b", ");
             }
-            if depth >= MAX_PROTOTYPES || out.len() > MAX_DECLARATOR {
+            if depth >= MAX_PROTOTYPES || out.len() > MAX_DECLARATOR.max(self.budget) {
                 out.extend_from_slice(ELLIPSIS.as_bytes());
                 break;
             }
@@ -232,6 +243,8 @@ impl<'b> Speller<'b> {
             }
         }
         out.push(b')');
+        let excess = out.len().saturating_sub(MAX_DECLARATOR);
+        self.budget = self.budget.saturating_sub(excess);
     }
 }
 

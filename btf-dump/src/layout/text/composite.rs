@@ -353,11 +353,15 @@ impl Writer<'_, '_> {
             let start = out.len();
             out.extend_from_slice(self.spell.name(value.name));
             pad(out, start, width);
-            let _ = if enumeration.is_signed {
-                writeln!(out, " = {},", value.value.cast_signed())
+            out.extend_from_slice(b" = ");
+            if self.options.hex {
+                put_hex(out, value.value, 0);
+            } else if enumeration.is_signed {
+                let _ = write!(out, "{}", value.value.cast_signed());
             } else {
-                writeln!(out, " = {},", value.value)
-            };
+                put_padded(out, value.value, 0);
+            }
+            out.extend_from_slice(b",\n");
         }
         indent(out, tabs - 1);
         out.push(b'}');
