@@ -75,7 +75,10 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     fn fetch(&mut self, (unit, offset): ForeignDie, extent: Extent) -> Result<()> {
-        let mut other = self.enter(unit)?;
+        let mut other = match self.entered.remove(&unit) {
+            Some(other) => other,
+            None => self.enter(unit)?,
+        };
         self.fetching = true;
         let result = self.fetch_die(&mut other, offset, extent);
         self.fetching = false;
@@ -88,6 +91,7 @@ impl<'a> UnitReader<'_, 'a> {
                 kind,
             });
         }
+        self.entered.insert(unit, other);
         Ok(())
     }
 
@@ -208,10 +212,12 @@ impl<'a> UnitReader<'_, 'a> {
             }
             let record = self.fragment.record(TypeId(id))?;
             let kind = Info(record[1]).kind()?;
-            link = Link(match kind {
-                Kind::Array => record[3],
-                _ if kind.is_modifier() => record[2],
-                _ => return None,
+            link = Link(if kind == Kind::Array {
+                record[3]
+            } else if kind.is_modifier() {
+                record[2]
+            } else {
+                return None;
             });
         }
         None

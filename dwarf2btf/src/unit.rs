@@ -250,6 +250,8 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) variables: Vec<Variable>,
     /// The index of each variable that was fetched from another unit.
     pub(crate) foreign_variables: FastMap<ForeignDie, u32>,
+    /// The other units that were read from, so that each one's root is read once.
+    pub(crate) entered: FastMap<u32, UnitState<'a>>,
     /// The local id of each forward declaration that stands for a type of another unit, in order, and that type.
     pub(crate) foreign_forwards: Vec<(u32, ForeignDie)>,
     pub(crate) decl_tags: Vec<DeclTag>,
@@ -301,6 +303,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             parameters: Vec::new(),
             variables: Vec::new(),
             foreign_variables: FastMap::default(),
+            entered: FastMap::default(),
             foreign_forwards: Vec::new(),
             decl_tags: Vec::new(),
             gnu_annotations: Vec::new(),
@@ -332,6 +335,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         self.parameters.clear();
         self.variables.clear();
         self.foreign_variables.clear();
+        self.entered.clear();
         self.foreign_forwards.clear();
         self.decl_tags.clear();
         self.gnu_annotations.clear();

@@ -206,6 +206,8 @@ fn join(harvests: Vec<Harvest>) -> Harvest {
         all.unit_count += harvest.unit_count;
     }
     all.findings.sort_unstable();
+    // What several units have fetched from one is found by each.
+    all.findings.dedup();
     all.function_tags.sort_unstable();
     all.variables
         .sort_unstable_by_key(|variable| (variable.unit, variable.die_offset));
