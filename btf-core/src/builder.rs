@@ -116,6 +116,11 @@ impl Builder {
         }
     }
 
+    /// Makes room for so many more strings, of about `bytes` in all.
+    pub fn reserve_strings(&mut self, strings: usize, bytes: usize) {
+        self.strings.reserve(strings, bytes);
+    }
+
     /// The offset of `string`, which is stored if neither this BTF nor its base has it.
     ///
     /// # Errors

@@ -153,6 +153,15 @@ impl StringTable {
         }
     }
 
+    /// Makes room for `strings` more of about `bytes` in all, so that the table need not grow meanwhile.
+    pub fn reserve(&mut self, strings: usize, bytes: usize) {
+        self.bytes.reserve(bytes);
+        let (section, seed) = (&self.bytes, self.index.seed);
+        self.index.table.reserve(strings, |entry| {
+            xxh3_64_with_seed(entry.string(section), seed)
+        });
+    }
+
     /// The offset of `string`, which is stored if neither this table nor the base chain has it.
     ///
     /// # Errors

@@ -28,9 +28,9 @@ pub(crate) type MergedState = State<Option<Output>>;
 
 /// What is described, and what is not and why.
 #[derive(Debug)]
-pub(crate) struct Choice {
+pub(crate) struct Choice<'a> {
     /// The functions that are described, by name.
-    pub(crate) functions: Vec<ChosenFunction>,
+    pub(crate) functions: Vec<ChosenFunction<'a>>,
     /// The verdict on each name of the symbol table that was seen, by name.
     pub(crate) verdicts: Vec<(FunctionKey, Verdict)>,
     pub(crate) datasecs: Vec<Datasec>,
@@ -40,11 +40,11 @@ pub(crate) struct Choice {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-impl Choice {
+impl<'a> Choice<'a> {
     pub(crate) fn new(
         image: &Image<'_>,
         options: &Options,
-        table: &FunctionTable<'_>,
+        table: &FunctionTable<'a>,
         merged: &Merged,
         names: &Names<'_>,
         harvest: &mut Harvest,
@@ -73,7 +73,7 @@ impl Choice {
         &mut self,
         image: &Image<'_>,
         features: FeatureSet,
-        table: &FunctionTable<'_>,
+        table: &FunctionTable<'a>,
         merged: &Merged,
         harvest: &mut Harvest,
     ) {
@@ -201,10 +201,10 @@ impl functions::Prototypes<Option<Output>> for OptionalPrototypes<'_> {
 }
 
 /// The name under which a function is described.
-fn chosen_name(table: &FunctionTable<'_>, key: FunctionKey, verdict: &Verdict) -> Vec<u8> {
+fn chosen_name<'a>(table: &FunctionTable<'a>, key: FunctionKey, verdict: &Verdict) -> &'a [u8] {
     match verdict.outcome {
-        Outcome::Renamed { symbol, .. } => table.symbols(key)[symbol].name.to_vec(),
-        Outcome::Kept { .. } | Outcome::Dropped => table.name(key).to_vec(),
+        Outcome::Renamed { symbol, .. } => table.symbols(key)[symbol].name,
+        Outcome::Kept { .. } | Outcome::Dropped => table.name(key),
     }
 }
 

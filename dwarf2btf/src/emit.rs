@@ -21,8 +21,8 @@ use crate::variables::Datasec;
 
 /// A function that is described.
 #[derive(Clone, Debug)]
-pub(crate) struct ChosenFunction {
-    pub(crate) name: Vec<u8>,
+pub(crate) struct ChosenFunction<'a> {
+    pub(crate) name: &'a [u8],
     pub(crate) proto: Output,
     /// The parameter's index, or -1, and the text of each tag in the source.
     pub(crate) tags: Vec<(i32, Name)>,
@@ -48,7 +48,7 @@ pub(crate) fn emit(
     image: &Image<'_>,
     options: &Options,
     names: &Names<'_>,
-    choice: &Choice,
+    choice: &Choice<'_>,
     variables: &[PlacedVariable],
     merged: &Merged,
     numbering: &Numbering<'_>,
@@ -62,6 +62,9 @@ pub(crate) fn emit(
     }
     let features = options.features;
     let mut emitter = Emitter::new(names);
+    // Most types and functions have a name, of 16 bytes in the mean.
+    let strings = numbering.len() + choice.functions.len();
+    emitter.reserve(strings, 16 * strings);
     emitter.types(numbering)?;
     let mut functions = 0;
     for function in &choice.functions {
@@ -124,6 +127,12 @@ impl<'e, 'a> Emitter<'e, 'a> {
         }
     }
 
+    /// Makes room for so many strings, of about `bytes` in all.
+    fn reserve(&mut self, strings: usize, bytes: usize) {
+        self.builder.reserve_strings(strings, bytes);
+        self.strings.reserve(strings);
+    }
+
     /// Writes all types.
     ///
     /// # Errors
@@ -168,7 +177,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
     /// All functions have static linkage, as pahole's have: kernels and tools expect it.
     pub(crate) fn function(
         &mut self,
-        function: &ChosenFunction,
+        function: &ChosenFunction<'_>,
         merged: &Merged,
         numbering: &Numbering<'_>,
         has_attributes: bool,
@@ -177,7 +186,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
         if let Some(kfunc) = function.kfunc.filter(|_| has_attributes) {
             proto = self.arena_proto(function.proto, kfunc, merged, numbering)?;
         }
-        let name = self.builder.add_string(&function.name)?;
+        let name = self.builder.add_string(function.name)?;
         let info = Info::new(Kind::Func, linkage::STATIC, false);
         let (id, is_new) = self.made_once(&[name.0, info.0, proto.0])?;
         for &(component, text) in &function.tags {

@@ -30,7 +30,7 @@ pub(crate) fn reports(
     context: &Context<'_>,
     candidates: &Candidates<'_>,
     table: &FunctionTable<'_>,
-    choice: &Choice,
+    choice: &Choice<'_>,
     options: &Options,
 ) -> Result<Vec<FunctionReport>> {
     let is_wanted = |key: FunctionKey, verdict: Option<&Verdict>| {
