@@ -187,6 +187,12 @@ fn every_kind() -> (Builder, BtfExt) {
     ] {
         builder.push_record(record).unwrap();
     }
+    let ext = every_record(&mut builder, func, composite);
+    (builder, ext)
+}
+
+/// `.BTF.ext` with every sort of record, and a relocation of a kind that nobody knows.
+fn every_record(builder: &mut Builder, func: TypeId, composite: TypeId) -> BtfExt {
     let section = builder.add_string(b"tc").unwrap();
     let access = builder.add_string(b"0:1").unwrap();
     let (file_name, line_text) = (
@@ -209,12 +215,11 @@ fn every_kind() -> (Builder, BtfExt) {
         access,
         kind,
     };
-    let ext = BtfExt {
+    BtfExt {
         func_info: vec![block(section, vec![func_info])],
         line_info: vec![block(section, vec![line_info])],
         core_relo: vec![block(section, vec![core_relo(8, 0), core_relo(16, 99)])],
-    };
-    (builder, ext)
+    }
 }
 
 fn block<R>(section: StrOffset, records: Vec<R>) -> Block<R> {
