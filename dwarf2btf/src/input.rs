@@ -2,18 +2,21 @@
 //!
 //! The file is mapped, not read: names and values are borrowed from it until the output is written, so that the encoder's
 //! own memory stays near the size of its output. Two things follow. Nobody may write to the file meanwhile, which the mapping
-//! cannot prevent and [`Input::check_unchanged`] reports at the end; and pages that will not be read again are given back
-//! ([`Input::release`]), since they count as this process's memory while they are mapped.
+//! cannot prevent: [`Input::check_unchanged`] reports it at the end, and a program ends with an error where bytes are gone
+//! that it reads ([`exit_if_cut_off`]). And pages that will not be read again are given back ([`Input::release`]), since they
+//! count as this process's memory while they are mapped.
 //!
 //! This is the only module of the workspace with unsafe code.
 
 mod compression;
 mod image;
 mod machines;
+mod other_files;
 mod relocation;
 
 use std::fs::{File, Metadata};
 use std::ops::Range;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -46,14 +49,19 @@ impl Input {
         let file = File::open(path).map_err(failed("open the file"))?;
         let metadata = file.metadata().map_err(failed("read the file's size"))?;
         if !metadata.is_file() {
-            let kind = ErrorKind::Unsupported("an input that is not a regular file".into());
-            return Err(Error::new(kind));
+            let what = match metadata.file_type() {
+                kind if kind.is_dir() => "a folder as the input",
+                kind if kind.is_fifo() => "a pipe as the input: write it to a file first",
+                _ => "an input that is not a regular file",
+            };
+            return Err(Error::new(ErrorKind::Unsupported(what.into())));
         }
         #[expect(unsafe_code, reason = "the file is mapped instead of being read")]
         // SAFETY: The mapping is read-only and private to this struct. What cannot be guaranteed is that no other process
         // writes to the file or cuts it off while it is mapped: then bytes change under references to them, which Rust
-        // does not allow, or reading raises SIGBUS. All that is read from the map is untrusted and checked where it is used,
-        // lengths are never read twice to decide on an access, and `check_unchanged` makes such a run fail in the end.
+        // does not allow, or reading raises SIGBUS, which ends the process (see `exit_if_cut_off`). All that is read from the
+        // map is untrusted and checked where it is used, lengths are never read twice to decide on an access, and
+        // `check_unchanged` makes such a run fail in the end.
         let map = unsafe { Mmap::map(&file) }.map_err(failed("map the file"))?;
         Ok(Self {
             map,
@@ -109,6 +117,14 @@ impl Input {
         }
     }
 
+    /// Whether `path`, links followed, leads to this very file.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let own = self.file.metadata().ok().map(identity);
+        own.is_some() && std::fs::metadata(path).ok().map(identity) == own
+    }
+
     /// Gives the pages of `range` (in bytes of the file) back to the system; only those that lie in it as a whole.
     ///
     /// They may still be read, at the price of mapping them again. Failure is ignored: it costs memory only.
@@ -128,6 +144,27 @@ impl Input {
                 .unchecked_advise_range(UncheckedAdvice::DontNeed, offset, length)
         };
     }
+}
+
+/// From now on ends the process with `status`, having written `message` to standard error, where mapped bytes cannot be
+/// read: somebody cut the file off, or its disk fails. Otherwise the signal SIGBUS would kill it without a word.
+///
+/// For programs; a library has no business with signals.
+///
+/// # Errors
+/// [`ErrorKind::Io`] if the signal cannot be caught.
+pub fn exit_if_cut_off(message: &'static str, status: i32) -> Result<()> {
+    let end = move || {
+        // Nobody is left to tell if this fails.
+        let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
+        signal_hook::low_level::exit(status);
+    };
+    #[expect(unsafe_code, reason = "what a signal handler may do is little")]
+    // SAFETY: `end` calls write(2) and _exit(2) and nothing else, both of which signal-safety(7) allows: it does not
+    // allocate, lock, panic or return to the code that was interrupted.
+    let registered = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, end) };
+    registered.map_err(|error| io_error("catch the signal SIGBUS", error))?;
+    Ok(())
 }
 
 /// The offset and length in bytes of the whole pages in `range`, if there are any.
@@ -186,6 +223,21 @@ mod tests {
         file.write_all(b" and after").unwrap();
         let error = input.check_unchanged().unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Changed);
+    }
+
+    #[test]
+    fn a_file_is_known_by_all_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), b"bytes").unwrap();
+        std::fs::write(path("other"), b"bytes").unwrap();
+        std::fs::hard_link(path("file"), path("hard")).unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        let input = Input::open(&path("link")).unwrap();
+        for name in ["file", "hard", "link"] {
+            assert!(input.is_at(&path(name)), "{name}");
+        }
+        assert!(!input.is_at(&path("other")) && !input.is_at(&path("none")));
     }
 
     #[test]

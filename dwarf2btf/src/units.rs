@@ -312,11 +312,8 @@ fn read_header(
         }
         _ => return Err(Malformed::new(version_at, "DWARF version 2 to 5")),
     }
-    if !matches!(sizes.address, 1 | 2 | 4 | 8) {
-        return Err(Malformed::new(
-            version_at,
-            "address size of 1, 2, 4 or 8 bytes",
-        ));
+    if !matches!(sizes.address, 4 | 8) {
+        return Err(Malformed::new(version_at, "address size of 4 or 8 bytes"));
     }
     let signature = read_signature(bytes, kind, offset_size)?;
     let root = bytes.position() - start;

@@ -57,7 +57,10 @@ pub(super) fn check_claim(claimed: u64, file_len: u64) -> Result<()> {
 pub(super) fn unpack(method: Method, packed: &[u8], claimed: u64) -> Result<Vec<u8>> {
     let mut output = Output::new(claimed)?;
     match method {
-        Method::Zlib => output.take_all(&mut flate2::read::ZlibDecoder::new(packed))?,
+        Method::Zlib => {
+            let mut source = flate2::read::ZlibDecoder::new(packed);
+            output.take_all(&mut source, "damaged zlib data")?;
+        }
         Method::Zstd => unpack_zstd(packed, claimed, &mut output)?,
     }
     output.finish()
@@ -70,7 +73,7 @@ fn unpack_zstd(mut packed: &[u8], claimed: u64, output: &mut Output) -> Result<(
     let window = claimed.saturating_mul(2).max(MIN_WINDOW_BYTES);
     while !packed.is_empty() {
         match StreamingDecoder::new_with_max_window_size(&mut packed, window) {
-            Ok(mut frame) => output.take_all(&mut frame)?,
+            Ok(mut frame) => output.take_all(&mut frame, "damaged zstd data")?,
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
                 length,
                 ..
@@ -80,7 +83,8 @@ fn unpack_zstd(mut packed: &[u8], claimed: u64, output: &mut Output) -> Result<(
                     .and_then(|length| packed.get(length..))
                     .ok_or_else(|| damaged("zstd frame is cut off"))?;
             }
-            Err(error) => return Err(damaged("bad zstd frame").caused_by(error)),
+            // The unpacker's own errors are texts for its developers.
+            Err(_) => return Err(damaged("bad zstd frame")),
         }
     }
     Ok(())
@@ -103,8 +107,8 @@ impl Output {
         Ok(Self { bytes, claimed })
     }
 
-    /// Appends all that `source` gives.
-    fn take_all(&mut self, source: &mut impl Read) -> Result<()> {
+    /// Appends all that `source` gives; `text` is the error if it fails.
+    fn take_all(&mut self, source: &mut impl Read, text: &'static str) -> Result<()> {
         loop {
             let room = self.bytes.capacity().min(self.claimed) - self.bytes.len();
             if room == 0 {
@@ -122,7 +126,7 @@ impl Output {
                 .by_ref()
                 .take(room as u64)
                 .read_to_end(&mut self.bytes);
-            if got.map_err(|error| damaged("damaged data").caused_by(error))? < room {
+            if got.map_err(|_| damaged(text))? < room {
                 return Ok(());
             }
         }
@@ -130,7 +134,7 @@ impl Output {
         match source.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(damaged("more data than the section claims")),
-            Err(error) => Err(damaged("damaged data").caused_by(error)),
+            Err(_) => Err(damaged(text)),
         }
     }
 
@@ -216,6 +220,9 @@ mod tests {
         check(Method::Zlib, &packed, data.len(), "damaged");
         check(Method::Zstd, &zlib(&data), data.len(), "bad zstd frame");
         let packed = zstd(&data);
-        check(Method::Zstd, &packed[..packed.len() / 2], data.len(), "");
+        let half = &packed[..packed.len() / 2];
+        let error = unpack(Method::Zstd, half, data.len() as u64).unwrap_err();
+        assert_eq!(error.to_string(), "cannot unpack: damaged zstd data");
+        assert!(std::error::Error::source(&error).is_none());
     }
 }

@@ -17,6 +17,7 @@ use object::{Endianness, SectionIndex, SymbolIndex};
 use rayon::prelude::*;
 
 use super::compression::{self, Method};
+use super::other_files;
 use super::relocation::{Layout, RawSymbols, Relocations};
 
 /// An ELF file's parts; all but unpacked sections are borrowed from the mapped file.
@@ -123,7 +124,11 @@ impl<'a> Image<'a> {
     /// section cannot be unpacked, [`ErrorKind::Unsupported`] for relocations in a form that is not read.
     pub fn parse(data: &'a [u8]) -> Result<Self> {
         if data.get(..4) != Some(&elf::ELFMAG[..]) {
-            return Err(Error::new(ErrorKind::Elf("not an ELF file".into())));
+            let text = match other_files::describe(data) {
+                None => "not an ELF file".to_owned(),
+                Some(what) => format!("not an ELF file, but {what}"),
+            };
+            return Err(Error::new(ErrorKind::Elf(text)));
         }
         match data.get(4) {
             Some(1) => parse::<elf::FileHeader32<Endianness>>(data),
@@ -168,9 +173,16 @@ fn slice<'a>(data: &'a [u8], range: Option<&Range<u64>>) -> Result<&'a [u8]> {
     })
 }
 
-/// Turns an error of the ELF reader into ours.
-fn elf_error(error: object::Error) -> Error {
-    Error::new(ErrorKind::Elf("damaged ELF file".into())).caused_by(error)
+/// Turns an error of the ELF reader into ours; `what` was expected, and where in the file.
+fn damaged(
+    what: &'static str,
+    offset: u64,
+    length: usize,
+) -> impl Fn(object::Error) -> Error + Copy {
+    move |error| {
+        let text = format!("damaged ELF file of {length} bytes: expected {what} at {offset:#x}");
+        Error::new(ErrorKind::Elf(text)).caused_by(error)
+    }
 }
 
 /// The debug sections that are read, in the order of the fields of [`Image`].
@@ -215,21 +227,24 @@ struct Reader<'a, E: FileHeader<Endian = Endianness>> {
 }
 
 fn parse<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>> {
-    let header = E::parse(data).map_err(elf_error)?;
-    let endian = header.endian().map_err(elf_error)?;
-    let table = header.sections(endian, data).map_err(elf_error)?;
+    let in_header = damaged("an ELF header", 0, data.len());
+    let header = E::parse(data).map_err(in_header)?;
+    let endian = header.endian().map_err(in_header)?;
+    let offset: u64 = header.e_shoff(endian).into();
+    let in_sections = damaged("section headers and their names", offset, data.len());
+    let table = header.sections(endian, data).map_err(in_sections)?;
     let mut reader = Reader {
         data,
         header,
         endian,
-        raw_sections: header.section_headers(endian, data).map_err(elf_error)?,
+        raw_sections: header.section_headers(endian, data).map_err(in_sections)?,
         sections: Vec::new(),
         relocated_by: Vec::new(),
     };
     for (index, raw) in (0..).zip(reader.raw_sections) {
         reader.sections.push(SectionHeader {
             index,
-            name: table.section_name(endian, raw).map_err(elf_error)?,
+            name: table.section_name(endian, raw).map_err(in_sections)?,
             address: raw.sh_addr(endian).into(),
             size: raw.sh_size(endian).into(),
             section_type: raw.sh_type(endian).0,
@@ -360,7 +375,11 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
             return Ok(None);
         };
         let data = slice(self.data, section.file_range.as_ref())?;
-        let compression = raw.compression(self.endian, self.data).map_err(elf_error)?;
+        let offset = section.file_range.as_ref().map_or(0, |range| range.start);
+        let in_section = damaged("the header of a packed section", offset, self.data.len());
+        let compression = raw
+            .compression(self.endian, self.data)
+            .map_err(in_section)?;
         if let Some((header, ..)) = compression {
             let method = match header.ch_type(self.endian) {
                 elf::ELFCOMPRESS_ZLIB => Method::Zlib,
@@ -462,9 +481,16 @@ fn read_symbols<'a, E: FileHeader<Endian = Endianness>>(
     sections: &object::read::elf::SectionTable<'a, E>,
 ) -> Result<Vec<Symbol<'a>>> {
     let endian = reader.endian;
+    let is_table = |raw: &&E::SectionHeader| raw.sh_type(endian) == elf::SHT_SYMTAB;
+    let raw = reader.raw_sections.iter().find(is_table);
+    let offset: u64 = raw.map_or(0, |raw| raw.sh_offset(endian).into());
     let table = sections
         .symbols(endian, reader.data, elf::SHT_SYMTAB)
-        .map_err(elf_error)?;
+        .map_err(damaged(
+            "a symbol table and its names",
+            offset,
+            reader.data.len(),
+        ))?;
     let mut symbols = Vec::with_capacity(table.len().saturating_sub(1));
     for (index, raw) in table.enumerate().skip(1) {
         let read = |index: SymbolIndex| -> object::read::Result<Symbol<'a>> {
@@ -480,7 +506,11 @@ fn read_symbols<'a, E: FileHeader<Endian = Endianness>>(
             })
         };
         let offset = (index.0 as u64).saturating_mul(size_of::<E::Sym>() as u64);
-        symbols.push(read(index).map_err(|error| elf_error(error).at(".symtab", offset))?);
+        let failed = |error| {
+            let kind = ErrorKind::Malformed("symbol with a name and a section");
+            Error::new(kind).at(".symtab", offset).caused_by(error)
+        };
+        symbols.push(read(index).map_err(failed)?);
     }
     Ok(symbols)
 }

@@ -308,7 +308,7 @@ fn packed_sections_that_lie_are_errors_with_their_name() {
             ".debug_loc",
             0x800,
             LITTLE_64.chdr(1, 1, b"x"),
-            ".debug_loc+0x0: cannot unpack: damaged data",
+            ".debug_loc+0x0: cannot unpack: damaged zlib data",
         ),
         (
             ".zdebug_str",
