@@ -13,7 +13,7 @@
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -100,22 +100,34 @@ fn replace(
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder
-        .prefix(".btf-")
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(NEW_MODE));
-    // Only the kind: tempfile adds the passing name, which tells nobody anything.
-    let not_created = |error: std::io::Error| {
-        failed("create a file beside the output")(std::io::Error::from(error.kind()))
+    builder.prefix(".btf-").suffix(".tmp");
+    // The system's own error: tempfile adds the temporary name, which tells nobody anything.
+    let mut cause = None;
+    let mut make = |make: &dyn Fn(&Path) -> std::io::Result<File>| {
+        let made = builder.make_in(folder, |path| {
+            make(path).inspect_err(|error| cause = error.raw_os_error())
+        });
+        made.map_err(|error| {
+            let cause = cause.map(std::io::Error::from_raw_os_error);
+            failed("create a file beside the output")(cause.unwrap_or(error))
+        })
     };
     let renamed = if let Some(mut file) = open_unnamed(folder) {
         fill(&mut file)?;
         take_after(&file, old)?;
-        let named = builder.make_in(folder, |path| give_name(&file, path));
-        let renamed = named.map_err(not_created)?.persist(target);
+        let named = make(&|path| {
+            give_name(&file, path)?;
+            file.try_clone()
+        })?;
+        let renamed = named.persist(target);
         renamed.map(drop).map_err(|error| error.error)
     } else {
-        let mut file = builder.tempfile_in(folder).map_err(not_created)?;
+        let new = |path: &Path| {
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create_new(true).mode(NEW_MODE);
+            options.open(path)
+        };
+        let mut file = make(&new)?;
         fill(file.as_file_mut())?;
         take_after(file.as_file(), old)?;
         let renamed = file.persist(target);
@@ -226,6 +238,15 @@ mod tests {
     fn what_is_no_regular_file_is_written_to() {
         write(Path::new("/dev/null"), b"bytes").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn errors_are_in_the_words_of_the_system() {
+        use std::error::Error as _;
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("no/such"), b"x").unwrap_err();
+        let cause = error.source().unwrap().to_string();
+        assert_eq!(cause, "No such file or directory (os error 2)");
     }
 
     #[test]
