@@ -14,7 +14,10 @@
 //! | inside of what an unnamed pointer points to | offsets from 0 at each level | offsets from its start |
 //! | union whose size needs more than its members | nothing | `__attribute__((__aligned__(N)))` |
 //! | enumeration of 8 bytes | `__attribute__((__packed__))` | nothing |
-//! | `packed` of a structure with a hole | depends on the order of types | never |
+//! | array of several dimensions, if BTF nests arrays inwards | `a[8][4]` | `a[4][8]` |
+//! | floating-point number | `single float` | `float` |
+//! | pointer, if BTF has no type `long` | size 0 | size 8, or what `--pointer-size` says |
+//! | structure that is not packed | `packed`, depending on what was printed before | nothing |
 //! | sizes that do not add up | `BRAIN FART ALERT!` | nothing, see [`Layouts`] |
 //! | structures of the same name and size | the first | all |
 //!
