@@ -48,13 +48,37 @@ pub struct CommonArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub color: Color,
     /// Print the man page or a shell's completions
-    #[arg(long, value_name = "WHAT", hide = true)]
+    #[arg(long, value_name = "WHAT")]
     pub generate: Option<Generate>,
+}
+
+/// Whether `clap` shall colour what it prints itself, before any option is understood: the last `--color` decides, and
+/// without one the environment.
+#[must_use]
+pub fn color_of_usage(args: impl IntoIterator<Item = std::ffi::OsString>) -> clap::ColorChoice {
+    let mut args = args.into_iter();
+    let mut choice = clap::ColorChoice::Auto;
+    while let Some(arg) = args.next() {
+        let value = match arg.to_str() {
+            Some("--") => break,
+            Some("--color") => args.next(),
+            Some(text) => text.strip_prefix("--color=").map(Into::into),
+            None => None,
+        };
+        match value.as_ref().and_then(|value| value.to_str()) {
+            Some("always") => choice = clap::ColorChoice::Always,
+            Some("never") => choice = clap::ColorChoice::Never,
+            Some("auto") => choice = clap::ColorChoice::Auto,
+            _ => {}
+        }
+    }
+    choice
 }
 
 /// Ends a program: prints the error, if there is one, as one line and tells the status to exit with.
 ///
-/// A reader of our output that has gone away is no error: `tool | head` ends quietly with 0.
+/// A reader of our text that has gone away is no error: `tool | head` ends quietly with 0. Of output that is of use as a
+/// whole only, a program says itself that it was cut off.
 #[must_use]
 pub fn finish(
     tool: &str,
@@ -68,5 +92,30 @@ pub fn finish(
             printer.error(tool, error);
             ExitStatus::Failed.into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_colour_decides_about_usage_errors() {
+        let color = |line: &str| color_of_usage(line.split(' ').map(Into::into));
+        assert_eq!(color("tool --bogus"), clap::ColorChoice::Auto);
+        assert_eq!(
+            color("tool --color never --bogus"),
+            clap::ColorChoice::Never
+        );
+        assert_eq!(
+            color("tool --color=always --bogus"),
+            clap::ColorChoice::Always
+        );
+        assert_eq!(
+            color("tool --color always --color auto"),
+            clap::ColorChoice::Auto
+        );
+        assert_eq!(color("tool -- --color always"), clap::ColorChoice::Auto);
+        assert_eq!(color("tool --color"), clap::ColorChoice::Auto);
     }
 }

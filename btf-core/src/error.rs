@@ -82,8 +82,8 @@ pub enum ErrorKind {
     Malformed(&'static str),
     /// A file without DWARF.
     NoDebugInfo,
-    /// DWARF that describes no type.
-    NoTypes,
+    /// DWARF of which nothing is described; says why.
+    NoTypes(String),
     /// A type that contains itself by value; says which.
     ContainsItself(String),
     /// The input was written to while it was read.
@@ -174,7 +174,7 @@ impl std::fmt::Display for ErrorKind {
                 f.write_str("no debug information: no section `.debug_info` with contents")
             }
             Self::ContainsItself(ty) => write!(f, "{ty} contains itself by value"),
-            Self::NoTypes => f.write_str("no type is left to describe"),
+            Self::NoTypes(why) => write!(f, "nothing to describe: {why}"),
             Self::Malformed(expected) => write!(f, "malformed: expected {expected}"),
             Self::Cycle => {
                 f.write_str("types form a cycle that no structure, union or pointer breaks")

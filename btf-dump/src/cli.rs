@@ -10,7 +10,7 @@ mod list;
 mod sources;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, generate};
+use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -35,8 +35,7 @@ const MAN_SECTIONS: &[ManSection] = &[
         text: "
   0    done
   1    ran, and the answer is no: nothing was found
-  2    could not run: usage, input or output, bad input
-  130  interrupted",
+  2    could not run: usage, input or output, bad input",
     },
     ManSection {
         title: "ENVIRONMENT",
@@ -52,7 +51,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours off.",
 #[command(
     name = TOOL,
     version,
-    before_help = EXAMPLES,
+    after_help = EXAMPLES,
     max_term_width = 100,
     subcommand_help_heading = "Commands",
     disable_help_subcommand = true
@@ -84,7 +83,8 @@ enum Command {
 impl Args {
     /// What this process was called with; ends it if that is wrong.
     pub(crate) fn of_process() -> Self {
-        let matches = Self::command().get_matches();
+        let command = Self::command().color(color_of_usage(std::env::args_os()));
+        let matches = command.get_matches();
         Self::of_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

@@ -81,10 +81,12 @@ pub(crate) enum Slot {
     LoclistsBase,
     Artificial,
     LanguageName,
+    LanguageVersion,
+    DwoName,
 }
 
 /// The number of slots.
-pub(crate) const SLOTS: usize = 29;
+pub(crate) const SLOTS: usize = 31;
 
 /// The slot of a step that reads nothing.
 const NO_SLOT: u8 = u8::MAX;
@@ -119,6 +121,8 @@ const ATTRIBUTES: [(dw::DwAt, Slot); SLOTS] = [
     (dw::DW_AT_loclists_base, Slot::LoclistsBase),
     (dw::DW_AT_artificial, Slot::Artificial),
     (DW_AT_LANGUAGE_NAME, Slot::LanguageName),
+    (DW_AT_LANGUAGE_VERSION, Slot::LanguageVersion),
+    (dw::DW_AT_dwo_name, Slot::DwoName),
 ];
 
 /// The slot of each attribute of a code below 256, or [`NO_SLOT`].
@@ -143,6 +147,7 @@ fn slot_of(attribute: u64) -> Option<u8> {
     {
         Some(&slot) => slot,
         None if attribute == u64::from(DW_AT_GNU_ANNOTATION.0) => Slot::GnuAnnotation as u8,
+        None if attribute == u64::from(dw::DW_AT_GNU_dwo_name.0) => Slot::DwoName as u8,
         None => NO_SLOT,
     };
     (slot != NO_SLOT).then_some(slot)
@@ -152,6 +157,8 @@ fn slot_of(attribute: u64) -> Option<u8> {
 const DW_AT_GNU_ANNOTATION: dw::DwAt = dw::DwAt(0x2139);
 /// The language without its version, of DWARF 6.
 const DW_AT_LANGUAGE_NAME: dw::DwAt = dw::DwAt(0x90);
+/// The version beside it.
+const DW_AT_LANGUAGE_VERSION: dw::DwAt = dw::DwAt(0x91);
 /// clang's annotation, a child of what it annotates.
 pub(crate) const DW_TAG_LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
 /// gcc 16's annotation, which may lead on to the next.
@@ -232,8 +239,7 @@ fn action(tag: dw::DwTag) -> (Action, u32) {
 }
 
 /// The attributes that are read of a unit's root DIE.
-const ROOT_SLOTS: u32 =
-    slots!(Name LowPc Language LanguageName Producer StrOffsetsBase AddrBase LoclistsBase);
+const ROOT_SLOTS: u32 = slots!(Name LowPc Language LanguageName LanguageVersion Producer DwoName StrOffsetsBase AddrBase LoclistsBase);
 
 /// How the value of an attribute is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,6 +50,29 @@ pub mod machine {
     pub const LOONGARCH: u16 = 258;
 }
 
+/// The name of a DWARF register on a machine, in small letters; `register N` where that is not known.
+///
+/// Spec: the psABI of each machine, "DWARF Register Number Mapping"; for s390x 1.6, 0 to 15 are the general registers.
+#[must_use]
+pub fn register_name(machine: u16, register: u16) -> String {
+    let number = gimli::Register(register);
+    let name = match machine {
+        machine::X86_64 => gimli::X86_64::register_name(number),
+        machine::AARCH64 => gimli::AArch64::register_name(number),
+        machine::ARM => gimli::Arm::register_name(number),
+        machine::RISCV => gimli::RiscV::register_name(number),
+        machine::LOONGARCH => gimli::LoongArch::register_name(number),
+        machine::MIPS => gimli::MIPS::register_name(number),
+        machine::PPC64 => gimli::PowerPc64::register_name(number),
+        machine::S390 if register < 16 => return format!("r{register}"),
+        _ => None,
+    };
+    match name {
+        Some(name) => name.trim_start_matches('$').to_ascii_lowercase(),
+        None => format!("register {register}"),
+    }
+}
+
 /// What the parameter walk needs to know of a calling convention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abi {

@@ -16,6 +16,7 @@ use crate::input::Image;
 use crate::kfuncs::{BtfIds, Kfuncs};
 use crate::names::Names;
 use crate::options::Options;
+use crate::reasons::Why;
 use crate::report::LeftOut;
 use crate::symbols::{FunctionKey, FunctionTable, ObjectSymbols, SHN_UNDEF, STT_FUNC, Symbol};
 use crate::unit_functions::{FunctionTag, endian};
@@ -38,6 +39,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) variable_types: Vec<Option<Output>>,
     /// What is left out, one entry for each reason.
     pub(crate) left_out: Vec<LeftOut>,
+    /// Of the variables of the harvest those that are left out, with the reason.
+    pub(crate) overlapping: Vec<(usize, VariableReason)>,
 }
 
 impl<'a> Choice<'a> {
@@ -55,6 +58,7 @@ impl<'a> Choice<'a> {
             datasecs: Vec::new(),
             variable_types: Vec::new(),
             left_out: Vec::new(),
+            overlapping: Vec::new(),
         };
         choice.choose_functions(image, options.features, table, merged, harvest);
         choice.choose_variables(options.features, merged, names, harvest)?;
@@ -120,7 +124,7 @@ impl<'a> Choice<'a> {
         {
             self.left_out.push(LeftOut {
                 what: "functions",
-                reason: reason.text(),
+                reason: reason.into(),
                 count,
             });
         }
@@ -147,16 +151,16 @@ impl<'a> Choice<'a> {
             .iter()
             .map(|variable| merged.output(variable.unit, variable.ty));
         self.variable_types = types.collect();
-        let mut counts: Vec<(&'static str, u64)> = Vec::new();
+        let mut counts: Vec<(Why, u64)> = Vec::new();
         let reasons = harvest
             .left_out_variables
             .iter()
             .map(|variable| variable.reason);
         for reason in reasons.chain(overlapping.iter().map(|(_, reason)| *reason)) {
-            let text = variable_reason(reason);
-            match counts.iter_mut().find(|(known, _)| *known == text) {
+            let why = Why::from(reason);
+            match counts.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, count)) => *count += 1,
-                None => counts.push((text, 1)),
+                None => counts.push((why, 1)),
             }
         }
         counts.sort_unstable();
@@ -166,6 +170,7 @@ impl<'a> Choice<'a> {
             count,
         });
         self.left_out.extend(left_out);
+        self.overlapping = overlapping;
         let fatal = harvest
             .left_out_variables
             .iter()
@@ -176,7 +181,7 @@ impl<'a> Choice<'a> {
                 let name = String::from_utf8_lossy(&names.bytes(variable.name)).into_owned();
                 let text = format!(
                     "a variable with {}: `{name}`",
-                    variable_reason(variable.reason)
+                    Why::from(variable.reason).text
                 );
                 Err(Error::new(ErrorKind::Unsupported(text)).at(".debug_info", variable.die_offset))
             }
@@ -223,22 +228,6 @@ fn tags_of(all: &[FunctionTag], group: &[MergedState], verdict: &Verdict) -> Vec
     own.into_iter()
         .map(|tag| (tag.component, tag.text))
         .collect()
-}
-
-/// Why a variable is left out, for people.
-fn variable_reason(reason: VariableReason) -> &'static str {
-    match reason {
-        VariableReason::NoName => "no name",
-        VariableReason::HiddenName => "generated name",
-        VariableReason::OtherSection => "other section",
-        VariableReason::Discarded => "discarded section",
-        VariableReason::NoSize => "type without a size",
-        VariableReason::TooLarge => "end outside of the section",
-        VariableReason::InvalidName => "invalid name",
-        VariableReason::VoidType => "type void",
-        VariableReason::Overlaps(_) => "overlap with another",
-        VariableReason::TooMany => "too many in one section",
-    }
 }
 
 /// The kfuncs that `.BTF_ids` lists.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
-use btf_core::cli::{CommonArgs, Generate, ManSection, generate};
-use clap::{ArgGroup, CommandFactory, Parser, ValueEnum};
-use dwarf2btf::features::{Feature, FeatureSet};
+use btf_core::cli::{CommonArgs, Generate, ManSection, color_of_usage, generate};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use dwarf2btf::features::{self, Feature, FeatureSet};
 use dwarf2btf::languages::LanguageFilter;
 use dwarf2btf::options::Options;
 
@@ -29,13 +30,6 @@ Examples:
   dwarf2btf module.ko --report json -o module.btf > report.jsonl
 ";
 
-const FEATURES_HELP: &str = "\
-What to write: names separated by commas, as for pahole's `--btf_features`. `default` stands for what kernel builds ask \
-for, `all` for everything; a leading `+` adds to the default. Lists of several options add up.
-
-encode_force, var, float, decl_tag, type_tag, enum64, optimized_func, consistent_func, decl_tag_kfuncs (these are the \
-default), reproducible_build, distilled_base, global_var, attributes, true_signature, force_cu_merging, layout";
-
 const MAN_SECTIONS: &[ManSection] = &[
     ManSection {
         title: "OUTPUT",
@@ -43,7 +37,33 @@ const MAN_SECTIONS: &[ManSection] = &[
 The output is the same, byte for byte, for every number of threads and every run: types are numbered by where they first \
 occur in the order of the compile units.
 
-It is written beside its target under a passing name and then renamed: a run that fails leaves the target as it was.",
+It is written beside its target and takes its name when it is complete: a run that fails leaves the target as it was. \
+An output that is the input or the base, by whatever name, is refused.
+
+With `--explain` or `--report` nothing but the report is written, unless `-o` names an output.",
+    },
+    ManSection {
+        title: "JSON LINES",
+        text: "\
+`--report json` prints one object a line. Its `type` says what it is; keys without a value are missing. Offsets and sizes are \
+numbers in bytes, addresses texts such as `0xffffffff81000000`. A name that is no UTF-8 is base64 under its key with `_base64` \
+behind. The words under `reason` and `kind` stay the same in later versions; `text` is for people.
+
+  function  one that is left out, or named by --explain: name, verdict (kept, dropped), rule, reasons[] of
+            reason and text, detail, states[] of unit, unit_name, die_offset, address, section, prototype,
+            parameters[] of name and location; symbols[] of name, address, section; without a symbol
+            sightings: units_with_code, units_without_code, units_declaring, unit, unit_name, die_offset
+  variable  one that is left out: name, unit, unit_name, die_offset, reason, text
+  finding   what BTF cannot say: unit, unit_name, die_offset, kind, text
+  summary   output, units, units_excluded, dies, types, functions, variables, size_bytes,
+            left_out[] of what, reason, text, count; phases[] of name, seconds; peak_memory_bytes",
+    },
+    ManSection {
+        title: "TERMS",
+        text: "\
+A function has a symbol if the symbol table names it, which its FUNC in BTF needs. Units that describe one name with different \
+prototypes make it inconsistent; a name with several addresses is ambiguous. Compilers rename what they optimize: the symbol \
+`f.isra.0` belongs to the function `f`.",
     },
     ManSection {
         title: "MODULES",
@@ -60,10 +80,12 @@ or written does not stop the others. Every file is replaced as a whole, so that 
     ManSection {
         title: "EXIT STATUS",
         text: "
-  0    done
+  0    done; also if the reader of a report has gone away
   1    ran, and the answer is no: findings with --strict, a function for --explain that is nowhere
-  2    could not run: usage, input or output, bad input; modules: for one of them, or none has DWARF
-  130  interrupted",
+  2    could not run: usage, bad input, output that could not be written, to a closed pipe either;
+       modules: for one of them, or none has DWARF
+
+A signal ends it as it ends any program.",
     },
     ManSection {
         title: "ENVIRONMENT",
@@ -91,11 +113,12 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
 #[command(
     name = TOOL,
     version,
-    before_help = EXAMPLES,
+    after_help = EXAMPLES,
     max_term_width = 100,
     override_usage = "dwarf2btf [OPTIONS] <FILE>\n       dwarf2btf modules [OPTIONS] --base <BASE> <PATH>...",
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    mut_arg("verbose", |arg| arg.help("Print findings; twice, also what is left out"))
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -107,7 +130,8 @@ pub(crate) struct Args {
 
     /// Where to write the BTF; `-` is standard output [default: FILE.btf]
     ///
-    /// An existing file keeps its permissions, and a link stays a link. Without this option `--explain` writes nothing.
+    /// An existing file keeps its permissions, and a link stays a link. Without this option `--explain` and `--report` write
+    /// nothing but the report.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -119,10 +143,10 @@ pub(crate) struct Args {
 
     /// Tell where a function was seen and why it is in the output or not
     ///
-    /// Lists every unit that has it, with address, prototype and where its parameters are, and the ELF symbols. May be
-    /// repeated.
+    /// Lists every unit that has it, with address, prototype and where its parameters are, and the ELF symbols. A symbol with
+    /// a suffix, such as `f.isra.0`, stands for its function. May be repeated.
     #[arg(long, value_name = "FUNC")]
-    explain: Vec<String>,
+    pub(crate) explain: Vec<String>,
 
     /// Byte order of the output
     #[arg(long, value_name = "ORDER", default_value = "input")]
@@ -176,24 +200,24 @@ struct EncodingArgs {
     /// Number of threads [default: one for each core]
     ///
     /// The output does not depend on it. More than 64 are started only on machines with more cores.
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = thread_count)]
     threads: Option<NonZeroUsize>,
 
     /// What to write, by pahole's names [default: `default`]
-    #[arg(long, value_name = "LIST", value_parser = FeatureSet::parse, long_help = FEATURES_HELP)]
+    #[arg(long, value_name = "LIST", value_parser = FeatureSet::parse, long_help = features::help())]
     features: Vec<FeatureSet>,
 
     /// Read only units of these languages
     ///
-    /// Names separated by commas: `c`, `c11`, `c++17`, `rust`, `asm`, … A name means that edition only; `c*` means every edition
-    /// of C, `c++*` every edition of C++.
-    #[arg(long, value_name = "LIST")]
+    /// Names separated by commas: `c11`, `c23`, `c++17`, `rust`, `asm`, … A name means that edition only, and `c` what the
+    /// compiler calls C without a year; `c*` means every edition of C, `c++*` every edition of C++.
+    #[arg(long, value_name = "LIST", value_parser = NonEmptyStringValueParser::new())]
     language: Vec<String>,
 
     /// Leave out units of these languages
     ///
     /// Names as for `--language`.
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = NonEmptyStringValueParser::new())]
     exclude_language: Vec<String>,
 
     /// Cut every name that begins with PREFIX down to PREFIX
@@ -204,7 +228,8 @@ struct EncodingArgs {
 
     /// Report all that was left out, on standard output
     ///
-    /// JSON Lines: functions, findings and a summary, or what came of each module, one object a line.
+    /// JSON Lines: functions, variables, findings and a summary, or what came of each module, one object a line; the manual
+    /// (`--generate man`) tells their keys. Without `-o` nothing else is written.
     #[arg(long, value_name = "FORMAT")]
     report: Option<Report>,
 
@@ -279,7 +304,20 @@ pub(crate) struct ModulesJob {
     pub(crate) has_time: bool,
 }
 
+/// Reads a number of threads.
+fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse();
+    count.map_err(|_| "expected a number from 1".to_owned())
+}
+
 impl Args {
+    /// What this process was called with; ends it if that is wrong.
+    pub(crate) fn of_process() -> Self {
+        let command = Self::command().color(color_of_usage(std::env::args_os()));
+        let matches = command.get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Prints what `--generate` asks for; whether it was there.
     pub(crate) fn generate(&self) -> Result<bool> {
         let Some(what) = self.common.generate else {
@@ -335,13 +373,16 @@ impl Args {
             bail!("`--report` and `-o -` both need standard output; name a file for one of them");
         }
         let encoding = self.encoding.options()?;
+        if self.base.is_none() && encoding.features.names(Feature::DistilledBase) {
+            bail!("the feature `distilled_base` needs a base: name it with `--base`");
+        }
         let distils = self.base.is_some() && encoding.features.has(Feature::DistilledBase);
         if distils && self.writes_to_stdout() {
             bail!("`distilled_base` writes two files: name one of them with `-o`");
         }
         let output = match &self.output {
             Some(output) => Some(output.clone()),
-            None if !self.explain.is_empty() => None,
+            None if !self.explain.is_empty() || self.is_json() => None,
             None => {
                 let mut name = input.clone().into_os_string();
                 name.push(".btf");
@@ -355,7 +396,7 @@ impl Args {
                 Order::Big => Some(ByteOrder::Big),
             },
             explain: self.explain.clone(),
-            report: self.encoding.report.is_some(),
+            report: self.encoding.report.is_some() || self.common.verbose > 1,
             ..encoding
         };
         Ok(Job {
@@ -399,8 +440,9 @@ mod tests {
     #[test]
     fn the_definition_is_sound_and_names_every_feature() {
         Args::command().debug_assert();
+        let help = Args::command().render_long_help().to_string();
         for row in FEATURES {
-            assert!(FEATURES_HELP.contains(row.name), "{}", row.name);
+            assert!(help.contains(row.name), "{}", row.name);
         }
     }
 
@@ -412,7 +454,8 @@ mod tests {
         assert_eq!(output("vmlinux -o -"), Some("-".into()));
         assert_eq!(output("vmlinux --explain f"), None);
         assert_eq!(output("vmlinux --explain f -o x"), Some("x".into()));
-        assert_eq!(output("vmlinux --report json"), Some("vmlinux.btf".into()));
+        assert_eq!(output("vmlinux --report json"), None);
+        assert_eq!(output("vmlinux --report json -o x"), Some("x".into()));
     }
 
     #[test]
@@ -458,7 +501,12 @@ mod tests {
         check_error("", "required");
         check_error("f --features vra", "did you mean `var`?");
         check_error("f --language rsut", "did you mean `rust`?");
-        check_error("f -j0", "zero");
+        check_error("f -j0", "expected a number from 1");
+        check_error("f -jx", "expected a number from 1");
+        check_error("f --features +distilled_base", "--base");
+        assert!(parse("f --features all").job().is_ok());
+        check_error("f --features=", "empty list");
+        check_error("f --language=", "a value is required");
         check_error("f --report json -o -", "standard output");
         check_error("f --base b --features all -o -", "two files");
         check_error("f -q -v", "cannot be used with");

@@ -43,7 +43,7 @@ pub(crate) struct Counts {
 /// Writes all that was merged and chosen, but for what the base has.
 ///
 /// # Errors
-/// More types or strings than BTF can have; a type that contains itself by value; no type at all, and no base that has them all.
+/// More types or strings than BTF can have; a type that contains itself by value.
 pub(crate) fn emit(
     image: &Image<'_>,
     options: &Options,
@@ -84,9 +84,6 @@ pub(crate) fn emit(
         section_name,
     )?;
     let types = u64::from(emitter.builder.next_id().0 - numbering.first_id().0);
-    if types == 0 && names.base().is_none() {
-        return Err(ErrorKind::NoTypes.into());
-    }
     let write = WriteOptions {
         layout: features.has(Feature::Layout),
         ..WriteOptions::default()

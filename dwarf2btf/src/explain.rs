@@ -7,22 +7,38 @@
 )]
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
+use btf_core::cli::nearest;
 use btf_core::dedup::Name;
 use btf_core::{Info, Kind, Result, TypeId};
 
-use crate::choose::Choice;
+use crate::abi;
+use crate::choose::{self, Choice};
 use crate::functions::{Outcome, Verdict};
 use crate::locations::Place;
 use crate::names::FastMap;
 use crate::options::Options;
-use crate::report::{FunctionReport, FunctionState, FunctionSymbol, FunctionVerdict};
-use crate::symbols::{FunctionKey, FunctionTable, SHN_UNDEF};
-use crate::unit::{Context, UnitReader};
-use crate::unit_functions::{Candidates, UnitFunctions};
+use crate::reasons::Why;
+use crate::report::{
+    FunctionReport, FunctionState, FunctionSymbol, FunctionVerdict, Sightings, VariableReport,
+};
+use crate::symbols::{FunctionKey, FunctionTable};
+use crate::unit::{Context, UnitReader, UnitState};
+use crate::unit_functions::{Candidates, UnitFunctions, full_name};
+use crate::variables::VariableReason;
 use crate::workers::Harvest;
 
-/// The reports that `options` ask for, by name.
+/// What is explained.
+#[derive(Debug, Default)]
+pub(crate) struct Explained {
+    /// The functions that `options` ask for, by name; those without a symbol come last.
+    pub(crate) functions: Vec<FunctionReport>,
+    /// The names that nothing has, each with the most similar one.
+    pub(crate) unknown: Vec<(String, Option<String>)>,
+}
+
+/// The reports that `options` ask for.
 ///
 /// # Errors
 /// Those of reading the units, which have been read before.
@@ -32,9 +48,13 @@ pub(crate) fn reports(
     table: &FunctionTable<'_>,
     choice: &Choice<'_>,
     options: &Options,
-) -> Result<Vec<FunctionReport>> {
+) -> Result<Explained> {
     let is_wanted = |key: FunctionKey, verdict: Option<&Verdict>| {
         options.explains(table.name(key))
+            || table
+                .symbols(key)
+                .iter()
+                .any(|symbol| options.explains(symbol.name))
             || options.report && verdict.is_some_and(|verdict| verdict.outcome == Outcome::Dropped)
     };
     let verdicts: FastMap<u32, &Verdict> = choice
@@ -46,11 +66,14 @@ pub(crate) fn reports(
     for key in table.keys() {
         let verdict = verdicts.get(&key.0).copied();
         if is_wanted(key, verdict) {
-            reports.insert(key.0, new_report(table, key, verdict));
+            reports.insert(key.0, new_report(context, table, key, verdict));
         }
     }
-    if reports.is_empty() {
-        return Ok(Vec::new());
+    let mut missing = Missing::new(context, options, |asked| {
+        reports.values().any(|report| report.answers(asked))
+    });
+    if reports.is_empty() && missing.asked.is_empty() {
+        return Ok(Explained::default());
     }
     let mut reader = UnitReader::new(context);
     let mut functions = UnitFunctions::default();
@@ -59,21 +82,21 @@ pub(crate) fn reports(
         let Some(state) = reader.read(unit)? else {
             continue;
         };
+        missing.look(&reader, &state);
         functions.find(candidates, &mut reader, &state, &mut found);
         for candidate in &found {
             let Some(report) = reports.get_mut(&candidate.key.0) else {
                 continue;
             };
-            let locations = functions.locations(candidate, &reader);
             report.states.push(FunctionState {
                 unit,
                 unit_name: context.names.bytes(state.name),
                 die_offset: candidate.die_offset,
                 address: (candidate.low_pc != 0 || candidate.section.is_some())
                     .then_some(candidate.low_pc),
-                section: candidate.section,
+                section: section_name(context, candidate.section),
                 prototype: prototype(&reader, candidate.proto, &report.name),
-                parameters: locations,
+                parameters: functions.locations(candidate, &reader),
             });
         }
     }
@@ -83,10 +106,167 @@ pub(crate) fn reports(
     for report in &mut reports {
         set_rule(report);
     }
-    Ok(reports)
+    let (without_symbol, unknown) = missing.finish(context, table);
+    reports.extend(without_symbol);
+    Ok(Explained {
+        functions: reports,
+        unknown,
+    })
+}
+
+/// Names that were asked for and that the symbol table does not have.
+struct Missing {
+    asked: Vec<(String, Name, Sightings)>,
+    /// The names of all functions that units describe, if any name is asked for.
+    described: HashSet<Name>,
+}
+
+impl Missing {
+    fn new(context: &Context<'_>, options: &Options, is_there: impl Fn(&[u8]) -> bool) -> Self {
+        let mut asked: Vec<(String, Name, Sightings)> = Vec::new();
+        for text in &options.explain {
+            if !is_there(text.as_bytes()) && asked.iter().all(|(known, ..)| known != text) {
+                let name = context.names.of_new(text.as_bytes());
+                asked.push((text.clone(), name, Sightings::default()));
+            }
+        }
+        Self {
+            asked,
+            described: HashSet::new(),
+        }
+    }
+
+    /// Looks for the names in the unit that `reader` has just read.
+    fn look(&mut self, reader: &UnitReader<'_, '_>, state: &UnitState<'_>) {
+        if self.asked.is_empty() {
+            return;
+        }
+        // With code, without, declared; and where it is first.
+        let mut seen = vec![([false; 3], None); self.asked.len()];
+        for subprogram in &reader.subprograms {
+            if subprogram.foreign_unit.is_some() {
+                continue;
+            }
+            let name = full_name(reader, subprogram);
+            self.described.insert(name);
+            let is_it = |(_, asked, _): &(String, Name, Sightings)| *asked == name;
+            let Some(index) = self.asked.iter().position(is_it) else {
+                continue;
+            };
+            let (how, first) = &mut seen[index];
+            let which = match subprogram.low_pc {
+                Some(_) => 0,
+                None if subprogram.is_declaration => 2,
+                None => 1,
+            };
+            how[which] = true;
+            first.get_or_insert(state.unit.range.start as u64 + u64::from(subprogram.die));
+        }
+        for ((_, _, sightings), (how, first)) in self.asked.iter_mut().zip(seen) {
+            match how {
+                [true, ..] => sightings.units_with_code += 1,
+                [_, true, _] => sightings.units_without_code += 1,
+                [_, _, true] => sightings.units_declaring += 1,
+                [false, false, false] => {}
+            }
+            if let (None, Some(die_offset)) = (&sightings.first, first) {
+                let unit_name = reader.context.names.bytes(state.name);
+                sightings.first = Some((state.index, unit_name, die_offset));
+            }
+        }
+    }
+
+    /// What was seen, and what was not, with suggestions.
+    fn finish(
+        self,
+        context: &Context<'_>,
+        table: &FunctionTable<'_>,
+    ) -> (Vec<FunctionReport>, Vec<(String, Option<String>)>) {
+        let (mut reports, mut unknown) = (Vec::new(), Vec::new());
+        let mut known = None;
+        for (asked, _, sightings) in self.asked {
+            if sightings.first.is_some() {
+                reports.push(report_without_symbol(asked, sightings));
+                continue;
+            }
+            let known: &Vec<String> = known.get_or_insert_with(|| {
+                let described = self.described.iter().map(|&name| context.names.bytes(name));
+                let symbols = table.keys().map(|key| table.name(key).to_vec());
+                let all = described.chain(symbols).map(String::from_utf8);
+                let mut all: Vec<String> = all.filter_map(Result::ok).collect();
+                all.sort_unstable();
+                all
+            });
+            // Of a symbol with another suffix than there is, the function is what was meant.
+            let base = asked.split('.').next().unwrap_or_default();
+            let near = match known.binary_search_by(|name| name.as_str().cmp(base)) {
+                Ok(at) => known.get(at).map(String::as_str),
+                Err(_) => nearest(&asked, known.iter().map(String::as_str)),
+            };
+            let near = near.map(str::to_owned);
+            unknown.push((asked, near));
+        }
+        (reports, unknown)
+    }
+}
+
+/// The report on a function that units have, but not the symbol table.
+fn report_without_symbol(name: String, sightings: Sightings) -> FunctionReport {
+    let why = if sightings.units_with_code > 0 {
+        Why::NO_SYMBOL
+    } else if sightings.units_without_code > 0 {
+        Why::INLINED
+    } else {
+        Why::DECLARED
+    };
+    FunctionReport {
+        name: name.into_bytes(),
+        states: Vec::new(),
+        symbols: Vec::new(),
+        verdict: FunctionVerdict::Dropped {
+            reasons: vec![why],
+            detail: None,
+        },
+        sightings: Some(sightings),
+    }
+}
+
+/// The variables that are left out, by unit and offset.
+pub(crate) fn variables(
+    context: &Context<'_>,
+    choice: &Choice<'_>,
+    harvest: &Harvest,
+) -> Vec<VariableReport> {
+    let report = |name, unit, die_offset, reason: VariableReason| VariableReport {
+        name: context.names.bytes(name),
+        unit,
+        die_offset,
+        reason: reason.into(),
+    };
+    let unplaced = harvest.left_out_variables.iter();
+    let unplaced = unplaced.map(|v| report(v.name, v.unit, v.die_offset, v.reason));
+    let overlapping = choice.overlapping.iter().filter_map(|&(index, reason)| {
+        let variable = harvest.variables.get(index)?;
+        Some(report(
+            variable.name,
+            variable.unit,
+            variable.die_offset,
+            reason,
+        ))
+    });
+    let mut all: Vec<VariableReport> = unplaced.chain(overlapping).collect();
+    all.sort_by_key(|variable| (variable.unit, variable.die_offset));
+    all
+}
+
+/// The name of the section that an address counts from, which only those in a relocatable file do.
+fn section_name(context: &Context<'_>, section: Option<u32>) -> Option<Vec<u8>> {
+    let section = section.filter(|_| context.image.is_relocatable())?;
+    Some(choose::section_name(context.image, section))
 }
 
 fn new_report(
+    context: &Context<'_>,
     table: &FunctionTable<'_>,
     key: FunctionKey,
     verdict: Option<&Verdict>,
@@ -94,20 +274,16 @@ fn new_report(
     let symbols = table.symbols(key).iter().map(|symbol| FunctionSymbol {
         name: symbol.name.to_vec(),
         address: symbol.address,
-        section: (symbol.section_index != SHN_UNDEF).then_some(symbol.section_index),
+        section: section_name(context, Some(symbol.section_index)),
     });
     let verdict = match verdict {
         None => FunctionVerdict::Dropped {
-            reasons: vec!["no description with a name for every parameter"],
+            reasons: vec![Why::NOT_DESCRIBED],
             detail: None,
         },
         Some(verdict) => match verdict.outcome {
             Outcome::Dropped => FunctionVerdict::Dropped {
-                reasons: verdict
-                    .reasons
-                    .iter()
-                    .map(crate::functions::Reason::text)
-                    .collect(),
+                reasons: verdict.reasons.iter().map(Why::from).collect(),
                 detail: verdict.mismatch.map(|(_, mismatch)| mismatch.to_string()),
             },
             Outcome::Kept { .. } => FunctionVerdict::Kept {
@@ -126,6 +302,7 @@ fn new_report(
         states: Vec::new(),
         symbols: symbols.collect(),
         verdict,
+        sightings: None,
     }
 }
 
@@ -150,25 +327,25 @@ fn set_rule(report: &mut FunctionReport) {
     };
 }
 
-/// The names of the units that findings are in, by the units' numbers; the others stay empty.
+/// The names of the units that findings and variables are in, by the units' numbers; the others stay empty.
 pub(crate) fn unit_names(
     context: &Context<'_>,
     harvest: &Harvest,
-    functions: &[FunctionReport],
+    variables: &[VariableReport],
 ) -> Vec<Vec<u8>> {
-    if harvest.findings.is_empty() && functions.is_empty() {
+    let findings = harvest.findings.iter().map(|finding| finding.unit);
+    let units = findings.chain(variables.iter().map(|variable| variable.unit));
+    let mut units: Vec<u32> = units.collect();
+    units.sort_unstable();
+    units.dedup();
+    let Some(&last) = units.last() else {
         return Vec::new();
-    }
+    };
     let mut reader = UnitReader::new(context);
-    let mut names = vec![Vec::new(); context.units.all.len()];
-    let mut last = None;
-    for finding in &harvest.findings {
-        if last == Some(finding.unit) {
-            continue;
-        }
-        last = Some(finding.unit);
-        if let Ok(state) = reader.enter(finding.unit) {
-            names[finding.unit as usize] = context.names.bytes(state.name);
+    let mut names = vec![Vec::new(); last as usize + 1];
+    for unit in units {
+        if let Ok(state) = reader.enter(unit) {
+            names[unit as usize] = context.names.bytes(state.name);
         }
     }
     names
@@ -285,13 +462,13 @@ impl Speller<'_, '_, '_> {
     }
 }
 
-/// A place for people: a register by the name that DWARF gives it on this machine, or what else it is.
-pub(crate) fn place_text(place: Place) -> String {
+/// A place for people: a register by the name that it has on this machine, or what else it is.
+pub(crate) fn place_text(place: Place, machine: u16) -> String {
     match place {
-        Place::Nowhere => "nowhere".to_owned(),
-        Place::Register(register) => format!("register {register}"),
-        Place::Memory => "memory".to_owned(),
-        Place::Value => "value".to_owned(),
+        Place::Nowhere => "optimized out".to_owned(),
+        Place::Register(register) => abi::register_name(machine, register),
+        Place::Memory => "in memory".to_owned(),
+        Place::Value => "in no place, only its value is known".to_owned(),
         Place::Unknown => "unknown".to_owned(),
     }
 }

@@ -1,10 +1,13 @@
 //! What may be asked for by name, as pahole's `--btf_features` names it: one table.
 //!
 //! A list names features separated by commas. `default` stands for those that kernel builds ask for, `all` for all, and a
-//! leading `+` puts the default ones in front. Lists of several options add up. Unlike pahole's, a name that is not known is an
-//! error: a slip would silently take something out of a kernel. Only under pahole's name it is not.
+//! leading `+` puts the default ones in front; `none` stands for nothing. Lists of several options add up. Unlike pahole's, a
+//! name that is not known is an error: a slip would silently take something out of a kernel. So is an empty list, which a
+//! script writes whose variable is not set. Only under pahole's name neither is.
 //!
 //! To add a feature, add a row to the table.
+
+use std::fmt::Write;
 
 use btf_core::cli::nearest;
 
@@ -61,9 +64,29 @@ impl Feature {
     }
 }
 
+/// The help for a list of features: how it is written, and what each one means.
+#[must_use]
+pub fn help() -> String {
+    let mut help = "\
+What to write: names separated by commas, as for pahole's `--btf_features`. `default` stands for those with a star, \
+`all` for all, `none` for none; a `+` before the list adds to the default. Lists of several options add up.
+"
+    .to_owned();
+    for row in FEATURES {
+        let star = if row.is_default { '*' } else { ' ' };
+        let _ = write!(help, "\n{star} {:<18} {}", row.name, row.description);
+    }
+    help
+}
+
 /// A set of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeatureSet(u32);
+pub struct FeatureSet {
+    /// A bit for each feature of the set.
+    bits: u32,
+    /// Those of them that were asked for by their own names, not by `default` or `all`.
+    named: u32,
+}
 
 impl Default for FeatureSet {
     fn default() -> Self {
@@ -71,15 +94,24 @@ impl Default for FeatureSet {
     }
 }
 
-/// A name that the table does not have.
+/// A name that the table does not have, or an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFeature(pub String);
 
 impl std::fmt::Display for UnknownFeature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("empty list of features; `none` stands for no feature at all");
+        }
         write!(f, "unknown feature: `{}`", self.0)?;
+        if self.0.starts_with('+') {
+            return f.write_str("; `+` stands once, at the start of the list");
+        }
+        if self.0.starts_with('-') {
+            return f.write_str("; none can be taken away, so name those that you want");
+        }
         let names = FEATURES.iter().map(|row| row.name);
-        match nearest(&self.0, names.clone().chain(["default", "all"])) {
+        match nearest(&self.0, names.clone().chain(["default", "all", "none"])) {
             Some(name) => write!(f, "; did you mean `{name}`?"),
             None => write!(f, "; known are {}", names.collect::<Vec<_>>().join(",")),
         }
@@ -90,29 +122,44 @@ impl std::error::Error for UnknownFeature {}
 
 impl FeatureSet {
     /// No feature.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self { bits: 0, named: 0 };
 
     fn of(include: impl Fn(&FeatureInfo) -> bool) -> Self {
         let rows = FEATURES.iter().filter(|row| include(row));
-        Self(rows.fold(0, |bits, row| bits | row.feature.bit()))
+        Self {
+            bits: rows.fold(0, |bits, row| bits | row.feature.bit()),
+            named: 0,
+        }
     }
 
     /// Whether `feature` is in the set.
     #[must_use]
     pub const fn has(self, feature: Feature) -> bool {
-        self.0 & feature.bit() != 0
+        self.bits & feature.bit() != 0
+    }
+
+    /// Whether `feature` was asked for by its own name.
+    #[must_use]
+    pub const fn names(self, feature: Feature) -> bool {
+        self.named & feature.bit() != 0
     }
 
     /// The set with `feature` in it.
     #[must_use]
     pub const fn with(self, feature: Feature) -> Self {
-        Self(self.0 | feature.bit())
+        Self {
+            bits: self.bits | feature.bit(),
+            named: self.named | feature.bit(),
+        }
     }
 
     /// The set without `feature`.
     #[must_use]
     pub const fn without(self, feature: Feature) -> Self {
-        Self(self.0 & !feature.bit())
+        Self {
+            bits: self.bits & !feature.bit(),
+            named: self.named & !feature.bit(),
+        }
     }
 
     /// The features of the set, in the order of the table.
@@ -123,8 +170,11 @@ impl FeatureSet {
     /// Reads one list.
     ///
     /// # Errors
-    /// The first name that is not known.
+    /// The first name that is not known, or an empty list.
     pub fn parse(list: &str) -> Result<Self, UnknownFeature> {
+        if list.split(',').all(|name| name.trim().is_empty()) {
+            return Err(UnknownFeature(String::new()));
+        }
         let (set, unknown) = Self::parse_known(list);
         unknown.into_iter().next().map_or(Ok(set), Err)
     }
@@ -140,9 +190,9 @@ impl FeatureSet {
         for name in list.split(',').map(str::trim) {
             let row = FEATURES.iter().find(|row| row.name == name);
             match (name, row) {
-                ("", _) => {}
-                ("default", _) => set.0 |= Self::default().0,
-                ("all", _) => set.0 |= Self::of(|_| true).0,
+                ("" | "none", _) => {}
+                ("default", _) => set = set.or(Self::default()),
+                ("all", _) => set = set.or(Self::of(|_| true)),
                 (_, Some(row)) => set = set.with(row.feature),
                 (_, None) => unknown.push(UnknownFeature(name.to_owned())),
             }
@@ -156,7 +206,14 @@ impl FeatureSet {
         if sets.is_empty() {
             return Self::default();
         }
-        Self(sets.iter().fold(0, |bits, set| bits | set.0))
+        sets.iter().fold(Self::NONE, |all, set| all.or(*set))
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self {
+            bits: self.bits | other.bits,
+            named: self.named | other.named,
+        }
     }
 }
 
@@ -182,7 +239,7 @@ mod tests {
 
     #[test]
     fn lists_name_features_in_any_order() {
-        check("", "");
+        check("none", "");
         check("layout,var", "var,layout");
         check(" var , float,", "var,float");
         check("default", DEFAULT);
@@ -193,6 +250,12 @@ mod tests {
             FeatureSet::parse("all").unwrap().iter().count(),
             FEATURES.len()
         );
+    }
+
+    #[test]
+    fn a_feature_is_named_by_its_own_name_only() {
+        let names = |list| FeatureSet::parse(list).unwrap().names(Feature::Layout);
+        assert!(names("layout") && names("+layout") && !names("all") && !names("+var"));
     }
 
     #[test]
@@ -214,14 +277,25 @@ mod tests {
     fn unknown_names_are_errors_with_a_hint() {
         let error = FeatureSet::parse("var,flaot").unwrap_err().to_string();
         assert_eq!(error, "unknown feature: `flaot`; did you mean `float`?");
-        let error = FeatureSet::parse("++var").unwrap_err().to_string();
-        assert_eq!(error, "unknown feature: `+var`; did you mean `var`?");
+        for (list, expect) in [
+            ("+var,+float", "unknown feature: `+float`; `+` stands once"),
+            (
+                "default,-var",
+                "unknown feature: `-var`; none can be taken away",
+            ),
+            ("", "empty list"),
+            (" , ", "empty list"),
+        ] {
+            let error = FeatureSet::parse(list).unwrap_err().to_string();
+            assert!(error.starts_with(expect), "{error}");
+        }
         let (set, unknown) = FeatureSet::parse_known("var,new,+float");
         assert_eq!(set, FeatureSet::NONE.with(Feature::Var));
         assert_eq!(
             unknown,
             ["new", "+float"].map(|name| UnknownFeature(name.into()))
         );
+        assert_eq!(FeatureSet::parse_known(""), (FeatureSet::NONE, Vec::new()));
         let error = FeatureSet::parse("nothing_like_it")
             .unwrap_err()
             .to_string();

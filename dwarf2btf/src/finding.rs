@@ -46,6 +46,8 @@ pub enum FindingKind {
     VariableBound,
     /// A unit that only names another file with the DWARF.
     SkeletonUnit,
+    /// A unit whose functions have neither types nor parameters, which are left out.
+    TerseUnit,
     /// A reference into a supplementary file (dwz), which is not read.
     SupplementaryFile,
     /// A structure, union or enumeration with more members than BTF can say; those over the limit are left out.
@@ -88,6 +90,9 @@ impl FindingKind {
             Self::TooLarge => "size over 4 GiB, cut",
             Self::VariableBound => "array bound that is not a constant, taken as 0",
             Self::SkeletonUnit => "unit whose DWARF is in another file, left out",
+            Self::TerseUnit => {
+                "unit without types and parameters (compiled with -g1), its functions left out"
+            }
             Self::SupplementaryFile => "reference into a supplementary file, taken as void",
             Self::TooManyMembers => "more members than BTF can say, cut",
         }

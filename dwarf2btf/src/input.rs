@@ -50,8 +50,10 @@ impl Input {
         let metadata = file.metadata().map_err(failed("read the file's size"))?;
         if !metadata.is_file() {
             let what = match metadata.file_type() {
-                kind if kind.is_dir() => "a folder as the input",
-                kind if kind.is_fifo() => "a pipe as the input: write it to a file first",
+                kind if kind.is_dir() => "an input that is not a regular file, but a folder",
+                kind if kind.is_fifo() => {
+                    "an input that is not a regular file, but a pipe: write it to a file first"
+                }
                 _ => "an input that is not a regular file",
             };
             return Err(Error::new(ErrorKind::Unsupported(what.into())));

@@ -1,7 +1,8 @@
 //! Source languages by name, and which units to read by their language.
 //!
 //! DWARF up to 5 has one code for each edition of a language (`DW_AT_language`), DWARF 6 one for the language and a version
-//! beside it (`DW_AT_language_name`, `DW_AT_language_version`); compilers write the latter into DWARF 5 too. One table serves both.
+//! beside it (`DW_AT_language_name`, `DW_AT_language_version`). Compilers write the latter into DWARF 5 too, beside a code that
+//! may be of an older edition (C23 as C11), so they win where both are there. One table serves both.
 //!
 //! A name of a list means the code of that name only, as pahole has it: `c` is not `c11`. A name with `*` means every
 //! edition: `c*` is C of any year (not C++), `c++*` is C++ of any year.
@@ -29,6 +30,51 @@ const fn row(name: &'static str, family: &'static str, code: u16, language: u16)
         code,
         language,
     }
+}
+
+/// The versions of the languages that have several editions, in the scheme of each: a year, or year and month of a standard.
+const EDITIONS: &[(&str, u32)] = &[
+    ("c89", 198_912),
+    ("c99", 199_901),
+    ("c11", 201_112),
+    ("c17", 201_710),
+    ("c23", 202_311),
+    ("c++", 199_711),
+    ("c++03", 200_310),
+    ("c++11", 201_103),
+    ("c++14", 201_402),
+    ("c++17", 201_703),
+    ("c++20", 202_002),
+    ("c++23", 202_302),
+    ("ada83", 1983),
+    ("ada95", 1995),
+    ("ada2005", 2005),
+    ("ada2012", 2012),
+    ("cobol74", 1974),
+    ("cobol85", 1985),
+    ("fortran77", 1977),
+    ("fortran90", 1990),
+    ("fortran95", 1995),
+    ("fortran03", 2003),
+    ("fortran08", 2008),
+    ("fortran18", 2018),
+    ("fortran23", 2023),
+];
+
+impl Row {
+    /// The version of this edition, 0 if there is none.
+    fn version(&self) -> u32 {
+        let found = EDITIONS.iter().find(|(name, _)| *name == self.name);
+        found.map_or(0, |&(_, version)| version)
+    }
+}
+
+/// The version of the edition that a version belongs to: the first that is not older, else the newest. A draft of C23 is C23.
+fn edition(language: u16, version: u32) -> u32 {
+    let versions = ROWS.iter().filter(|row| row.language == language);
+    let versions = versions.map(Row::version).filter(|&edition| edition != 0);
+    let later = versions.clone().filter(|&edition| edition >= version);
+    later.min().or_else(|| versions.max()).unwrap_or(0)
 }
 
 #[rustfmt::skip]
@@ -61,15 +107,30 @@ pub struct UnitLanguage {
     pub code: u16,
     /// `DW_AT_language_name`, 0 if absent.
     pub language: u16,
+    /// `DW_AT_language_version`, 0 if absent.
+    pub version: u32,
+}
+
+/// A language, or an edition of one, that a list names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    code: u16,
+    language: u16,
+    /// The version of the edition; none if every edition is meant.
+    version: Option<u32>,
+    /// Whether the name is that of the language, such as `c`, which is also what a unit without a version is called.
+    is_plain: bool,
 }
 
 /// Which units to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LanguageFilter {
     /// Keep these only; empty keeps all.
-    only: Vec<UnitLanguage>,
+    only: Vec<Entry>,
     /// Leave these out.
-    exclude: Vec<UnitLanguage>,
+    exclude: Vec<Entry>,
+    /// Whether names and versions of DWARF 6 do not count.
+    by_code: bool,
 }
 
 /// A name that the table does not have.
@@ -99,7 +160,17 @@ impl LanguageFilter {
         Ok(Self {
             only: parse(only)?,
             exclude: parse(exclude)?,
+            by_code: false,
         })
+    }
+
+    /// The same languages, told by `DW_AT_language` only, as pahole 1.32 tells them: gcc's C23 is C11.
+    #[must_use]
+    pub fn by_code(self) -> Self {
+        Self {
+            by_code: true,
+            ..self
+        }
     }
 
     /// Whether every unit is kept, so that its language need not be looked at.
@@ -110,21 +181,32 @@ impl LanguageFilter {
 
     /// Whether a unit of this language is read.
     #[must_use]
-    pub fn keeps(&self, unit: UnitLanguage) -> bool {
-        let is_in = |list: &[UnitLanguage]| list.iter().any(|entry| entry.matches(unit));
+    pub fn keeps(&self, mut unit: UnitLanguage) -> bool {
+        if self.by_code && unit.code != 0 {
+            unit.language = 0;
+        }
+        let is_in = |list: &[Entry]| list.iter().any(|entry| entry.matches(unit));
         (self.only.is_empty() || is_in(&self.only)) && !is_in(&self.exclude)
     }
 }
 
-impl UnitLanguage {
-    /// Whether a unit of the language `unit` has one of the two codes; the absent code 0 matches nothing.
-    fn matches(self, unit: Self) -> bool {
-        self.code != 0 && self.code == unit.code
-            || self.language != 0 && self.language == unit.language
+impl Entry {
+    /// Whether a unit of the language `unit` is meant; the absent code 0 matches nothing.
+    fn matches(self, unit: UnitLanguage) -> bool {
+        // A name without a version says less than the code beside it.
+        if unit.language != 0 && (unit.version != 0 || unit.code == 0) {
+            let is_edition = |version| match unit.version {
+                0 => self.is_plain,
+                own => version == edition(unit.language, own),
+            };
+            self.language == unit.language && self.version.is_none_or(is_edition)
+        } else {
+            self.code != 0 && self.code == unit.code
+        }
     }
 }
 
-fn parse<S: AsRef<str>>(lists: &[S]) -> Result<Vec<UnitLanguage>, UnknownLanguage> {
+fn parse<S: AsRef<str>>(lists: &[S]) -> Result<Vec<Entry>, UnknownLanguage> {
     let mut found = Vec::new();
     let names = lists.iter().flat_map(|list| list.as_ref().split(','));
     for typed in names.map(str::trim).filter(|name| !name.is_empty()) {
@@ -136,11 +218,13 @@ fn parse<S: AsRef<str>>(lists: &[S]) -> Result<Vec<UnitLanguage>, UnknownLanguag
                 None => row.name == name,
             };
             if is_meant {
-                // DWARF 6 writes every edition under one name, which only a list without a year means.
-                let is_whole = name.ends_with('*') || row.name == row.family;
-                found.push(UnitLanguage {
+                // A language of one row has no editions to tell apart.
+                let is_whole = name.ends_with('*') || edition(row.language, 0) == 0;
+                found.push(Entry {
                     code: row.code,
-                    language: if is_whole { row.language } else { 0 },
+                    language: row.language,
+                    version: (!is_whole).then(|| row.version()),
+                    is_plain: row.name == row.family,
                 });
             }
         }
@@ -158,7 +242,10 @@ mod tests {
     #[track_caller]
     fn check(only: &str, exclude: &str, keeps: &[u16], drops: &[u16]) {
         let filter = LanguageFilter::new(&[only], &[exclude]).unwrap();
-        let unit = |&code| UnitLanguage { code, language: 0 };
+        let unit = |&code| UnitLanguage {
+            code,
+            ..UnitLanguage::default()
+        };
         assert!(keeps.iter().map(unit).all(|unit| filter.keeps(unit)));
         assert!(!drops.iter().map(unit).any(|unit| filter.keeps(unit)));
     }
@@ -181,12 +268,51 @@ mod tests {
 
     #[test]
     fn names_of_dwarf_6_are_known_too() {
-        let unit = |language| UnitLanguage { code: 0, language };
+        let unit = |language| UnitLanguage {
+            language,
+            ..UnitLanguage::default()
+        };
         let filter = LanguageFilter::new(&[], &["rust", "c++*", "c11"]).unwrap();
         assert!(!filter.keeps(unit(0x19)));
         assert!(!filter.keeps(unit(4)));
         assert!(filter.keeps(unit(3)));
         assert!(!filter.keeps_all());
+    }
+
+    #[test]
+    fn a_version_wins_over_the_code_beside_it() {
+        // As gcc 15 has C23 and C++20 in DWARF 5.
+        let unit = |code, language, version| UnitLanguage {
+            code,
+            language,
+            version,
+        };
+        let keeps = |name: &str, unit| LanguageFilter::new(&[name], &[]).unwrap().keeps(unit);
+        let c23 = unit(0x1d, 3, 202_311);
+        assert!(keeps("c23", c23) && keeps("c*", c23) && !keeps("c11", c23) && !keeps("c", c23));
+        let by_code = LanguageFilter::new(&["c11"], &[]).unwrap().by_code();
+        assert!(by_code.keeps(c23), "as pahole has it");
+        let cpp20 = unit(0x21, 4, 202_002);
+        assert!(keeps("c++20", cpp20) && !keeps("c++14", cpp20) && !keeps("c*", cpp20));
+        assert!(keeps("c23", unit(0, 3, 202_000)), "a draft");
+        assert!(
+            keeps("c23", unit(0, 3, 299_901)),
+            "later than all that is known"
+        );
+        assert!(keeps("rust", unit(0, 0x19, 1_085)));
+        assert!(
+            keeps("c11", unit(0x1d, 3, 0)),
+            "without a version the code decides"
+        );
+    }
+
+    #[test]
+    fn each_edition_is_a_row_and_later_than_the_one_before() {
+        let of = |name: &str| ROWS.iter().find(|row| row.name == name).unwrap();
+        for pair in EDITIONS.windows(2) {
+            let (first, second) = (of(pair[0].0), of(pair[1].0));
+            assert!(first.language != second.language || pair[0].1 < pair[1].1);
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod locations;
 pub mod modules;
 pub mod options;
 pub mod output;
+pub mod reasons;
 pub mod report;
 pub mod symbols;
 pub mod variables;
@@ -39,6 +40,7 @@ mod finish;
 mod foreign;
 mod lower;
 mod names;
+mod nothing;
 mod references;
 mod subprograms;
 mod unit;
@@ -126,6 +128,11 @@ pub fn encode(
 ) -> Result<Encoded> {
     let mut clock = Clock::new();
     if image.debug_info.is_empty() && image.debug_types.is_empty() {
+        if image.section_by_name(".debug_info.dwo").is_some() {
+            let what =
+                "split DWARF, whose types are in `.debug_info.dwo`; compile without -gsplit-dwarf";
+            return Err(ErrorKind::Unsupported(what.into()).into());
+        }
         return Err(ErrorKind::NoDebugInfo.into());
     }
 
@@ -187,6 +194,9 @@ pub fn encode(
         &merged,
         &numbering,
     )?;
+    if counts.types == 0 && base.is_none() {
+        return Err(nothing::error(&context, &harvest));
+    }
     clock.end("emit");
 
     if options.verify {
@@ -203,12 +213,18 @@ pub fn encode(
     }
     // From here on no byte changes.
 
-    let functions = explain::reports(&context, &candidates, &table, &choice, options)?;
-    if !functions.is_empty() {
+    let explained = explain::reports(&context, &candidates, &table, &choice, options)?;
+    let variables = if options.report {
+        explain::variables(&context, &choice, &harvest)
+    } else {
+        Vec::new()
+    };
+    let unit_names = explain::unit_names(&context, &harvest, &variables);
+    if options.report || !options.explain.is_empty() {
         clock.end("explain");
     }
-    let unit_names = explain::unit_names(&context, &harvest, &functions);
     let summary = Summary {
+        output: None,
         units: u64::from(harvest.unit_count),
         units_excluded: units.all.len() as u64 - u64::from(harvest.unit_count),
         dies: harvest.die_count,
@@ -226,7 +242,9 @@ pub fn encode(
         timings,
         findings: harvest.findings,
         unit_names,
-        functions,
+        functions: explained.functions,
+        variables,
+        unknown: explained.unknown,
     })
 }
 

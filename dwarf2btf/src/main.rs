@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use btf_core::cli::{Environment, Printer, finish};
-use clap::Parser;
 
 fn main() -> ExitCode {
     let start = Instant::now();
@@ -17,7 +16,7 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|name| pahole::is_name(&name)) {
         return pahole::main(words);
     }
-    let args = cli::Args::parse();
+    let args = cli::Args::of_process();
     let printer = Printer::new(&args.common, Environment::of_process(), args.is_json());
     let result = run::run(&args, &printer, start);
     finish(

@@ -19,7 +19,7 @@ pub struct Options {
     pub order: Option<ByteOrder>,
     /// Functions to explain, by name.
     pub explain: Vec<String>,
-    /// Whether to report every function that is left out.
+    /// Whether to report every function and variable that is left out.
     pub report: bool,
     /// Whether to read the output again and check it.
     pub verify: bool,
@@ -41,7 +41,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether a function of this name is to be reported even if it is kept.
+    /// Whether a function, or one of its symbols, of this name is to be reported even if it is kept.
     #[must_use]
     pub fn explains(&self, name: &[u8]) -> bool {
         self.explain.iter().any(|asked| asked.as_bytes() == name)

@@ -5,21 +5,26 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use btf_core::cli::{ExitStatus, Printer, ProgressBar};
+use anyhow::{Context, Result, bail};
+use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe};
 use dwarf2btf::base::Base;
-use dwarf2btf::input::Input;
+use dwarf2btf::input::{Input, exit_if_cut_off};
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
 use dwarf2btf::{Observer, encode, output};
 
 use crate::batch;
 use crate::cli::{Args, Job, TOOL};
 
+/// Said if the input is cut off while it is read.
+const CUT_OFF: &str =
+    "dwarf2btf: error: the input was cut off while it was read, or its disk failed\n";
+
 /// Does what the command line asks for. `start` is when the process started.
 pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<ExitStatus> {
     if args.generate()? {
         return Ok(ExitStatus::Done);
     }
+    exit_if_cut_off(CUT_OFF, ExitStatus::Failed.code().into())?;
     if let Some(job) = args.modules_job()? {
         return batch::run(&job, printer, start);
     }
@@ -30,21 +35,28 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
     let is_refused = job.is_strict && !encoded.findings.is_empty();
     let writing = Instant::now();
     if let Some(target) = job.output.as_ref().filter(|_| !is_refused) {
-        output::to_file(target, &encoded).with_context(|| target.display().to_string())?;
+        write(target, &encoded)?;
         encoded.timings.push(("write", writing.elapsed()));
+        encoded.summary.output = Some(target.clone());
     }
     print_reports(args, printer, &encoded)?;
     if is_refused || printer.verbosity() > 0 {
         for finding in &encoded.findings {
-            printer.say(&finding_to_text(finding, encoded.unit_name(finding.unit)));
+            let text = finding_to_text(finding, encoded.unit_name(finding.unit));
+            if is_refused {
+                printer.always(&text);
+            } else {
+                printer.say(&text);
+            }
         }
+    }
+    if printer.verbosity() > 1 {
+        say_left_out(args, printer, &encoded);
     }
     let elapsed = start.elapsed();
     if is_refused {
-        printer.warning(
-            TOOL,
-            "nothing is written, because of the findings above and `--strict`",
-        );
+        let text = "nothing is written, because of the findings above and `--strict`";
+        printer.failure(TOOL, text);
     } else if job.output.is_some() {
         let summary = encoded.summary.to_text(encoded.findings.len(), elapsed);
         printer.say(summary.trim_end());
@@ -52,8 +64,49 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
     if args.has_time() {
         printer.always(phase_tree(&encoded.timings, elapsed).trim_end());
     }
-    let is_unknown = names_unknown(&job, printer, &encoded);
+    for (name, near) in &encoded.unknown {
+        let hint = match near {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        };
+        printer.failure(
+            TOOL,
+            &format!("no such function in the input: `{name}`{hint}"),
+        );
+    }
+    let is_unknown = !encoded.unknown.is_empty();
     Ok(ExitStatus::no_if(is_refused || is_unknown))
+}
+
+/// Writes the BTF. Half of it is of no use, so that a reader who goes away early is an error.
+fn write(target: &Path, encoded: &Encoded) -> Result<()> {
+    let name = match target.to_str() {
+        Some("-") => "standard output".to_owned(),
+        _ => target.display().to_string(),
+    };
+    match output::to_file(target, encoded) {
+        Err(error) if is_broken_pipe(&error) => {
+            bail!("{name}: closed before all of the BTF was written")
+        }
+        written => written.with_context(|| name),
+    }
+}
+
+/// Says, a line for each, which functions and variables are left out.
+fn say_left_out(args: &Args, printer: &Printer, encoded: &Encoded) {
+    for function in &encoded.functions {
+        // Those that were asked for are told of at length.
+        let is_explained = args
+            .explain
+            .iter()
+            .any(|name| function.answers(name.as_bytes()));
+        if function.is_left_out() && !is_explained {
+            printer.say(&function.headline());
+        }
+    }
+    for variable in &encoded.variables {
+        printer.say(&variable.to_text(encoded.unit_name(variable.unit)));
+    }
 }
 
 fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded> {
@@ -61,9 +114,23 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     let in_input = || job.input.display().to_string();
 
     let input = Input::open(&job.input).with_context(in_input)?;
+    if job.output.as_deref().is_some_and(|path| input.is_at(path)) {
+        bail!(
+            "{}: the input is also the output, which would replace it; name another file with `-o`",
+            in_input()
+        );
+    }
     let image = input.image().with_context(in_input)?;
     let opened = start.elapsed();
     let reading = Instant::now();
+    if let (Some(base), Some(output)) = (&job.base, &job.output)
+        && Input::open(base).is_ok_and(|base| base.is_at(output))
+    {
+        bail!(
+            "{}: the base is also the output, which would replace it; name another file with `-o`",
+            base.display()
+        );
+    }
     let base = job.base.as_deref().map(read_base).transpose()?;
     let before = base.is_some().then(|| ("base", reading.elapsed()));
     let bar = printer.progress(TOOL);
@@ -125,13 +192,20 @@ impl Observer for Watch<'_> {
 fn print_reports(args: &Args, printer: &Printer, encoded: &Encoded) -> Result<()> {
     let mut text = String::new();
     for function in &encoded.functions {
-        text += &if args.is_json() {
-            function.to_json()
-        } else {
-            function.to_text()
-        };
+        if args.is_json() {
+            text += &function.to_json();
+        } else if args
+            .explain
+            .iter()
+            .any(|name| function.answers(name.as_bytes()))
+        {
+            text += &function.to_text();
+        }
     }
     if args.is_json() {
+        for variable in &encoded.variables {
+            text += &variable.to_json(encoded.unit_name(variable.unit));
+        }
         for finding in &encoded.findings {
             text += &finding_to_json(finding, encoded.unit_name(finding.unit));
         }
@@ -148,21 +222,4 @@ fn print_reports(args: &Args, printer: &Printer, encoded: &Encoded) -> Result<()
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     written.context("cannot write to standard output")
-}
-
-/// Whether a function for `--explain` is nowhere, which is then said.
-fn names_unknown(job: &Job, printer: &Printer, encoded: &Encoded) -> bool {
-    let mut is_unknown = false;
-    for name in &job.options.explain {
-        let mut reports = encoded.functions.iter();
-        let is_known = reports.any(|report| {
-            report.name == name.as_bytes()
-                && !(report.states.is_empty() && report.symbols.is_empty())
-        });
-        if !is_known {
-            printer.warning(TOOL, &format!("no function in the input: `{name}`"));
-            is_unknown = true;
-        }
-    }
-    is_unknown
 }

@@ -75,6 +75,10 @@ pub(crate) struct UnitState<'a> {
     pub(crate) language: UnitLanguage,
     pub(crate) compiler: Compiler,
     pub(crate) name: Name,
+    /// The file that the unit's DWARF is in, if it is not this one.
+    pub(crate) dwo_name: Name,
+    /// Whether the unit describes functions without types and parameters (gcc's `-g1`).
+    pub(crate) is_terse: bool,
     str_offsets_base: u64,
     addr_base: u64,
     pub(crate) loclists_base: u64,
@@ -281,6 +285,18 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) die_count: u64,
 }
 
+/// Whether a compiler was told to describe no types and no parameters: the last option of gcc's about that is `-g1`.
+///
+/// Its functions look as if they had no parameters; pahole 1.32 describes them so.
+fn is_terse(producer: &[u8]) -> bool {
+    let options = producer.split(|byte| *byte == b' ');
+    let mut levels = options.filter(|option| {
+        let level = option.strip_prefix(b"-ggdb").or(option.strip_prefix(b"-g"));
+        level.is_some_and(|level| level.len() < 2 && level.iter().all(u8::is_ascii_digit))
+    });
+    levels.next_back().is_some_and(|last| last.ends_with(b"1"))
+}
+
 /// How deep DIEs may be nested. Compilers limit their sources to some hundreds.
 const MAX_NESTING: usize = 1 << 16;
 
@@ -391,6 +407,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             language: UnitLanguage::default(),
             compiler: Compiler::Gcc,
             name: Name(0),
+            dwo_name: Name(0),
+            is_terse: false,
             str_offsets_base: default_base(unit),
             addr_base: default_base(unit),
             loclists_base: default_base(unit),
@@ -418,7 +436,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             .ok_or(Malformed::new(at, "code of an abbreviation"))?;
         let mut attributes = Attributes::default();
         die::read(bytes, &table, plan.read, state.unit.sizes, &mut attributes)?;
-        if plan.tag == dw::DW_TAG_skeleton_unit {
+        if plan.tag == dw::DW_TAG_skeleton_unit || attributes.has(Slot::DwoName) {
             self.find(state, at as u32, FindingKind::SkeletonUnit);
         }
         let code = |slot| {
@@ -430,6 +448,10 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         state.language = UnitLanguage {
             code: code(Slot::Language),
             language: code(Slot::LanguageName),
+            version: attributes
+                .raw(Slot::LanguageVersion)
+                .and_then(|version| u32::try_from(version).ok())
+                .unwrap_or(0),
         };
         for (slot, base) in [
             (Slot::StrOffsetsBase, &mut state.str_offsets_base),
@@ -447,7 +469,13 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         // Names may need the bases, so they come last.
         state.name = self.name(state, &attributes, Slot::Name)?;
         let producer = self.name(state, &attributes, Slot::Producer)?;
-        state.compiler = self.context.names.with(producer, Compiler::of);
+        state.dwo_name = self.name(state, &attributes, Slot::DwoName)?;
+        let names = self.context.names;
+        (state.compiler, state.is_terse) =
+            names.with(producer, |text| (Compiler::of(text), is_terse(text)));
+        if state.is_terse {
+            self.find(state, at as u32, FindingKind::TerseUnit);
+        }
         Ok(())
     }
 

@@ -113,7 +113,7 @@ impl UnitFunctions {
         found: &mut Vec<Candidate>,
     ) {
         found.clear();
-        self.select(shared, reader);
+        self.select(shared, reader, state);
         if self.sources.is_empty() {
             return;
         }
@@ -135,19 +135,20 @@ impl UnitFunctions {
         }
     }
 
-    /// The names of the parameters of the candidate with this prototype, and where they lie.
+    /// The names of the parameters of the candidate with this prototype, and where they lie if it has code.
     pub(crate) fn locations(
         &self,
         candidate: &Candidate,
         reader: &UnitReader<'_, '_>,
-    ) -> Vec<(Vec<u8>, String)> {
+    ) -> Vec<(Vec<u8>, Option<String>)> {
         let function = &self.functions[candidate.index];
+        let machine = reader.context.image.machine;
         let range =
             function.first_param as usize..(function.first_param + function.param_count) as usize;
         let text = |parameter: &functions::Parameter| {
             (
                 reader.context.names.bytes(parameter.name),
-                place_text(parameter.location.place),
+                (!function.is_inlined).then(|| place_text(parameter.location.place, machine)),
             )
         };
         self.parameters[range].iter().map(text).collect()
@@ -198,21 +199,28 @@ impl UnitFunctions {
     }
 
     /// Chooses the functions whose name the symbol table has, and those that they come from.
-    fn select(&mut self, shared: &Candidates<'_>, reader: &UnitReader<'_, '_>) {
+    fn select(
+        &mut self,
+        shared: &Candidates<'_>,
+        reader: &UnitReader<'_, '_>,
+        state: &UnitState<'_>,
+    ) {
         self.sources.clear();
         self.keys.clear();
         self.index_of.clear();
         self.index_of.resize(reader.subprograms.len(), 0);
+        if state.is_terse {
+            return;
+        }
         for (index, subprogram) in reader.subprograms.iter().enumerate() {
             let is_elsewhere = subprogram.foreign_unit.is_some();
             if subprogram.is_declaration || is_elsewhere {
                 continue;
             }
-            let origin = origin(reader, subprogram);
-            let Some(&key) = shared.keys.get(&full_name(reader, subprogram, origin)) else {
+            let Some(&key) = shared.keys.get(&full_name(reader, subprogram)) else {
                 continue;
             };
-            if let Some(origin) = origin {
+            if let Some(origin) = origin(reader, subprogram) {
                 self.include(origin, None);
             }
             self.include(index, Some(key));
@@ -473,15 +481,11 @@ fn origin(reader: &UnitReader<'_, '_>, subprogram: &Subprogram) -> Option<usize>
 }
 
 /// A function's name: its own, or that of what it completes, or of what that completes.
-fn full_name(
-    reader: &UnitReader<'_, '_>,
-    subprogram: &Subprogram,
-    origin_index: Option<usize>,
-) -> Name {
+pub(crate) fn full_name(reader: &UnitReader<'_, '_>, subprogram: &Subprogram) -> Name {
     if subprogram.name.0 != 0 {
         return subprogram.name;
     }
-    let Some(first) = origin_index.map(|index| &reader.subprograms[index]) else {
+    let Some(first) = origin(reader, subprogram).map(|index| &reader.subprograms[index]) else {
         return Name(0);
     };
     if first.name.0 != 0 {

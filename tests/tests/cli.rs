@@ -170,6 +170,239 @@ fn a_function_can_be_explained() {
 }
 
 #[test]
+fn what_is_asked_for_may_be_a_symbol_or_misspelt() {
+    check(
+        "explain_symbol",
+        "CORPUS/gcc-x86_64/image.elf --explain ignores_parameter.isra.0",
+    );
+    check(
+        "explain_near",
+        "CORPUS/gcc-x86_64/image.elf --explain table_insrt --explain ignores_parameter.isra.7 -q",
+    );
+}
+
+#[test]
+fn a_function_without_a_symbol_is_told_from_none() {
+    let dir = TestDir::new();
+    let source = "static inline int twice(int x) { return 2 * x; }
+        extern int elsewhere(int x);
+        int f(int x) { return twice(x) + elsewhere(x); }";
+    let Some(object) = compiled(&dir, source, &["-O2", "-g"]) else {
+        return;
+    };
+    let explain = |name: &str| {
+        let words = format!("{} --explain {name}", object.display());
+        dwarf2btf(&dir, &words).success().stdout
+    };
+    let text = explain("twice");
+    assert!(
+        text.starts_with("twice: left out: inlined wherever"),
+        "{text}"
+    );
+    assert!(text.contains("without code in 1 unit\n"), "{text}");
+    let text = explain("elsewhere");
+    assert!(
+        text.starts_with("elsewhere: left out: only declared"),
+        "{text}"
+    );
+    assert!(text.contains("only declared in 1 unit\n"), "{text}");
+}
+
+/// The object that gcc makes of a source; nothing, said aloud, if there is no gcc.
+fn compiled(dir: &TestDir, source: &str, options: &[&str]) -> Option<PathBuf> {
+    let gcc = peer("gcc")?;
+    let (input, output) = (
+        dir.write("source.c", source.as_bytes()),
+        dir.path("object.o"),
+    );
+    let files = [
+        "-c".as_ref(),
+        input.as_os_str(),
+        "-o".as_ref(),
+        output.as_os_str(),
+    ];
+    let args = options.iter().map(AsRef::as_ref).chain(files);
+    let _ = run(&gcc, args).success();
+    Some(output)
+}
+
+#[test]
+fn the_input_and_the_base_are_no_output() {
+    let dir = TestDir::new();
+    let bytes = std::fs::read(object("gcc-x86_64/enums.o")).unwrap();
+    dir.write("a.o", &bytes);
+    std::os::unix::fs::symlink("a.o", dir.path("link")).unwrap();
+    std::fs::hard_link(dir.path("a.o"), dir.path("hard")).unwrap();
+    for name in ["a.o", "link", "hard"] {
+        let outcome = dwarf2btf(&dir, &format!("DIR/a.o -o DIR/{name}"));
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(
+            outcome.stderr.contains("the input is also the output"),
+            "{outcome}"
+        );
+        assert_eq!(std::fs::read(dir.path("a.o")).unwrap(), bytes);
+    }
+    let _ = dwarf2btf(&dir, "DIR/a.o -q -o DIR/base").success();
+    let base = std::fs::read(dir.path("base")).unwrap();
+    let outcome = dwarf2btf(&dir, "DIR/a.o --base DIR/base -o DIR/base");
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(
+        outcome.stderr.contains("the base is also the output"),
+        "{outcome}"
+    );
+    assert_eq!(std::fs::read(dir.path("base")).unwrap(), base);
+}
+
+#[test]
+fn a_report_alone_writes_no_btf() {
+    let dir = TestDir::new();
+    dir.write(
+        "a.o",
+        &std::fs::read(object("gcc-x86_64/program.o")).unwrap(),
+    );
+    let text = dwarf2btf(&dir, "DIR/a.o --report json").success().stdout;
+    assert!(
+        text.contains("\"type\":\"summary\"") && !text.contains("\"output\""),
+        "{text}"
+    );
+    assert_eq!(dir.names(), ["a.o"]);
+    let outcome = dwarf2btf(&dir, "DIR/a.o --report json -o DIR/out").success();
+    assert!(outcome.stdout.contains("\"output\":\""), "{outcome}");
+    assert!(outcome.stderr.contains("    output  "), "{outcome}");
+    assert_eq!(dir.names(), ["a.o", "out"]);
+}
+
+#[test]
+fn what_is_no_input_is_told_from_what_is_damaged() {
+    let dir = TestDir::new();
+    let fails = |words: &str, expect: &str| {
+        let outcome = dwarf2btf(&dir, words);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+    };
+    dir.write("archive", b"!<arch>\nmember");
+    fails("DIR/archive -o DIR/out", "an archive: unpack it");
+    let _ = dwarf2btf(&dir, "CORPUS/gcc-x86_64/enums.o -q -o DIR/btf").success();
+    fails("DIR/btf -o DIR/out", "BTF already");
+    let bytes = std::fs::read(object("gcc-x86_64/enums.o")).unwrap();
+    dir.write("header", &bytes[..30]);
+    fails(
+        "DIR/header -o DIR/out",
+        "of 30 bytes: expected an ELF header at 0x0",
+    );
+    dir.write("half", &bytes[..bytes.len() / 2]);
+    fails(
+        "DIR/half -o DIR/out",
+        "expected section headers and their names at 0x",
+    );
+    fails(
+        "CORPUS/gcc-x86_64/enums.o --language rust -o DIR/out",
+        "nothing to describe: all units (1) are left out by their language",
+    );
+}
+
+#[test]
+fn types_that_are_elsewhere_or_nowhere_are_told() {
+    let dir = TestDir::new();
+    let source = "int f(int x) { return x; }";
+    let fails = |options: &[&str], expect: &str| -> Option<()> {
+        let object = compiled(&dir, source, options)?;
+        let outcome = dwarf2btf(&dir, &format!("{} -o DIR/out", object.display()));
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
+        assert!(outcome.stderr.contains(".debug_info+0x"), "{outcome}");
+        Some(())
+    };
+    let _ = fails(&["-g", "-gsplit-dwarf"], "object.dwo`, which is not read");
+    let _ = fails(
+        &["-gdwarf-4", "-gsplit-dwarf"],
+        "object.dwo`, which is not read",
+    );
+    let _ = fails(&["-g1"], "compiled with -g1");
+}
+
+/// A pipe whose reader goes away: that is an error for BTF, of which half is of no use, and none for a report.
+#[test]
+fn a_closed_pipe_is_an_error_for_btf_only() {
+    let status = |words: &[&str]| {
+        let mut program = std::process::Command::new(ours("dwarf2btf"));
+        let mut child = program
+            .args(words)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        child.wait().unwrap().code()
+    };
+    let file = object("gcc-x86_64/image.elf");
+    let file = file.to_str().unwrap();
+    assert_eq!(status(&[file, "-o", "-"]), Some(2));
+    assert_eq!(status(&[file, "--explain", "table_insert"]), Some(0));
+}
+
+#[test]
+fn quiet_says_why_the_answer_is_no() {
+    let dir = TestDir::new();
+    let outcome = dwarf2btf(&dir, "CORPUS/gcc-x86_64/complex.o --strict -q -o DIR/out");
+    assert_eq!(outcome.status, Some(1), "{outcome}");
+    assert!(
+        outcome.stderr.contains("error: nothing is written"),
+        "{outcome}"
+    );
+    assert!(outcome.stderr.contains("complex number"), "{outcome}");
+}
+
+#[test]
+fn twice_verbose_lists_what_is_left_out() {
+    let dir = TestDir::new();
+    let lines = |words: &str| {
+        let words = format!("CORPUS/gcc-x86_64/image.elf -o DIR/out {words}");
+        dwarf2btf(&dir, &words).success().stderr
+    };
+    let line = "different_prototype: left out: inconsistent prototype, ambiguous address";
+    assert!(!lines("-v").contains(line));
+    assert!(lines("-vv").contains(line));
+    let report = dwarf2btf(
+        &dir,
+        "CORPUS/gcc-x86_64/image.elf --features +global_var --report json",
+    );
+    let report = report.success().stdout;
+    let variables = report
+        .lines()
+        .filter(|line| line.starts_with("{\"type\":\"variable\""));
+    assert_eq!(
+        variables.count() as u64,
+        left_out_variables(&report),
+        "{report}"
+    );
+}
+
+/// How many variables the summary of a report says are left out.
+fn left_out_variables(report: &str) -> u64 {
+    let counts = report.split("\"what\":\"variables\"").skip(1);
+    let counts = counts.filter_map(|rest| rest.split("\"count\":").nth(1));
+    let counts = counts.filter_map(|rest| rest.split('}').next()?.parse::<u64>().ok());
+    counts.sum()
+}
+
+#[test]
+fn no_colour_means_none_in_usage_errors() {
+    let dir = TestDir::new();
+    assert!(
+        dwarf2btf(&dir, "--color always --bogus")
+            .stderr
+            .contains("\u{1b}[")
+    );
+    assert!(
+        !dwarf2btf(&dir, "--color never --bogus")
+            .stderr
+            .contains("\u{1b}[")
+    );
+}
+
+#[test]
 fn strict_refuses_what_btf_cannot_say() {
     let dir = TestDir::new();
     let outcome = dwarf2btf(&dir, "CORPUS/gcc-x86_64/complex.o --strict -o DIR/out");

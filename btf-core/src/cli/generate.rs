@@ -55,8 +55,8 @@ pub fn generate(
 }
 
 fn man(command: Command, sections: &[ManSection], out: &mut dyn Write) -> Result<()> {
-    // What stands before the help on a terminal has a section of its own here.
-    let command = command.before_help(None).before_long_help(None);
+    // What stands behind the help on a terminal has a section of its own here.
+    let command = command.after_help(None).after_long_help(None);
     let man = clap_mangen::Man::new(command);
     man.render_title(out)?;
     man.render_name_section(out)?;
@@ -100,7 +100,7 @@ mod tests {
     fn generated(what: Generate) -> String {
         let command = Command::new("tool")
             .version("1.2")
-            .before_help("Examples")
+            .after_help("Examples")
             .arg(Arg::new("file").long("file"));
         let sections = [ManSection {
             title: "EXIT STATUS",

@@ -1,8 +1,8 @@
 //! JSON Lines: one object a line, each tagged `type`.
 //!
 //! Names come from the input and need not be UTF-8. One that is not stands as base64 under its key with `_base64`
-//! appended, so that a key's type never varies and nothing is lost. Numbers are written as such; those above 2^53 are still
-//! exact in the text.
+//! appended, so that a key's type never varies and nothing is lost. Numbers are written as such; those above 2^53, which many
+//! readers round, are still exact in the text. What is usually that large, as addresses are, is hexadecimal text.
 //!
 //! Spec: RFC 8259; RFC 4648 section 4; jsonlines.org.
 
@@ -92,6 +92,14 @@ impl<'o> JsonObject<'o> {
     pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
         let _ = write!(self.out, "{value}");
+        self
+    }
+
+    /// A number of up to 64 bits as text, such as `"0xffffffff81000000"`: many programs read numbers as floating-point ones,
+    /// which are exact up to 2^53 only.
+    pub fn hex(&mut self, key: &str, value: u64) -> &mut Self {
+        self.key(key);
+        let _ = write!(self.out, "\"{value:#x}\"");
         self
     }
 
@@ -230,9 +238,9 @@ mod tests {
         check(|_| {}, "");
         check(
             |o| {
-                o.number("n", u64::MAX).flag("f", true);
+                o.number("n", u64::MAX).hex("h", u64::MAX).flag("f", true);
             },
-            ",\"n\":18446744073709551615,\"f\":true",
+            ",\"n\":18446744073709551615,\"h\":\"0xffffffffffffffff\",\"f\":true",
         );
         check(
             |o| {

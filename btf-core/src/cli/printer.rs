@@ -170,6 +170,12 @@ impl Printer {
         to_stderr(&self.error_line(tool, error));
     }
 
+    /// Prints what is wrong as one line, in the manner of [`Self::error`].
+    pub fn failure(&self, tool: &str, text: &str) {
+        let word = self.paint(Stream::Err, Style::Error, "error");
+        to_stderr(&format!("{tool}: {word}: {}", escape_text(text)));
+    }
+
     /// Prints a warning as one line, unless `-q`.
     pub fn warning(&self, tool: &str, text: &str) {
         let word = self.paint(Stream::Err, Style::Warning, "warning");

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// The status that a program exits with.
+/// The status that a program exits with. A signal ends it as it ends any program: a shell then shows 128 and the signal's
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// It did what was asked.
@@ -11,8 +12,6 @@ pub enum ExitStatus {
     No,
     /// It could not run: bad usage, input or output that failed, bad input.
     Failed,
-    /// Somebody interrupted it.
-    Interrupted,
 }
 
 impl ExitStatus {
@@ -23,7 +22,6 @@ impl ExitStatus {
             Self::Done => 0,
             Self::No => 1,
             Self::Failed => 2,
-            Self::Interrupted => 130,
         }
     }
 
@@ -57,14 +55,8 @@ mod tests {
 
     #[test]
     fn each_status_has_its_number() {
-        let codes = [
-            ExitStatus::Done,
-            ExitStatus::No,
-            ExitStatus::Failed,
-            ExitStatus::Interrupted,
-        ]
-        .map(ExitStatus::code);
-        assert_eq!(codes, [0, 1, 2, 130]);
+        let codes = [ExitStatus::Done, ExitStatus::No, ExitStatus::Failed].map(ExitStatus::code);
+        assert_eq!(codes, [0, 1, 2]);
         assert_eq!(ExitStatus::no_if(true), ExitStatus::No);
         assert_eq!(ExitStatus::no_if(false), ExitStatus::Done);
     }

@@ -13,7 +13,7 @@
 //! parameter keeps its signature.
 //!
 //! Prototypes are compared with that of the first state, in input order. pahole stops comparing once another doubt is known,
-//! which changes what it prints but not what it keeps; here the same, so `--explain` shows the same lines.
+//! which changes what it prints but not what it keeps; here the same, so that `--explain` gives the same reasons.
 //!
 //! **`true_signature`.** A state at a symbol with a suffix (`foo.isra.0`) whose parameters are where the calling
 //! convention puts them, in the order of the code, becomes a FUNC of that name: the first such state of the group.
@@ -54,19 +54,6 @@ impl Reason {
         Self::OptimizedParameters,
         Self::AmbiguousAddress,
     ];
-
-    /// The reason in pahole's words, its spelling included: scripts search for them.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::UnexpectedRegister => "unexpected register usage for parameter",
-            Self::InconsistentPrototype => "inconsistet prototype",
-            Self::UncertainLocation => "uncertain parameter location",
-            Self::ReorderedParameters => "reordered parameters",
-            Self::OptimizedParameters => "optimized parameters",
-            Self::AmbiguousAddress => "ambiguous address",
-        }
-    }
 }
 
 /// A set of reasons.
@@ -477,13 +464,10 @@ mod tests {
             Err(Reason::AmbiguousAddress),
         );
         let verdict = decide(&group, &table(&[("f", 8), ("f", 16)]), PLAIN, &Numbers);
-        let reasons: Vec<_> = verdict.reasons.iter().map(Reason::text).collect();
+        let reasons: Vec<_> = verdict.reasons.iter().collect();
         assert_eq!(
             reasons,
-            [
-                "unexpected register usage for parameter",
-                "ambiguous address"
-            ]
+            [Reason::UnexpectedRegister, Reason::AmbiguousAddress]
         );
     }
 

@@ -132,9 +132,11 @@ impl ModulesSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::Reason;
     use crate::report::LeftOut;
 
-    fn written(types: u64, reason: &'static str) -> ModuleResult {
+    fn written(types: u64, reason: Reason) -> ModuleResult {
+        let reason = reason.into();
         let left_out = LeftOut {
             what: "functions",
             reason,
@@ -154,10 +156,10 @@ mod tests {
     #[test]
     fn numbers_add_up_and_reasons_meet() {
         let results = [
-            written(3, "x"),
+            written(3, Reason::AmbiguousAddress),
             ModuleResult::Skipped,
-            written(4, "y"),
-            written(5, "x"),
+            written(4, Reason::ReorderedParameters),
+            written(5, Reason::AmbiguousAddress),
             ModuleResult::Failed("why".into()),
         ];
         let sum = ModulesSummary::new(results.iter(), 7);
@@ -167,9 +169,12 @@ mod tests {
             .total
             .left_out
             .iter()
-            .map(|l| (l.reason, l.count))
+            .map(|l| (l.reason.key, l.count))
             .collect();
-        assert_eq!(counts, [("x", 4), ("y", 2)]);
+        assert_eq!(
+            counts,
+            [("ambiguous-address", 4), ("reordered-parameters", 2)]
+        );
         let text = sum.to_text(Duration::ZERO);
         let first =
             "   modules  3 written, 1 without debug information, 7 packed and not read, 1 failed\n";

@@ -267,7 +267,7 @@ impl Settings {
             base: self.base,
             options: Options {
                 features,
-                languages: LanguageFilter::new(self.languages.as_slice(), &[excluded])?,
+                languages: LanguageFilter::new(self.languages.as_slice(), &[excluded])?.by_code(),
                 kabi_prefix: self.kabi_prefix,
                 report: self.common.verbose > 0,
                 ..Options::default()

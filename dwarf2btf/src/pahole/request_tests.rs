@@ -193,7 +193,7 @@ fn languages_filter() {
         Request::Encode(job) => job.options.languages,
         Request::Print(text) => panic!("{text}"),
     };
-    let new = |only: &[&str], not: &[&str]| LanguageFilter::new(only, not).unwrap();
+    let new = |only: &[&str], not: &[&str]| LanguageFilter::new(only, not).unwrap().by_code();
     assert_eq!(
         filter("-J x --lang_exclude=rust", None),
         new(&[], &["rust"])

@@ -14,6 +14,7 @@ use btf_core::cli::{
 };
 use btf_core::{Error, ErrorKind};
 use dwarf2btf::input::Input;
+use dwarf2btf::reasons::Why;
 use dwarf2btf::report::{Encoded, FunctionReport, FunctionVerdict, finding_to_text};
 use dwarf2btf::{encode, output};
 
@@ -78,7 +79,7 @@ fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
         .image()
         .and_then(|image| encode(&image, base.as_ref(), &job.options, &watch));
     let encoded = match encoded {
-        Err(error) if matches!(error.kind(), ErrorKind::NoDebugInfo | ErrorKind::NoTypes) => {
+        Err(error) if matches!(error.kind(), ErrorKind::NoDebugInfo | ErrorKind::NoTypes(_)) => {
             return Ok(nothing_to_write(&job.input, &error, printer));
         }
         encoded => encoded.with_context(in_input)?,
@@ -118,13 +119,24 @@ fn tell_what_is_left_out(encoded: &Encoded, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
+/// A reason as pahole 1.32 spells it.
+fn in_pahole_words(why: Why) -> &'static str {
+    match why.key {
+        "unexpected-register" => "unexpected register usage for parameter",
+        "inconsistent-prototype" => "inconsistet prototype",
+        "uncertain-location" => "uncertain parameter location",
+        _ => why.text,
+    }
+}
+
 /// What pahole says about a function that is left out: how prototypes differ, then the reason that outranks the others.
 fn skip_messages(function: &FunctionReport) -> String {
     let name = escape_name(&function.name);
     let FunctionVerdict::Dropped { reasons, detail } = &function.verdict else {
         return String::new();
     };
-    let words = detail.as_deref().into_iter().chain(reasons.last().copied());
+    let last = reasons.last().map(|why| in_pahole_words(*why));
+    let words = detail.as_deref().into_iter().chain(last);
     words.fold(String::new(), |mut lines, reason| {
         let _ = writeln!(
             lines,
