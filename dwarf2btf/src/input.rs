@@ -242,6 +242,38 @@ mod tests {
         assert!(!input.is_at(&path("other")) && !input.is_at(&path("none")));
     }
 
+    /// Names the file that [`reads_what_is_cut_off`] cuts off.
+    const FILE: &str = "DWARF2BTF_TEST_CUT_OFF";
+
+    #[test]
+    fn a_file_that_is_cut_off_ends_the_process_with_a_message() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(PAGE_BYTES * 4).unwrap();
+        let name = "input::tests::reads_what_is_cut_off";
+        let outcome = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .env(FILE, file.path())
+            .output()
+            .unwrap();
+        assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
+        let text = String::from_utf8_lossy(&outcome.stderr);
+        assert!(text.ends_with("cut off\n"), "{text}");
+    }
+
+    #[test]
+    #[ignore = "ends the process; the test above runs it in one of its own"]
+    fn reads_what_is_cut_off() {
+        let Some(path) = std::env::var_os(FILE) else {
+            return;
+        };
+        exit_if_cut_off("cut off\n", 2).unwrap();
+        let input = Input::open(Path::new(&path)).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(0).unwrap();
+        let sum: u64 = input.bytes().iter().map(|byte| u64::from(*byte)).sum();
+        panic!("read {sum} from nothing");
+    }
+
     #[test]
     fn what_is_no_elf_file_is_an_error() {
         let mut file = tempfile::NamedTempFile::new().unwrap();

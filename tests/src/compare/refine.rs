@@ -9,6 +9,9 @@
 //!
 //! Both files are partitioned at once, hence a class says which nodes of A equal which nodes of B, and duplicates within
 //! a file fall out as classes with several of its nodes.
+//!
+//! `btf_core::dedup::partition` answers the like, faster and by another algorithm. This one is its oracle and shares no code
+//! with it, so that one mistake cannot hide the other.
 
 use std::collections::HashMap;
 
