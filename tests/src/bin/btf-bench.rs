@@ -47,7 +47,7 @@ struct Args {
 enum Task {
     /// DWARF to BTF: dwarf2btf beside pahole.
     Encode,
-    /// Listings as text and JSON: btf-dump beside bpftool.
+    /// Listings as text and JSON, and the C header: btf-dump beside bpftool.
     List,
 }
 
@@ -214,23 +214,38 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Stands for the file in a command line.
+const FILE: &str = "FILE";
+
 #[expect(clippy::print_stdout, reason = "it is a program")]
 fn measure_listings(args: &Args) -> Result<()> {
     check(args)?;
     let dir = TestDir::new();
     let bpftool = std::env::var_os("BTF_TESTS_BPFTOOL").unwrap_or_else(|| "bpftool".into());
     let contender = |program: &Path, words: &[&str]| {
-        let words = words.iter().map(OsString::from);
+        let file = args.file.as_os_str();
+        let words = words
+            .iter()
+            .map(|&word| if word == FILE { file } else { word.as_ref() });
         Contender {
             program: program.to_owned(),
-            args: words.chain([args.file.clone().into()]).collect(),
+            args: words.map(OsString::from).collect(),
             repeats: SHORT_RUNS,
         }
     };
     let (ours, peer) = (beside("btf-dump")?, PathBuf::from(bpftool));
-    let forms: [(&str, &[&str], &[&str]); 2] = [
-        ("text", &[], &["btf", "dump", "file"]),
-        ("JSON", &["--json"], &["-j", "btf", "dump", "file"]),
+    let forms: [(&str, &[&str], &[&str]); 3] = [
+        ("text", &[FILE], &["btf", "dump", "file", FILE]),
+        (
+            "JSON",
+            &["--json", FILE],
+            &["-j", "btf", "dump", "file", FILE],
+        ),
+        (
+            "C",
+            &["c", FILE],
+            &["btf", "dump", "file", FILE, "format", "c"],
+        ),
     ];
     println!("file: {}", args.file.display());
     println!(
