@@ -128,6 +128,15 @@ impl ByteOrder {
         }
     }
 
+    /// Reads 64 bits.
+    #[must_use]
+    pub const fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+
     /// The bytes of 16 bits.
     #[must_use]
     pub const fn u16_bytes(self, value: u16) -> [u8; 2] {

@@ -42,7 +42,7 @@ impl Malformed {
 pub(crate) struct Bytes<'a> {
     data: &'a [u8],
     position: usize,
-    is_big: bool,
+    order: ByteOrder,
 }
 
 impl<'a> Bytes<'a> {
@@ -50,7 +50,7 @@ impl<'a> Bytes<'a> {
         Self {
             data,
             position,
-            is_big: order == ByteOrder::Big,
+            order,
         }
     }
 
@@ -105,41 +105,28 @@ impl<'a> Bytes<'a> {
     #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         let bytes = self.array()?;
-        Ok(if self.is_big {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        })
+        Ok(self.order.u16(bytes))
     }
 
     #[inline]
     fn u24(&mut self) -> Result<u32, Malformed> {
         let [a, b, c] = self.array()?;
-        Ok(if self.is_big {
-            u32::from_be_bytes([0, a, b, c])
-        } else {
-            u32::from_le_bytes([a, b, c, 0])
-        })
+        Ok(self.order.u32(match self.order {
+            ByteOrder::Little => [a, b, c, 0],
+            ByteOrder::Big => [0, a, b, c],
+        }))
     }
 
     #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         let bytes = self.array()?;
-        Ok(if self.is_big {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        })
+        Ok(self.order.u32(bytes))
     }
 
     #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         let bytes = self.array()?;
-        Ok(if self.is_big {
-            u64::from_be_bytes(bytes)
-        } else {
-            u64::from_le_bytes(bytes)
-        })
+        Ok(self.order.u64(bytes))
     }
 
     /// An unsigned number of 4 or 8 bytes, or another size up to 8.
@@ -211,7 +198,7 @@ impl<'a> Bytes<'a> {
         Ok(Self {
             data,
             position: 0,
-            is_big: self.is_big,
+            order: self.order,
         })
     }
 

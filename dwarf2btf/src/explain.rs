@@ -83,7 +83,7 @@ pub(crate) fn reports(
             continue;
         };
         missing.look(&reader, &state);
-        functions.find(candidates, &mut reader, &state, &mut found);
+        functions.list_candidates(candidates, &mut reader, &state, &mut found);
         for candidate in &found {
             let Some(report) = reports.get_mut(&candidate.key.0) else {
                 continue;

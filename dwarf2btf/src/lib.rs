@@ -38,6 +38,8 @@ mod emit;
 mod explain;
 mod finish;
 mod foreign;
+#[cfg(test)]
+mod leaf_tests;
 mod lower;
 mod names;
 mod nothing;

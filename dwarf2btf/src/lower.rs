@@ -67,7 +67,8 @@ impl<'a> UnitReader<'_, 'a> {
             Action::Unspecified => {
                 let name = self.name(state, attributes, Slot::Name)?;
                 let slot = self.add_slot(state, die);
-                // The type of `nullptr` has the size of a pointer: as void, no structure could have a member of it.
+                // The type of `nullptr` has the size of a pointer: as void, no structure could have a member of it. Compilers
+                // call it `decltype(nullptr)` and `typeof (nullptr)`; no identifier ends so, hence no other type does.
                 if self
                     .context
                     .names
@@ -102,6 +103,8 @@ impl<'a> UnitReader<'_, 'a> {
         die: u32,
         bytes: &mut Bytes<'a>,
     ) -> Result<(), Malformed> {
+        #[cfg(test)]
+        crate::unit::LEAVES_READ.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut name = Name(0);
         if leaf.text != Leaf::ABSENT {
             bytes.skip(leaf.text as usize);

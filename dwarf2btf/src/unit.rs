@@ -9,6 +9,8 @@
 )]
 
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use btf_core::dedup::{Fragment, Name};
 use btf_core::{Error, ErrorKind, Result};
@@ -297,6 +299,22 @@ fn is_terse(producer: &[u8]) -> bool {
     levels.next_back().is_some_and(|last| last.ends_with(b"1"))
 }
 
+/// Whether leaves are read in the short way, as always but in a test.
+#[inline]
+fn reads_leaves() -> bool {
+    #[cfg(test)]
+    return READS_LEAVES.load(Ordering::Relaxed);
+    #[cfg(not(test))]
+    true
+}
+
+/// Off while a test reads leaves in the long way, for comparison.
+#[cfg(test)]
+pub(crate) static READS_LEAVES: AtomicBool = AtomicBool::new(true);
+/// How many leaves tests have read in the short way.
+#[cfg(test)]
+pub(crate) static LEAVES_READ: AtomicU64 = AtomicU64::new(0);
+
 /// How deep DIEs may be nested. Compilers limit their sources to some hundreds.
 const MAX_NESTING: usize = 1 << 16;
 
@@ -506,7 +524,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let table = Arc::clone(&state.table);
         let sizes = state.unit.sizes;
         let depth = self.scopes.len();
-        let is_plain = !state.is_relocated && !self.fetching;
+        let is_plain = !state.is_relocated && !self.fetching && reads_leaves();
         // Taken out so that `self` is free while it is read.
         let mut attributes = std::mem::take(&mut self.attributes);
         loop {

@@ -105,7 +105,7 @@ impl<'c> Candidates<'c> {
 
 impl UnitFunctions {
     /// Finds the candidates of the unit that `reader` has just read and adds their prototypes to its fragment, as weak types.
-    pub(crate) fn find(
+    pub(crate) fn list_candidates(
         &mut self,
         shared: &Candidates<'_>,
         reader: &mut UnitReader<'_, '_>,

@@ -138,7 +138,7 @@ impl<'t, 'a> Thread<'t, 'a> {
             .extend_from_slice(&self.reader.findings);
         let Some(state) = state else { return Ok(()) };
         self.harvest.unit_count += 1;
-        self.functions.find(
+        self.functions.list_candidates(
             self.task.candidates,
             &mut self.reader,
             &state,
@@ -289,7 +289,7 @@ pub(crate) fn reload(
     let mut reader = UnitReader::new(context);
     // It could be read before, so it can be read now; the types come out in the same order.
     if let Ok(Some(state)) = reader.read(index) {
-        UnitFunctions::default().find(candidates, &mut reader, &state, &mut Vec::new());
+        UnitFunctions::default().list_candidates(candidates, &mut reader, &state, &mut Vec::new());
         *into = reader.fragment;
     }
 }

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::compression::{self, Method};
 use super::other_files;
-use super::relocation::{Layout, RawSymbols, Relocations};
+use super::relocation::{ElfForm, RawSymbols, Relocations};
 
 /// An ELF file's parts; all but unpacked sections are borrowed from the mapped file.
 #[derive(Clone, Debug)]
@@ -260,8 +260,8 @@ fn parse<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>> {
 }
 
 impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
-    fn layout(&self) -> Layout {
-        Layout {
+    fn form(&self) -> ElfForm {
+        ElfForm {
             is_64: self.header.is_type_64(),
             order: match self.endian {
                 Endianness::Little => ByteOrder::Little,
@@ -290,7 +290,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
     }
 
     fn into_image(self, symbols: Vec<Symbol<'a>>) -> Result<Image<'a>> {
-        let layout = self.layout();
+        let form = self.form();
         let jobs = self.debug_sections()?;
         let unpacked = unpack_all(&jobs);
         let mut sections = NAMES.map(Section::empty);
@@ -321,9 +321,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
             debug_rnglists,
         ] = sections;
         Ok(Image {
-            is_64: layout.is_64,
-            order: layout.order,
-            machine: layout.machine,
+            is_64: form.is_64,
+            order: form.order,
+            machine: form.machine,
             file_type: self.header.e_type(self.endian).0,
             debug_info,
             debug_types,
@@ -445,8 +445,8 @@ impl<'a, E: FileHeader<Endian = Endianness>> Reader<'a, E> {
         let data = slice(self.data, header.file_range.as_ref())?;
         let symbols = self.raw_symbols(raw.link(self.endian))?;
         let has_addend = kind == elf::SHT_RELA;
-        let layout = self.layout();
-        Ok(Relocations::new(data, has_addend, layout, symbols, name))
+        let form = self.form();
+        Ok(Relocations::new(data, has_addend, form, symbols, name))
     }
 
     fn raw_symbols(&self, table: SectionIndex) -> Result<RawSymbols<'a>> {

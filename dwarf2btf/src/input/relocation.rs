@@ -25,35 +25,26 @@ pub struct Relocated {
 
 /// How the file writes its numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
+pub(super) struct ElfForm {
     pub(super) is_64: bool,
     pub(super) order: ByteOrder,
     pub(super) machine: u16,
 }
 
-impl Layout {
+impl ElfForm {
     fn u16(self, data: &[u8], offset: usize) -> Option<u16> {
         let bytes = *data.get(offset..)?.first_chunk()?;
-        Some(match self.order {
-            ByteOrder::Little => u16::from_le_bytes(bytes),
-            ByteOrder::Big => u16::from_be_bytes(bytes),
-        })
+        Some(self.order.u16(bytes))
     }
 
     fn u32(self, data: &[u8], offset: usize) -> Option<u32> {
         let bytes = *data.get(offset..)?.first_chunk()?;
-        Some(match self.order {
-            ByteOrder::Little => u32::from_le_bytes(bytes),
-            ByteOrder::Big => u32::from_be_bytes(bytes),
-        })
+        Some(self.order.u32(bytes))
     }
 
     fn u64(self, data: &[u8], offset: usize) -> Option<u64> {
         let bytes = *data.get(offset..)?.first_chunk()?;
-        Some(match self.order {
-            ByteOrder::Little => u64::from_le_bytes(bytes),
-            ByteOrder::Big => u64::from_be_bytes(bytes),
-        })
+        Some(self.order.u64(bytes))
     }
 }
 
@@ -71,19 +62,19 @@ const SHN_XINDEX: u16 = 0xffff;
 
 impl RawSymbols<'_> {
     /// The value and section index of the symbol `index`.
-    fn get(&self, layout: Layout, index: usize) -> Option<(u64, Option<u32>)> {
-        let (value, number) = if layout.is_64 {
+    fn get(&self, form: ElfForm, index: usize) -> Option<(u64, Option<u32>)> {
+        let (value, number) = if form.is_64 {
             let start = index.checked_mul(24)?;
             let entry = self.data.get(start..start.checked_add(24)?)?;
-            (layout.u64(entry, 8)?, layout.u16(entry, 6)?)
+            (form.u64(entry, 8)?, form.u16(entry, 6)?)
         } else {
             let start = index.checked_mul(16)?;
             let entry = self.data.get(start..start.checked_add(16)?)?;
-            (u64::from(layout.u32(entry, 4)?), layout.u16(entry, 14)?)
+            (u64::from(form.u32(entry, 4)?), form.u16(entry, 14)?)
         };
         let section = match number {
             0 => None,
-            SHN_XINDEX => Some(layout.u32(self.extended, index.checked_mul(4)?)?),
+            SHN_XINDEX => Some(form.u32(self.extended, index.checked_mul(4)?)?),
             SHN_LORESERVE.. => None,
             number => Some(u32::from(number)),
         };
@@ -99,7 +90,7 @@ pub struct Relocations<'a> {
     entry_size: usize,
     count: usize,
     has_addend: bool,
-    layout: Layout,
+    form: ElfForm,
     /// What the machine's relocation types do.
     rules: &'static [Rule],
     symbols: RawSymbols<'a>,
@@ -120,7 +111,7 @@ struct Entry {
 impl<'a> Relocations<'a> {
     /// No relocations: every value stays as it is.
     pub(super) fn none(section: &'static str) -> Self {
-        let layout = Layout {
+        let form = ElfForm {
             is_64: true,
             order: ByteOrder::Little,
             machine: 0,
@@ -130,7 +121,7 @@ impl<'a> Relocations<'a> {
             entry_size: 1,
             count: 0,
             has_addend: true,
-            layout,
+            form,
             rules: &[],
             symbols: RawSymbols::default(),
             section,
@@ -141,19 +132,19 @@ impl<'a> Relocations<'a> {
     pub(super) fn new(
         data: &'a [u8],
         has_addend: bool,
-        layout: Layout,
+        form: ElfForm,
         symbols: RawSymbols<'a>,
         section: &'static str,
     ) -> Self {
-        let word = if layout.is_64 { 8 } else { 4 };
+        let word = if form.is_64 { 8 } else { 4 };
         let entry_size = if has_addend { 3 * word } else { 2 * word };
         let mut table = Self {
             entries: Cow::Borrowed(data),
             entry_size,
             count: data.len() / entry_size,
             has_addend,
-            layout,
-            rules: machines::rules(layout.machine),
+            form,
+            rules: machines::rules(form.machine),
             symbols,
             section,
         };
@@ -206,10 +197,10 @@ impl<'a> Relocations<'a> {
     }
 
     fn word(&self, data: &[u8], index: usize) -> Option<u64> {
-        if self.layout.is_64 {
-            self.layout.u64(data, index * 8)
+        if self.form.is_64 {
+            self.form.u64(data, index * 8)
         } else {
-            self.layout.u32(data, index * 4).map(u64::from)
+            self.form.u32(data, index * 4).map(u64::from)
         }
     }
 
@@ -228,7 +219,7 @@ impl<'a> Relocations<'a> {
     fn entry(&self, index: usize) -> Option<Entry> {
         let raw = self.raw(index)?;
         let info = self.word(raw, 1)?;
-        let (symbol, kind) = split_info(info, self.layout);
+        let (symbol, kind) = split_info(info, self.form);
         Some(Entry {
             offset: self.word(raw, 0)?,
             symbol,
@@ -262,7 +253,7 @@ impl<'a> Relocations<'a> {
             return Ok(before);
         }
         let Some(rule) = self.rules.iter().find(|rule| rule.kind == entry.kind) else {
-            let machine = self.layout.machine;
+            let machine = self.form.machine;
             return Err(Error::new(ErrorKind::Relocation {
                 machine,
                 kind: entry.kind,
@@ -273,7 +264,7 @@ impl<'a> Relocations<'a> {
             return Ok(before);
         }
         let symbol = usize::try_from(entry.symbol).unwrap_or(usize::MAX);
-        let (value, section) = self.symbols.get(self.layout, symbol).ok_or_else(|| {
+        let (value, section) = self.symbols.get(self.form, symbol).ok_or_else(|| {
             Error::new(ErrorKind::Invalid {
                 what: "symbol index of a relocation",
                 value: u64::from(entry.symbol),
@@ -304,11 +295,11 @@ impl<'a> Relocations<'a> {
     clippy::cast_possible_truncation,
     reason = "fields are cut out of a wider word"
 )]
-fn split_info(info: u64, layout: Layout) -> (u32, u32) {
-    match (layout.is_64, layout.machine) {
+fn split_info(info: u64, form: ElfForm) -> (u32, u32) {
+    match (form.is_64, form.machine) {
         (false, _) => ((info >> 8) as u32, (info & 0xff) as u32),
         // Little-endian MIPS64: the symbol is the first word, then come single bytes with the type last.
-        (true, EM_MIPS) if layout.order == ByteOrder::Little => {
+        (true, EM_MIPS) if form.order == ByteOrder::Little => {
             (info as u32, ((info >> 32) as u32).swap_bytes())
         }
         // The upper 24 bits of SPARC's type are data.

@@ -3,14 +3,14 @@
 use super::super::machines::*;
 use super::*;
 
-const LITTLE_64: Layout = Layout {
+const LITTLE_64: ElfForm = ElfForm {
     is_64: true,
     order: ByteOrder::Little,
     machine: EM_X86_64,
 };
 
-fn layout(machine: u16) -> Layout {
-    Layout {
+fn form(machine: u16) -> ElfForm {
+    ElfForm {
         machine,
         ..LITTLE_64
     }
@@ -53,7 +53,7 @@ fn check(
         extended: &[],
     };
     let data = rela(entries);
-    let table = Relocations::new(&data, true, layout(machine), raw, ".debug_info");
+    let table = Relocations::new(&data, true, form(machine), raw, ".debug_info");
     let got = table.value(8, in_place).unwrap();
     assert_eq!((got.value, got.section), expect);
 }
@@ -92,7 +92,7 @@ fn pairs_on_one_offset_give_a_difference() {
 #[test]
 fn an_addend_in_place_is_added() {
     let order = ByteOrder::Big;
-    let layout = Layout {
+    let form = ElfForm {
         is_64: false,
         order,
         machine: EM_ARM,
@@ -105,7 +105,7 @@ fn an_addend_in_place_is_added() {
         data: &symtab,
         extended: &[],
     };
-    let table = Relocations::new(&data, false, layout, raw, ".debug_info");
+    let table = Relocations::new(&data, false, form, raw, ".debug_info");
     let expect = Relocated {
         value: 0x123,
         section: Some(3),
@@ -129,7 +129,7 @@ fn section_numbers_above_the_reserved_ones_come_from_the_extension() {
 
 #[test]
 fn mips64_in_little_endian_splits_its_info_otherwise() {
-    let mips = layout(EM_MIPS);
+    let mips = form(EM_MIPS);
     // The symbol 1, then ssym, type3, type2 of 0, then R_MIPS_64.
     let info = u64::from_le_bytes([1, 0, 0, 0, 0, 0, 0, 18]);
     assert_eq!(split_info(info, mips), (1, 18));
@@ -149,7 +149,7 @@ fn a_cursor_finds_every_entry_in_any_order() {
         data: &symtab,
         extended: &[],
     };
-    let table = Relocations::new(&data, true, layout(EM_RISCV), raw, ".debug_info");
+    let table = Relocations::new(&data, true, form(EM_RISCV), raw, ".debug_info");
     let mut cursor = table.cursor(0);
     for offset in (0..8000)
         .chain((0..9000).rev())
