@@ -162,7 +162,7 @@ impl<'a> UnitReader<'_, 'a> {
             }
             if steps == MAX_ANNOTATIONS {
                 let die = Link(first).die_offset().unwrap_or(0);
-                self.find(state, die, FindingKind::TooManyAnnotations);
+                self.note_finding(state, die, FindingKind::TooManyAnnotations);
                 continue;
             }
             match (kind, owner) {

@@ -68,7 +68,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// Writes a forward declaration.
     pub(crate) fn declare(&mut self, state: &UnitState<'a>, scope: Scope) {
         if scope.name.0 == 0 {
-            self.find(state, scope.die, FindingKind::AnonymousDeclaration);
+            self.note_finding(state, scope.die, FindingKind::AnonymousDeclaration);
             self.push(scope.slot, &[0, Info::new(Kind::Struct, 0, false).0, 0]);
             return;
         }
@@ -93,12 +93,12 @@ impl<'a> UnitReader<'_, 'a> {
         let link = self.link(state, attributes, Slot::Type)?;
         let has_place = attributes.has(Slot::MemberLocation) || attributes.has(Slot::DataBitOffset);
         if !has_place && (attributes.flag(Slot::External) || attributes.flag(Slot::Declaration)) {
-            self.find(state, die, FindingKind::StaticMember);
+            self.note_finding(state, die, FindingKind::StaticMember);
             return Ok(ScopeKind::Other);
         }
         let Some(location_bits) = member_location(state, attributes, self.context.image.order)
         else {
-            self.find(state, die, FindingKind::MemberPlace);
+            self.note_finding(state, die, FindingKind::MemberPlace);
             return Ok(ScopeKind::Other);
         };
         let bit_size = attributes.raw(Slot::BitSize).unwrap_or(0);
@@ -124,7 +124,7 @@ impl<'a> UnitReader<'_, 'a> {
             });
         }
         let Ok(place) = u32::try_from(place) else {
-            self.find(state, die, FindingKind::MemberPlace);
+            self.note_finding(state, die, FindingKind::MemberPlace);
             return Ok(ScopeKind::Other);
         };
         self.pending.push([name.0, link.0, place, size_word]);
@@ -177,10 +177,10 @@ impl<'a> UnitReader<'_, 'a> {
         }
         self.pending.truncate(scope.pending);
         for finding in findings.into_iter().flatten() {
-            self.find(state, scope.die, finding);
+            self.note_finding(state, scope.die, finding);
         }
         if scope.size > u64::from(u32::MAX) {
-            self.find(state, scope.die, FindingKind::TooLarge);
+            self.note_finding(state, scope.die, FindingKind::TooLarge);
         }
     }
 
@@ -209,7 +209,7 @@ impl<'a> UnitReader<'_, 'a> {
                 self.pending
                     .push([name.0, value as u32, (value >> 32) as u32, 0]);
             }
-            _ => self.find(state, die, FindingKind::BadEnumerator),
+            _ => self.note_finding(state, die, FindingKind::BadEnumerator),
         }
         Ok(scope)
     }
@@ -256,7 +256,7 @@ impl<'a> UnitReader<'_, 'a> {
             self.wide_enums.push((id, scope.link));
         }
         if let Some(finding) = finding {
-            self.find(state, scope.die, finding);
+            self.note_finding(state, scope.die, finding);
         }
     }
 }

@@ -81,7 +81,7 @@ impl<'a> UnitReader<'_, 'a> {
                 .fragment
                 .starts
                 .partition_point(|&start| start as usize <= at);
-            self.find(state, dies.get(id).copied().unwrap_or(0), kind);
+            self.note_finding(state, dies.get(id).copied().unwrap_or(0), kind);
         }
     }
 

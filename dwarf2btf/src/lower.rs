@@ -53,7 +53,7 @@ impl<'a> UnitReader<'_, 'a> {
             Action::Subrange => self.add_dimension(state, die, attributes),
             Action::Member => self.add_member(state, die, attributes)?,
             Action::Inheritance => {
-                self.find(state, die, FindingKind::Inheritance);
+                self.note_finding(state, die, FindingKind::Inheritance);
                 self.add_member(state, die, attributes)?
             }
             Action::Parameter => self.add_parameter(state, die, attributes)?,
@@ -143,7 +143,7 @@ impl<'a> UnitReader<'_, 'a> {
                     .and_then(|bits| u32::try_from(bits).ok());
                 match place {
                     Some(place) => self.pending.push([name.0, link.0, place, 0]),
-                    None => self.find(state, die, FindingKind::MemberPlace),
+                    None => self.note_finding(state, die, FindingKind::MemberPlace),
                 }
             }
             Some(ScopeKind::Enum) if plan.action == Action::Enumerator => match value {
@@ -152,7 +152,7 @@ impl<'a> UnitReader<'_, 'a> {
                     self.pending
                         .push([name.0, value as u32, (value >> 32) as u32, 0]);
                 }
-                _ => self.find(state, die, FindingKind::BadEnumerator),
+                _ => self.note_finding(state, die, FindingKind::BadEnumerator),
             },
             Some(ScopeKind::Proto) if plan.action == Action::Parameter => {
                 self.pending.push([name.0, link.0, 0, 0]);
@@ -212,7 +212,7 @@ impl<'a> UnitReader<'_, 'a> {
     ) -> Result<ScopeKind, Malformed> {
         let name = self.name(state, attributes, Slot::Name)?;
         let slot = self.add_slot(state, die);
-        self.find(state, die, FindingKind::ForeignType);
+        self.note_finding(state, die, FindingKind::ForeignType);
         let size = self.size_word(state, die, attributes.raw(Slot::ByteSize).unwrap_or(0));
         self.push(slot, &[name.0, Info::new(Kind::Struct, 0, false).0, size]);
         Ok(ScopeKind::Other)
@@ -258,7 +258,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// A size as a word; what does not fit is cut, with a finding.
     pub(crate) fn size_word(&mut self, state: &UnitState<'a>, die: u32, size: u64) -> u32 {
         u32::try_from(size).unwrap_or_else(|_| {
-            self.find(state, die, FindingKind::TooLarge);
+            self.note_finding(state, die, FindingKind::TooLarge);
             u32::MAX
         })
     }
@@ -288,7 +288,7 @@ impl<'a> UnitReader<'_, 'a> {
                 return Ok(ScopeKind::Other);
             }
             dw::DW_ATE_complex_float | dw::DW_ATE_imaginary_float if float => {
-                self.find(state, die, FindingKind::Complex);
+                self.note_finding(state, die, FindingKind::Complex);
                 self.push_complex(slot, name, size);
                 return Ok(ScopeKind::Other);
             }
@@ -300,11 +300,11 @@ impl<'a> UnitReader<'_, 'a> {
             .raw(Slot::BitSize)
             .is_some_and(|bits| bits != size.saturating_mul(8))
         {
-            self.find(state, die, FindingKind::BitInt);
+            self.note_finding(state, die, FindingKind::BitInt);
         }
         let info = Info::new(Kind::Int, 0, false).0;
         if name.0 == 0 || !matches!(size, 1 | 2 | 4 | 8 | 16) {
-            self.find(state, die, FindingKind::OddBaseType);
+            self.note_finding(state, die, FindingKind::OddBaseType);
             let name = self.context.names.of_new(ODD_INT);
             self.push(slot, &[name.0, info, 4, record & 0xff00_0000 | 32]);
             return Ok(ScopeKind::Other);
@@ -409,7 +409,7 @@ impl<'a> UnitReader<'_, 'a> {
             }
             _ => {
                 let is_typedef = matches!(tag, dw::DW_TAG_typedef | dw::DW_TAG_template_alias);
-                self.find(
+                self.note_finding(
                     state,
                     die,
                     if is_typedef {
@@ -423,7 +423,7 @@ impl<'a> UnitReader<'_, 'a> {
             }
         };
         if let Some(finding) = finding {
-            self.find(state, die, finding);
+            self.note_finding(state, die, finding);
         }
         let name = if kind == Kind::Typedef { name.0 } else { 0 };
         let id = self.push(slot, &[name, Info::new(kind, 0, false).0, link.0]);
@@ -461,7 +461,7 @@ impl<'a> UnitReader<'_, 'a> {
                 }
                 (None, None) => {
                     if attributes.has(Slot::Count) || attributes.has(Slot::UpperBound) {
-                        self.find(state, die, FindingKind::VariableBound);
+                        self.note_finding(state, die, FindingKind::VariableBound);
                     }
                     0
                 }
@@ -556,7 +556,7 @@ impl<'a> UnitReader<'_, 'a> {
     fn close_proto(&mut self, state: &UnitState<'a>, scope: Scope) {
         let count = self.pending.len() - scope.pending;
         if count > MAX_VLEN_16 as usize {
-            self.find(state, scope.die, FindingKind::TooManyMembers);
+            self.note_finding(state, scope.die, FindingKind::TooManyMembers);
         }
         let count = count.min(MAX_VLEN_16 as usize);
         let id = self

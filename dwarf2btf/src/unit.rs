@@ -8,6 +8,9 @@
     reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
 )]
 
+mod items;
+mod values;
+
 use std::sync::Arc;
 #[cfg(test)]
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,8 +27,13 @@ use crate::functions::Compiler;
 use crate::input::{Image, RelocationCursor};
 use crate::languages::{LanguageFilter, UnitLanguage};
 use crate::names::{FastMap, Names};
-use crate::references::{ForeignDie, Link, References, TargetSlot};
+use crate::references::{ForeignDie, Link, References};
 use crate::units::{Unit, Units};
+
+pub(crate) use items::{
+    DeclTag, OldBitfield, Parameter, Pending, RawLocation, Scope, ScopeKind, Subprogram, TagOwner,
+    Variable,
+};
 
 /// What all workers read.
 pub(crate) struct Context<'a> {
@@ -84,160 +92,6 @@ pub(crate) struct UnitState<'a> {
     str_offsets_base: u64,
     addr_base: u64,
     pub(crate) loclists_base: u64,
-}
-
-/// A member (name, link, offset in bits, bitfield size), an enumerator (name, lower and upper half of the value), a parameter
-/// of a function type (name, link) or a dimension (count). All are of one size, so that pushing one is one store.
-pub(crate) type Pending = [u32; 4];
-
-/// An open DIE whose children are being read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scope {
-    pub(crate) kind: ScopeKind,
-    pub(crate) slot: TargetSlot,
-    pub(crate) die: u32,
-    pub(crate) name: Name,
-    /// The size in bytes, of what has one.
-    pub(crate) size: u64,
-    pub(crate) link: Link,
-    /// Where this scope's entries in `pending` begin.
-    pub(crate) pending: usize,
-    /// Whether an enumerator is written as a negative number: `DW_FORM_data8` of gcc holds an unsigned one.
-    pub(crate) has_negative: bool,
-}
-
-/// What an open DIE is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ScopeKind {
-    /// Namespaces, blocks and all else that only holds other DIEs.
-    Other,
-    Struct,
-    Union,
-    /// Its base type is signed, or not.
-    Enum,
-    Array,
-    Proto,
-    /// The function with this index.
-    Subprogram(u32),
-    Parameter(u32),
-    Variable(u32),
-    Member,
-    /// A pointer with this local id.
-    Pointer(u32),
-    /// A typedef with this local id.
-    Typedef(u32),
-}
-
-impl Scope {
-    pub(crate) fn new(kind: ScopeKind, die: u32) -> Self {
-        Self {
-            kind,
-            slot: TargetSlot::None,
-            die,
-            name: Name(0),
-            size: 0,
-            link: Link::VOID,
-            pending: 0,
-            has_negative: false,
-        }
-    }
-}
-
-/// A function as DWARF describes it, before the rules decide about it.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "these are DWARF's flags")]
-pub(crate) struct Subprogram {
-    /// The offset of the DIE in its unit.
-    pub(crate) die: u32,
-    /// The unit of the DIE if it was fetched from another one.
-    pub(crate) foreign_unit: Option<u32>,
-    pub(crate) name: Name,
-    pub(crate) return_link: u32,
-    pub(crate) has_return: bool,
-    /// The entry, and the section that it is relative to in relocatable files.
-    pub(crate) low_pc: Option<(u64, Option<u32>)>,
-    /// The abstract instance or declaration that this one completes.
-    pub(crate) origin: u32,
-    pub(crate) is_declaration: bool,
-    /// clang's mark for a function whose signature it changed (`DW_CC_nocall`).
-    pub(crate) is_nocall: bool,
-    pub(crate) is_variadic: bool,
-    /// The index of the first parameter, and their number.
-    pub(crate) parameters: (u32, u32),
-}
-
-/// A parameter of a function as DWARF describes it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Parameter {
-    pub(crate) die: u32,
-    pub(crate) name: Name,
-    pub(crate) link: u32,
-    pub(crate) origin: u32,
-    pub(crate) location: RawLocation,
-    pub(crate) has_const_value: bool,
-}
-
-/// A location as DWARF stores it; most functions are never asked for theirs.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum RawLocation {
-    #[default]
-    None,
-    /// An expression: its place in the unit and its length in bytes.
-    Expression(u32, u32),
-    /// The offset of a list in its section.
-    List(u64),
-    /// The number of a list in `.debug_loclists`.
-    ListIndex(u64),
-}
-
-/// A variable outside functions as DWARF describes it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Variable {
-    pub(crate) die: u32,
-    pub(crate) name: Name,
-    pub(crate) link: u32,
-    pub(crate) has_type: bool,
-    pub(crate) is_external: bool,
-    pub(crate) is_artificial: bool,
-    /// The declaration that this one completes.
-    pub(crate) origin: u32,
-    /// The address, and the section that it is relative to in relocatable files.
-    pub(crate) address: Option<(u64, Option<u32>)>,
-}
-
-/// A `btf_decl_tag`, and what it is on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DeclTag {
-    pub(crate) owner: TagOwner,
-    pub(crate) text: Name,
-}
-
-/// What a declaration tag is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TagOwner {
-    /// A type, or with a component index from 0 its member.
-    Type(TargetSlotLink, i32),
-    Subprogram(u32),
-    Parameter(u32),
-    Variable(u32),
-}
-
-/// A type by the DIE that it comes from.
-pub(crate) type TargetSlotLink = u32;
-
-/// A bitfield of DWARF 2 and 3, whose place depends on its type's size.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OldBitfield {
-    pub(crate) location_bits: u64,
-    /// From the storage unit's most significant bit; negative if the field begins before it.
-    pub(crate) bit_offset: i64,
-    pub(crate) bit_size: u32,
-    pub(crate) storage_bytes: Option<u64>,
-    pub(crate) link: Link,
-    /// Where in the fragment's words the member's offset goes.
-    pub(crate) word: usize,
-    /// The size of the structure in bits.
-    pub(crate) structure_bits: u64,
 }
 
 /// Reads units one after the other, keeping its memory.
@@ -319,7 +173,7 @@ pub(crate) static LEAVES_READ: AtomicU64 = AtomicU64::new(0);
 const MAX_NESTING: usize = 1 << 16;
 
 /// What [`UnitReader::locate`] tells the cause of.
-const RELOCATION: &str = "known relocation";
+pub(crate) const RELOCATION: &str = "known relocation";
 
 /// The number of abbreviation tables that a thread keeps.
 const TABLES_KEPT: usize = 16;
@@ -455,7 +309,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let mut attributes = Attributes::default();
         die::read(bytes, &table, plan.read, state.unit.sizes, &mut attributes)?;
         if plan.tag == dw::DW_TAG_skeleton_unit || attributes.has(Slot::DwoName) {
-            self.find(state, at as u32, FindingKind::SkeletonUnit);
+            self.note_finding(state, at as u32, FindingKind::SkeletonUnit);
         }
         let code = |slot| {
             attributes
@@ -492,7 +346,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         (state.compiler, state.is_terse) =
             names.with(producer, |text| (Compiler::of(text), is_terse(text)));
         if state.is_terse {
-            self.find(state, at as u32, FindingKind::TerseUnit);
+            self.note_finding(state, at as u32, FindingKind::TerseUnit);
         }
         Ok(())
     }
@@ -564,7 +418,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             } else if plan.action == Action::SkipTree || plan.action == Action::VariantPart {
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
                 if plan.action == Action::VariantPart {
-                    self.find(state, die as u32, FindingKind::VariantPart);
+                    self.note_finding(state, die as u32, FindingKind::VariantPart);
                 }
                 if plan.has_children {
                     self.skip_children(&mut bytes, &table, state, &attributes)?;
@@ -652,220 +506,13 @@ impl<'c, 'a> UnitReader<'c, 'a> {
 
     /// Notes something doubtful.
     #[cold]
-    pub(crate) fn find(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
+    pub(crate) fn note_finding(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
         let die_offset = state.unit.range.start as u64 + u64::from(die);
         self.findings.push(Finding {
             unit: state.index,
             die_offset,
             kind,
         });
-    }
-
-    /// The string of an attribute; empty if there is none.
-    pub(crate) fn name(
-        &self,
-        state: &mut UnitState<'a>,
-        attributes: &Attributes,
-        slot: Slot,
-    ) -> Result<Name, Malformed> {
-        let Some(value) = attributes.raw(slot) else {
-            return Ok(Name(0));
-        };
-        let names = self.context.names;
-        let image = self.context.image;
-        Ok(match attributes.form(slot) {
-            dw::DW_FORM_strp => {
-                let offset = if state.is_relocated {
-                    self.relocated(state, attributes.place(slot), value)?.0
-                } else {
-                    value
-                };
-                self.name_at(offset, attributes.place(slot))?
-            }
-            dw::DW_FORM_string => {
-                names.of(Bytes::new(state.data, 0, image.order).text_at(value as usize))
-            }
-            dw::DW_FORM_line_strp => {
-                let (offset, _) = self.relocated(state, attributes.place(slot), value)?;
-                let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-                if offset >= image.debug_line_str.data.len() {
-                    let expected = "offset of a string in .debug_line_str";
-                    return Err(Malformed::new(attributes.place(slot), expected));
-                }
-                names.of(Bytes::new(&image.debug_line_str.data, 0, image.order).text_at(offset))
-            }
-            dw::DW_FORM_strx
-            | dw::DW_FORM_strx1
-            | dw::DW_FORM_strx2
-            | dw::DW_FORM_strx3
-            | dw::DW_FORM_strx4
-            | dw::DW_FORM_GNU_str_index => {
-                let offset = self.indexed_string(state, value, attributes.place(slot))?;
-                self.name_at(offset, attributes.place(slot))?
-            }
-            _ => Name(0),
-        })
-    }
-
-    /// The name at an offset of `.debug_str`, which the attribute at `place` gives.
-    #[inline]
-    pub(crate) fn name_at(&self, offset: u64, place: usize) -> Result<Name, Malformed> {
-        self.context.names.at(offset).ok_or(Malformed {
-            offset: place,
-            expected: "offset of a string in .debug_str, of at most 64 KiB",
-        })
-    }
-
-    /// The value stored at offset `place` of the unit, relocated, and the section of the relocation's symbol.
-    #[expect(
-        clippy::unused_self,
-        reason = "it stands beside the other ways to read a value"
-    )]
-    pub(crate) fn relocated(
-        &self,
-        state: &mut UnitState<'a>,
-        place: usize,
-        value: u64,
-    ) -> Result<(u64, Option<u32>), Malformed> {
-        if !state.is_relocated {
-            return Ok((value, None));
-        }
-        let relocated = state
-            .relocations
-            .value((state.unit.range.start + place) as u64, value);
-        let relocated = relocated.map_err(|_| Malformed::new(place, RELOCATION))?;
-        Ok((relocated.value, relocated.section))
-    }
-
-    /// The offset in `.debug_str` of the string with this index.
-    fn indexed_string(
-        &self,
-        state: &UnitState<'a>,
-        index: u64,
-        place: usize,
-    ) -> Result<u64, Malformed> {
-        let section = &self.context.image.debug_str_offsets;
-        let size = state.unit.sizes.offset;
-        let offset = index
-            .checked_mul(u64::from(size))
-            .and_then(|offset| offset.checked_add(state.str_offsets_base));
-        let offset = offset.and_then(|offset| usize::try_from(offset).ok());
-        let missing = Malformed {
-            offset: place,
-            expected: "index of a string in .debug_str_offsets",
-        };
-        let offset = offset.ok_or(missing)?;
-        let value = Bytes::new(&section.data, offset, self.context.image.order)
-            .uint(size)
-            .map_err(|_| missing)?;
-        if section.relocations.is_empty() {
-            return Ok(value);
-        }
-        Ok(section
-            .relocations
-            .value(offset as u64, value)
-            .map_err(|_| missing)?
-            .value)
-    }
-
-    /// The address with this index in `.debug_addr`, and its section in relocatable files; `place` is that of the index.
-    pub(crate) fn indexed_address(
-        &self,
-        state: &UnitState<'a>,
-        index: u64,
-        place: usize,
-    ) -> Result<(u64, Option<u32>), Malformed> {
-        let section = &self.context.image.debug_addr;
-        let size = state.unit.sizes.address;
-        let offset = index
-            .checked_mul(u64::from(size))
-            .and_then(|offset| offset.checked_add(state.addr_base));
-        let missing = Malformed {
-            offset: place,
-            expected: "index of an address in .debug_addr",
-        };
-        let offset = offset.ok_or(missing)?;
-        let at = usize::try_from(offset).map_err(|_| missing)?;
-        let value = Bytes::new(&section.data, at, self.context.image.order)
-            .uint(size)
-            .map_err(|_| missing)?;
-        let relocated = section.relocations.value(offset, value);
-        let relocated = relocated.map_err(|_| missing)?;
-        Ok((relocated.value, relocated.section))
-    }
-
-    /// A link to a DIE of the unit that is being walked.
-    pub(crate) fn own_link(&mut self, state: &UnitState<'a>, die: u32) -> Link {
-        if self.fetching {
-            self.references.foreign((state.index, die))
-        } else {
-            Link::die(die)
-        }
-    }
-
-    /// The type or DIE that an attribute names.
-    #[inline]
-    pub(crate) fn link(
-        &mut self,
-        state: &mut UnitState<'a>,
-        attributes: &Attributes,
-        slot: Slot,
-    ) -> Result<Link, Malformed> {
-        let Some(value) = attributes.raw(slot) else {
-            return Ok(Link::VOID);
-        };
-        match attributes.form(slot) {
-            dw::DW_FORM_ref1
-            | dw::DW_FORM_ref2
-            | dw::DW_FORM_ref4
-            | dw::DW_FORM_ref8
-            | dw::DW_FORM_ref_udata => {
-                if value >= state.data.len() as u64 {
-                    return Err(Malformed::new(
-                        attributes.place(slot),
-                        "reference to a DIE of the unit",
-                    ));
-                }
-                Ok(self.own_link(state, value as u32))
-            }
-            _ => self.distant_link(state, attributes, slot, value),
-        }
-    }
-
-    /// As `link`, for what may lie in another unit.
-    #[cold]
-    fn distant_link(
-        &mut self,
-        state: &mut UnitState<'a>,
-        attributes: &Attributes,
-        slot: Slot,
-        value: u64,
-    ) -> Result<Link, Malformed> {
-        let place = attributes.place(slot);
-        let foreign = match attributes.form(slot) {
-            dw::DW_FORM_ref_addr => {
-                let (offset, _) = self.relocated(state, place, value)?;
-                let found = self.context.units.at_offset(offset);
-                Some(found.ok_or(Malformed {
-                    offset: place,
-                    expected: "reference to a DIE of some unit",
-                })?)
-            }
-            dw::DW_FORM_ref_sig8 => self.context.units.with_signature(value),
-            dw::DW_FORM_GNU_ref_alt | dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 => {
-                self.find(state, place as u32, FindingKind::SupplementaryFile);
-                return Ok(Link::VOID);
-            }
-            _ => return Err(Malformed::new(place, "form of a reference")),
-        };
-        match foreign {
-            Some((unit, offset)) if unit == state.index && !self.fetching => Ok(Link::die(offset)),
-            Some(die) => Ok(self.references.foreign(die)),
-            None => {
-                self.find(state, place as u32, FindingKind::DanglingReference);
-                Ok(Link::VOID)
-            }
-        }
     }
 }
 

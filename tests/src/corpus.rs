@@ -105,9 +105,11 @@ mod tests {
         for object in objects() {
             let length = object.metadata().unwrap().len();
             assert!(length <= 64 * 1024, "{}: {length} bytes", object.display());
-            let is_image = name(&object).starts_with("image.");
+            let is_linked = ["image.", "lto."]
+                .iter()
+                .any(|stem| name(&object).starts_with(stem));
             assert!(
-                is_image || !directive(&object, "about").is_empty(),
+                is_linked || !directive(&object, "about").is_empty(),
                 "{}",
                 object.display()
             );
