@@ -39,15 +39,17 @@ mod view;
 mod walk;
 
 use std::io::Write;
+use std::sync::atomic::AtomicUsize;
 
 use btf_core::{Btf, Error, ErrorKind, Result, StrOffset, TypeId};
+use rayon::prelude::*;
 
 use asserts::Asserter;
 use items::Items;
 pub use merge::{Merged, merge};
 use names::Names;
-use order::Scheduler;
-use print::Printer;
+use order::{Schedule, Scheduler, Step};
+use print::{Printer, Shared};
 use shape::Shapes;
 use tags::Tags;
 use view::{Tables, View};
@@ -116,15 +118,69 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
     } else {
         Vec::new()
     };
+    // Neither needs the other.
+    let (plan, shapes) = rayon::join(|| plan(view, options, &kfuncs, limit), || Shapes::new(view));
+    let (names, schedule) = plan?;
+    let shapes = shapes?;
+    // From here on it is known what is written, in which order and under which names.
+    let tags = if options.decl_tags {
+        Tags::of_all(view)?
+    } else {
+        Tags::default()
+    };
+    let written = AtomicUsize::new(0);
+    let shared = Shared {
+        names: &names,
+        shapes: &shapes,
+        tags: &tags,
+        writers: &schedule.writers,
+        written: &written,
+    };
+    let printer = || Printer::new(view, &shared, limit);
+    let mut start = Vec::new();
+    frame::open(options, &mut start);
+    let mut parts = vec![start];
+    for part in print_all(&schedule.steps, &printer) {
+        parts.push(part?);
+    }
+    let mut text = Vec::new();
+    if !kfuncs.is_empty() {
+        declare_kfuncs(btf, &kfuncs, &mut printer(), &mut text)?;
+    }
+    let is_definition = |step: &&Step| matches!(step, Step::Define(_));
+    let mut summary = Summary {
+        definitions: schedule.steps.iter().filter(is_definition).count() as u64,
+        assertions: 0,
+    };
+    if options.assertions {
+        let mut asserter = Asserter::new(view, &names, &shapes, limit);
+        asserter.steps(&schedule.steps, &mut text)?;
+        summary.assertions = asserter.count;
+    }
+    frame::close(options, &mut text);
+    parts.push(text);
+    for part in parts {
+        let written = out.write_all(&part);
+        written.map_err(|error| Error::new(ErrorKind::Io("write the header")).caused_by(error))?;
+    }
+    Ok(summary)
+}
+
+/// Finds the items and their needs, names all types, and puts what is written into order.
+fn plan<'a>(
+    view: View<'a>,
+    options: &Options<'_>,
+    kfuncs: &[Kfunc<'a>],
+    limit: usize,
+) -> Result<(Names<'a>, Schedule)> {
     let mut needs = Needs::new(view, limit as u64)?;
     let is_module = matches!(options.scope, Scope::Module { .. });
-    let first_own = TypeId(if is_module { btf.first_id() } else { 1 });
+    let first_own = TypeId(if is_module { view.btf.first_id() } else { 1 });
     let first_later = options.first_of_modules.unwrap_or(first_own);
     let items = Items::new(view, first_later, options.first_of_modules.is_some())?;
     let functions = kfuncs.iter().map(|kfunc| kfunc.name);
     let names = Names::new(view, &items, &needs, first_later, functions)?;
     // From here on every type has its name.
-    let shapes = Shapes::new(view)?;
     let mut scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);
     match options.scope {
         Scope::All | Scope::Module { .. } => scheduler.all(&items)?,
@@ -134,40 +190,39 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
             }
         }
     }
-    for kfunc in &kfuncs {
+    for kfunc in kfuncs {
         scheduler.root(kfunc.id)?;
     }
-    let steps = scheduler.steps;
-    // From here on it is known what is written, and in which order.
-    let tags = if options.decl_tags {
-        Tags::of_all(view)?
-    } else {
-        Tags::default()
-    };
-    let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
-    printer.skip(first_own);
-    frame::open(options, &mut printer.out);
-    let mut summary = Summary {
-        definitions: printer.steps(&steps)?,
-        assertions: 0,
-    };
-    if !kfuncs.is_empty() {
-        declare_kfuncs(btf, &kfuncs, &mut printer)?;
-    }
-    let mut text = std::mem::take(&mut printer.out);
-    if options.assertions {
-        let mut asserter = Asserter::new(view, &names, &shapes, limit);
-        asserter.steps(&steps, &mut text)?;
-        summary.assertions = asserter.count;
-    }
-    frame::close(options, &mut text);
-    out.write_all(&text)
-        .map_err(|error| Error::new(ErrorKind::Io("write the header")).caused_by(error))?;
-    Ok(summary)
+    let schedule = scheduler.finish();
+    Ok((names, schedule))
+}
+
+/// How many steps a thread writes before it takes the next ones: a kernel has some ten thousand.
+const STEPS_AT_ONCE: usize = 512;
+
+/// Writes steps side by side, as no text depends on another; in parts, in their order.
+fn print_all<'p, 'a>(
+    steps: &[Step],
+    printer: &(impl Fn() -> Printer<'p, 'a> + Sync),
+) -> Vec<Result<Vec<u8>>>
+where
+    'a: 'p,
+{
+    let parts = steps.par_chunks(STEPS_AT_ONCE).map(|steps| {
+        let mut printer = printer();
+        printer.steps(steps)?;
+        Ok(printer.out)
+    });
+    parts.collect()
 }
 
 /// Writes the block of kfuncs.
-fn declare_kfuncs(btf: &Btf, kfuncs: &[Kfunc<'_>], printer: &mut Printer<'_, '_>) -> Result<()> {
+fn declare_kfuncs(
+    btf: &Btf,
+    kfuncs: &[Kfunc<'_>],
+    printer: &mut Printer<'_, '_>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     printer.put(frame::KFUNCS);
     for kfunc in kfuncs {
         printer.put("extern ");
@@ -178,6 +233,7 @@ fn declare_kfuncs(btf: &Btf, kfuncs: &[Kfunc<'_>], printer: &mut Printer<'_, '_>
         printer.put(" __weak __ksym;\n");
     }
     printer.put(frame::END_KFUNCS);
+    out.extend_from_slice(&printer.out);
     Ok(())
 }
 
@@ -215,11 +271,17 @@ pub fn functions(
     for &(_, proto) in functions {
         scheduler.root(proto)?;
     }
-    let steps = scheduler.steps;
+    let schedule = scheduler.finish();
     let tags = Tags::default();
-    let mut printer = Printer::new(view, &names, &shapes, &tags, limit);
-    printer.skip(first_own);
-    printer.steps(&steps)?;
+    let shared = Shared {
+        names: &names,
+        shapes: &shapes,
+        tags: &tags,
+        writers: &schedule.writers,
+        written: &AtomicUsize::new(0),
+    };
+    let mut printer = Printer::new(view, &shared, limit);
+    printer.steps(&schedule.steps)?;
     let mut declared = Functions {
         types: std::mem::take(&mut printer.out),
         functions: Vec::with_capacity(functions.len()),

@@ -4,12 +4,13 @@
 //! member that has an offset in C, those of nested structures included, its offset.
 
 use btf_core::types::Member;
-use btf_core::{ErrorKind, Result, TypeId};
+use btf_core::{Result, TypeId};
 
 use super::enumeration::Width;
 use super::frame::{ASSERTIONS, END_ASSERTIONS};
 use super::names::{Names, write_local};
 use super::order::Step;
+use super::print::too_long;
 use super::shape::Shapes;
 use super::text::put_decimal;
 use super::view::{View, composite, enumeration, is_composite, keyword, tag_kind};
@@ -133,9 +134,7 @@ impl<'p, 'a> Asserter<'p, 'a> {
                 stack.push(inner);
             }
             if out.len() > self.limit {
-                let (what, value) = ("header in bytes, with assertions", out.len() as u64);
-                let limit = self.limit as u64;
-                return Err(ErrorKind::TooLarge { what, value, limit }.into());
+                return Err(too_long(self.limit));
             }
         }
         Ok(())

@@ -129,7 +129,7 @@ fn item(view: View<'_>, id: TypeId, node: Node) -> Result<Option<Item<'_>>> {
                 Rank::Enumeration.item(name, name, id)
             })
         }
-        Some(Kind::Typedef) if !view.is_builtin(node.name)? => {
+        Some(Kind::Typedef) if !node.is_builtin => {
             let name = name()?;
             let (rank, end) = lead(view, id)?;
             Some(rank.item(if end.is_empty() { name } else { end }, name, id))

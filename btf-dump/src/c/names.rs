@@ -70,6 +70,11 @@ impl Hasher for NameHasher {
 }
 
 impl<'a> Space<'a> {
+    /// A name space with room for so many names.
+    fn with_capacity(names: usize) -> Self {
+        Self(HashMap::with_capacity_and_hasher(names, Seed::default()))
+    }
+
     /// Takes a name, if it is free.
     fn claim(&mut self, name: Cow<'a, [u8]>) -> bool {
         if is_reserved(&name) {
@@ -139,6 +144,9 @@ enum Homonym<'a> {
     Enumerator(TypeId, u32, Cow<'a, [u8]>),
 }
 
+/// How many typedefs and enumerators kernels have for each item, so that the table seldom has to grow.
+const NAMES_PER_ITEM: usize = 3;
+
 /// What is being named.
 struct Namer<'a> {
     names: Names<'a>,
@@ -167,8 +175,8 @@ impl<'a> Names<'a> {
                 enumerators: HashMap::new(),
                 definitions: HashMap::new(),
             },
-            tags: Space::default(),
-            others: Space::default(),
+            tags: Space::with_capacity(items.order.len()),
+            others: Space::with_capacity(items.order.len() * NAMES_PER_ITEM),
             homonyms: Vec::new(),
         };
         for name in functions {

@@ -50,7 +50,17 @@ pub(crate) struct Scheduler<'p, 'a> {
     first_own: TypeId,
     states: Vec<State>,
     stack: Vec<Frame>,
+    steps: Vec<Step>,
+    writers: Vec<TypeId>,
+}
+
+/// What is written, and where.
+#[derive(Debug)]
+pub(crate) struct Schedule {
     pub(crate) steps: Vec<Step>,
+    /// By id of an enumeration without a name, the item whose definition writes it out; `void` if nobody does here. Its values
+    /// cannot be declared twice.
+    pub(crate) writers: Vec<TypeId>,
 }
 
 impl<'p, 'a> Scheduler<'p, 'a> {
@@ -82,6 +92,14 @@ impl<'p, 'a> Scheduler<'p, 'a> {
             states,
             stack: Vec::new(),
             steps: Vec::new(),
+            writers: view.table(TypeId::VOID),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Schedule {
+        Schedule {
+            steps: self.steps,
+            writers: self.writers,
         }
     }
 
@@ -156,6 +174,15 @@ impl<'p, 'a> Scheduler<'p, 'a> {
         }
     }
 
+    /// Notes that an enumeration is written out in the definition of `by`, if nobody has written it before.
+    fn write(&mut self, id: TypeId, by: TypeId) {
+        if id >= self.first_own
+            && let Some(writer @ &mut TypeId::VOID) = self.writers.get_mut(id.0 as usize)
+        {
+            *writer = by;
+        }
+    }
+
     fn declare(&mut self, id: TypeId) {
         let id = self.names.definition(id);
         if !self.state(id).is_known() {
@@ -179,12 +206,15 @@ impl<'p, 'a> Scheduler<'p, 'a> {
             self.stack.pop();
             let (first, end) = self.needs.range(id);
             for at in first..end {
-                if let Some(Need::Declared(needed)) = self.needs.at(at)
-                    && self.names.definition(needed) != id
-                {
-                    self.declare(needed);
+                match self.needs.at(at) {
+                    Some(Need::Declared(needed)) if self.names.definition(needed) != id => {
+                        self.declare(needed);
+                    }
+                    Some(Need::Inline(needed)) => self.write(needed, id),
+                    _ => {}
                 }
             }
+            self.write(id, id);
             self.change(id, |state| {
                 state.is_open = false;
                 state.is_defined = true;

@@ -7,10 +7,12 @@
 //! A type without a name is written out wherever it is used, which makes it easy for a small file to ask for a text that
 //! doubles with every level. [`limit`] ends that.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use btf_core::dedup::FastMap;
 use btf_core::graph::MAX_DEPTH;
 use btf_core::types::{Enumeration, Member};
-use btf_core::{ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
+use btf_core::{Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
 
 use super::enumeration::Width;
 use super::names::{Names, write_local};
@@ -28,6 +30,13 @@ pub(crate) fn limit(btf_bytes: u64) -> usize {
     const SMALL: u64 = 1 << 20;
     const FACTOR: u64 = 64;
     usize::try_from(btf_bytes.saturating_mul(FACTOR).saturating_add(SMALL)).unwrap_or(usize::MAX)
+}
+
+/// The error for a header that is longer. How much longer is not known, as nobody writes it.
+pub(crate) fn too_long(limit: usize) -> Error {
+    let what = "header in bytes, in which types without names are written out,";
+    let (value, limit) = (limit as u64 + 1, limit as u64);
+    ErrorKind::TooLarge { what, value, limit }.into()
 }
 
 /// The name that is declared.
@@ -77,6 +86,18 @@ enum Job {
     EndMember { id: TypeId, index: u32, bits: u32 },
 }
 
+/// What all printers of a header share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared<'p, 'a> {
+    pub(crate) names: &'p Names<'a>,
+    pub(crate) shapes: &'p Shapes<'a>,
+    pub(crate) tags: &'p Tags,
+    /// See [`super::order::Schedule`].
+    pub(crate) writers: &'p [TypeId],
+    /// How many bytes all of them have written.
+    pub(crate) written: &'p AtomicUsize,
+}
+
 /// Writes declarations into a buffer.
 #[derive(Debug)]
 pub(crate) struct Printer<'p, 'a> {
@@ -84,52 +105,46 @@ pub(crate) struct Printer<'p, 'a> {
     names: &'p Names<'a>,
     shapes: &'p Shapes<'a>,
     tags: &'p Tags,
+    writers: &'p [TypeId],
     pub(crate) out: Vec<u8>,
     limit: usize,
+    /// How many bytes this printer and those beside it have written.
+    written_by_all: &'p AtomicUsize,
     jobs: Vec<Job>,
     links: Vec<Link>,
     pieces: Vec<Piece>,
     /// How the numbers that were met are spelled.
     spellings: FastMap<TypeId, Spelling>,
-    /// Enumerations without a name that have been written out; their values cannot be declared again.
-    written: Vec<bool>,
+    /// The item that is being written, and the enumerations without a name that it has written out.
+    item: TypeId,
+    written: Vec<TypeId>,
     /// How many arrays of bytes the current declaration has.
     paddings: u64,
 }
 
 impl<'p, 'a> Printer<'p, 'a> {
-    pub(crate) fn new(
-        view: View<'a>,
-        names: &'p Names<'a>,
-        shapes: &'p Shapes<'a>,
-        tags: &'p Tags,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn new(view: View<'a>, shared: &Shared<'p, 'a>, limit: usize) -> Self {
         Self {
             view,
-            names,
-            shapes,
-            tags,
-            out: Vec::with_capacity(limit.min(view.btf.words().len() * 4)),
+            names: shared.names,
+            shapes: shared.shapes,
+            tags: shared.tags,
+            writers: shared.writers,
+            out: Vec::new(),
             limit,
+            written_by_all: shared.written,
             jobs: Vec::new(),
             links: Vec::new(),
             pieces: Vec::new(),
             spellings: FastMap::default(),
-            written: view.table(false),
+            item: TypeId::VOID,
+            written: Vec::new(),
             paddings: 0,
         }
     }
 
     pub(crate) fn put(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
-    }
-
-    /// Remembers that what comes before `first_own` is written already, in another header.
-    pub(crate) fn skip(&mut self, first_own: TypeId) {
-        for written in self.written.iter_mut().take(first_own.0 as usize) {
-            *written = true;
-        }
     }
 
     /// Writes `struct x`, or what else the tag is of.
@@ -160,6 +175,8 @@ impl<'p, 'a> Printer<'p, 'a> {
     /// text that is too long.
     fn define(&mut self, id: TypeId) -> Result<()> {
         self.paddings = 0;
+        self.item = id;
+        self.written.clear();
         let is_new_keyword = self.names.defines_new_keyword(id)?;
         if is_new_keyword {
             self.put("#if !defined(__cplusplus) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 202311L)\n");
@@ -196,22 +213,23 @@ impl<'p, 'a> Printer<'p, 'a> {
         self.check_limit()
     }
 
-    /// Writes steps, and returns how many of them were definitions.
+    /// Writes steps.
     ///
     /// # Errors
     /// As [`Printer::define`].
-    pub(crate) fn steps(&mut self, steps: &[Step]) -> Result<u64> {
-        let mut definitions = 0;
+    pub(crate) fn steps(&mut self, steps: &[Step]) -> Result<()> {
         for &step in steps {
+            let before = self.out.len();
             match step {
                 Step::Declare(id) => self.declare(id)?,
-                Step::Define(id) => {
-                    definitions += 1;
-                    self.define(id)?;
-                }
+                Step::Define(id) => self.define(id)?,
+            }
+            let length = self.out.len() - before;
+            if self.written_by_all.fetch_add(length, Ordering::Relaxed) + length > self.limit {
+                return Err(too_long(self.limit));
             }
         }
-        Ok(definitions)
+        Ok(())
     }
 
     /// Writes the declaration of a function with this `FUNC_PROTO`, without what ends it.
@@ -229,16 +247,7 @@ impl<'p, 'a> Printer<'p, 'a> {
         if self.out.len() <= self.limit {
             return Ok(());
         }
-        let (what, value) = (
-            "header in bytes, as types without names are written out",
-            self.out.len() as u64,
-        );
-        Err(ErrorKind::TooLarge {
-            what,
-            value,
-            limit: self.limit as u64,
-        }
-        .into())
+        Err(too_long(self.limit))
     }
 
     /// Does all that is left.
@@ -292,7 +301,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                     let is_attribute = self.view.btf.info(current).is_some_and(Info::kind_flag);
                     Link::Tag(node.name, is_attribute)
                 }
-                Some(Kind::Typedef) if self.view.is_builtin(node.name)? => {
+                Some(Kind::Typedef) if node.is_builtin => {
                     current = target;
                     continue;
                 }
@@ -612,6 +621,16 @@ impl<'p, 'a> Printer<'p, 'a> {
         Ok(())
     }
 
+    /// Whether an enumeration without a name is to be written out here.
+    fn is_writer(&mut self, id: TypeId) -> bool {
+        let writer = self.writers.get(id.0 as usize);
+        if writer != Some(&self.item) || self.item.is_void() || self.written.contains(&id) {
+            return false;
+        }
+        self.written.push(id);
+        true
+    }
+
     /// Writes an enumeration with its values; without a name only the first time, then the integer that it is.
     fn put_enumeration(
         &mut self,
@@ -620,9 +639,7 @@ impl<'p, 'a> Printer<'p, 'a> {
         indent: usize,
     ) -> Result<()> {
         let is_named = enumeration.name != StrOffset::EMPTY;
-        let written = self.written.get_mut(id.0 as usize);
-        let was_written = written.is_some_and(|written| std::mem::replace(written, true));
-        if !is_named && (was_written || enumeration.is_empty()) {
+        if !is_named && (!self.is_writer(id) || enumeration.is_empty()) {
             self.put_spelling(number::of_size(enumeration.size, enumeration.is_signed));
             return Ok(());
         }

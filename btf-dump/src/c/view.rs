@@ -8,6 +8,9 @@ use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeI
 use super::identifier::MAX_LEN;
 use crate::pointer;
 
+/// The name under which compilers know their type of variable arguments.
+const BUILTIN_VA_LIST: &[u8] = b"__builtin_va_list";
+
 /// The header of a type, as all questions begin with it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Node {
@@ -16,6 +19,9 @@ pub(crate) struct Node {
     pub(crate) name: StrOffset,
     /// What the third word of the record holds: a size or the id of a type.
     pub(crate) third: u32,
+    /// Whether this is the compiler's own type of variable arguments, which nobody may define. It is different on each machine,
+    /// so what it stands for in the BTF is written in its place.
+    pub(crate) is_builtin: bool,
 }
 
 /// What a value of some type consists of.
@@ -52,10 +58,13 @@ impl Tables {
             if let Some(&[name, info, third, ..]) = btf.record(id)
                 && let Some(slot) = nodes.get_mut(id.0 as usize)
             {
+                let (kind, name) = (kind_of(id, Info(info))?, StrOffset(name));
+                let is_typedef = kind == Kind::Typedef;
                 *slot = Node {
-                    kind: Some(kind_of(id, Info(info))?),
-                    name: StrOffset(name),
+                    kind: Some(kind),
+                    name,
                     third,
+                    is_builtin: is_typedef && string(btf, name)? == BUILTIN_VA_LIST,
                 };
             }
         }
@@ -201,15 +210,6 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn string(&self, offset: StrOffset) -> Result<&'a [u8]> {
         string(self.btf, offset)
-    }
-
-    /// Whether this names the compiler's own type of variable arguments, which nobody may define. It is different on each
-    /// machine, so what it stands for in the BTF is written in its place.
-    ///
-    /// # Errors
-    /// As [`View::string`].
-    pub(crate) fn is_builtin(&self, name: StrOffset) -> Result<bool> {
-        Ok(self.string(name)? == b"__builtin_va_list")
     }
 
     /// All ids but `void`'s, those of bases first.

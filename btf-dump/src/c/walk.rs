@@ -93,18 +93,22 @@ impl<'a> Needs<'a> {
     fn find(&mut self, id: TypeId) -> Result<()> {
         let start = offset(&self.all);
         self.walker.definition(id)?;
-        let (inline, complete) = (&mut self.inline, &mut self.complete);
-        self.walker.walk(|need| {
+        let Self {
+            walker,
+            all,
+            inline,
+            complete,
+            ..
+        } = self;
+        walker.walk(|need| {
+            all.push(need);
             let (table, id) = match need {
                 Need::Inline(id) => (&mut *inline, id),
                 Need::Defined(id) => (&mut *complete, id),
-                Need::Declared(_) => return self.all.push(need),
+                Need::Declared(_) => return,
             };
             if let Some(slot) = table.get_mut(id.0 as usize) {
                 *slot = true;
-            }
-            if !matches!(need, Need::Inline(_)) {
-                self.all.push(need);
             }
         })?;
         if let Some(range) = self.ranges.get_mut(id.0 as usize) {
@@ -265,7 +269,7 @@ impl<'a> Walker<'a> {
                     self.push_prototype(proto);
                 }
             }
-            Kind::Typedef => self.typedef(step, node, need)?,
+            Kind::Typedef => self.typedef(step, node, need),
             Kind::Fwd => need(Need::Declared(id)),
             Kind::Struct | Kind::Union => {
                 if node.name != StrOffset::EMPTY && depth != MERGED {
@@ -303,7 +307,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A typedef is needed itself, and, for a value, what it stands for.
-    fn typedef(&mut self, step: Step, node: Node, need: &mut impl FnMut(Need)) -> Result<()> {
+    fn typedef(&mut self, step: Step, node: Node, need: &mut impl FnMut(Need)) {
         let Step {
             id,
             is_value,
@@ -311,13 +315,13 @@ impl<'a> Walker<'a> {
             ..
         } = step;
         if !self.is_new(id, is_value) {
-            return Ok(());
+            return;
         }
         let (target, depth) = (TypeId(node.third), depth + 1);
-        if self.view.is_builtin(node.name)? {
+        if node.is_builtin {
             // It is not written, but what it stands for is.
             self.push(target, is_value, depth);
-            return Ok(());
+            return;
         }
         need(Need::Defined(id));
         if is_value {
@@ -328,7 +332,6 @@ impl<'a> Walker<'a> {
                 depth,
             });
         }
-        Ok(())
     }
 }
 
