@@ -33,6 +33,7 @@ mod order;
 mod print;
 mod refine;
 mod shape;
+mod space;
 mod tags;
 mod text;
 mod view;
@@ -48,7 +49,7 @@ use asserts::Asserter;
 use items::Items;
 pub use merge::{Merged, merge};
 use names::Names;
-use order::{Schedule, Scheduler, Step};
+use order::{Scheduler, Step};
 use print::{Printer, Shared};
 use shape::Shapes;
 use tags::Tags;
@@ -110,18 +111,33 @@ pub struct Summary {
 /// compiler makes, and a text out of all proportion to the BTF ([`ErrorKind::TooLarge`]); a reference to what is no type in
 /// C ([`ErrorKind::Invalid`]); and what `out` returns. Before the last one nothing is written.
 pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<Summary> {
-    let tables = Tables::new(btf, options.pointer_size)?;
+    let find_kfuncs = || options.kfuncs.then(|| kfuncs::find(btf, None));
+    let (tables, kfuncs) = rayon::join(|| Tables::new(btf, options.pointer_size), find_kfuncs);
+    let (tables, kfuncs) = (tables?, kfuncs.unwrap_or_default());
     let view = View::new(btf, &tables);
     let limit = print::limit(btf.chain().map(Btf::blob_len).sum());
-    let kfuncs = if options.kfuncs {
-        kfuncs::find(btf, None)
-    } else {
-        Vec::new()
+    let is_module = matches!(options.scope, Scope::Module { .. });
+    let first_own = TypeId(if is_module { btf.first_id() } else { 1 });
+    let first_later = options.first_of_modules.unwrap_or(first_own);
+    let is_merged = options.first_of_modules.is_some();
+    let (needs, items) = rayon::join(
+        || Needs::new(view, limit as u64),
+        || Items::new(view, first_later, is_merged),
+    );
+    let (mut needs, items) = (needs?, items?);
+    let name_and_order = || -> Result<_> {
+        let mut functions = Vec::with_capacity(kfuncs.len());
+        for kfunc in &kfuncs {
+            functions.push(view.node(kfunc.id)?.name);
+        }
+        let names = Names::new(view, &items, &needs, first_later, functions)?;
+        // From here on every type has its name.
+        let scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);
+        let schedule = scheduler.run(options.scope, &items, &kfuncs)?;
+        Ok((names, schedule))
     };
-    // Neither needs the other.
-    let (plan, shapes) = rayon::join(|| plan(view, options, &kfuncs, limit), || Shapes::new(view));
-    let (names, schedule) = plan?;
-    let shapes = shapes?;
+    let (named, shapes) = rayon::join(name_and_order, || Shapes::new(view));
+    let ((names, schedule), shapes) = (named?, shapes?);
     // From here on it is known what is written, in which order and under which names.
     let tags = if options.decl_tags {
         Tags::of_all(view)?
@@ -164,37 +180,6 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
         written.map_err(|error| Error::new(ErrorKind::Io("write the header")).caused_by(error))?;
     }
     Ok(summary)
-}
-
-/// Finds the items and their needs, names all types, and puts what is written into order.
-fn plan<'a>(
-    view: View<'a>,
-    options: &Options<'_>,
-    kfuncs: &[Kfunc<'a>],
-    limit: usize,
-) -> Result<(Names<'a>, Schedule)> {
-    let mut needs = Needs::new(view, limit as u64)?;
-    let is_module = matches!(options.scope, Scope::Module { .. });
-    let first_own = TypeId(if is_module { view.btf.first_id() } else { 1 });
-    let first_later = options.first_of_modules.unwrap_or(first_own);
-    let items = Items::new(view, first_later, options.first_of_modules.is_some())?;
-    let functions = kfuncs.iter().map(|kfunc| kfunc.name);
-    let names = Names::new(view, &items, &needs, first_later, functions)?;
-    // From here on every type has its name.
-    let mut scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);
-    match options.scope {
-        Scope::All | Scope::Module { .. } => scheduler.all(&items)?,
-        Scope::Roots(roots) => {
-            for &id in roots {
-                scheduler.root(id)?;
-            }
-        }
-    }
-    for kfunc in kfuncs {
-        scheduler.root(kfunc.id)?;
-    }
-    let schedule = scheduler.finish();
-    Ok((names, schedule))
 }
 
 /// How many steps a thread writes before it takes the next ones: a kernel has some ten thousand.
@@ -261,10 +246,7 @@ pub fn functions(
     let limit = print::limit(btf.chain().map(Btf::blob_len).sum());
     let mut needs = Needs::new(view, limit as u64)?;
     let items = Items::new(view, first_own, false)?;
-    let mut taken = Vec::with_capacity(functions.len());
-    for &(name, _) in functions {
-        taken.push(view.string(name)?);
-    }
+    let taken = functions.iter().map(|&(name, _)| name);
     let names = Names::new(view, &items, &needs, first_own, taken)?;
     let shapes = Shapes::new(view)?;
     let mut scheduler = Scheduler::new(view, &names, &items, &mut needs, first_own);

@@ -6,130 +6,23 @@
 //!
 //! A forward declaration is of the first definition of its name and kind; without one it has a name of its own.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 use btf_core::types::Enumeration;
 use btf_core::wire::int;
 use btf_core::{Kind, Result, StrOffset, Type, TypeId};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::identifier::{identifier, is_new_keyword, is_reserved};
 use super::items::Items;
+use super::space::{Name, Space, put_number};
 use super::view::{View, enumeration, is_forward, tag_kind};
 use super::walk::Needs;
-
-/// A name that is taken.
-#[derive(Debug)]
-struct Taken {
-    /// The number that its next bearer may get.
-    next_number: u32,
-    /// The first definition of a structure, a union and an enumeration of that name, or else the first forward declaration.
-    first: [Option<TypeId>; 3],
-}
-
-/// The names of a name space that are taken.
-#[derive(Debug, Default)]
-struct Space<'a>(HashMap<Cow<'a, [u8]>, Taken, Seed>);
-
-/// Hashes names, with a seed that no input can foresee.
-#[derive(Debug)]
-struct Seed(u64);
-
-impl Default for Seed {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Seed {
-    type Hasher = NameHasher;
-
-    fn build_hasher(&self) -> NameHasher {
-        NameHasher(self.0)
-    }
-}
-
-/// The hash of a name.
-struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn write_usize(&mut self, _length: usize) {
-        // The length that stands before a slice tells nothing that the bytes do not.
-    }
-}
-
-impl<'a> Space<'a> {
-    /// A name space with room for so many names.
-    fn with_capacity(names: usize) -> Self {
-        Self(HashMap::with_capacity_and_hasher(names, Seed::default()))
-    }
-
-    /// Takes a name, if it is free.
-    fn claim(&mut self, name: Cow<'a, [u8]>) -> bool {
-        if is_reserved(&name) {
-            return false;
-        }
-        match self.0.entry(name) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(free) => {
-                let (next_number, first) = (2, [None; 3]);
-                free.insert(Taken { next_number, first });
-                true
-            }
-        }
-    }
-
-    /// Takes the name with the next number that is free.
-    fn number(&mut self, name: &[u8]) -> u32 {
-        let mut number = self.0.get(name).map_or(2, |taken| taken.next_number);
-        while !self.claim(Cow::Owned(with_number(name, number))) {
-            number += 1;
-        }
-        if let Some(taken) = self.0.get_mut(name) {
-            taken.next_number = number + 1;
-        }
-        number
-    }
-
-    /// The first type of a name and kind.
-    fn first(&mut self, name: &[u8], kind: Kind) -> Option<&mut Option<TypeId>> {
-        let index = [Kind::Struct, Kind::Union, Kind::Enum]
-            .iter()
-            .position(|of| *of == kind)?;
-        self.0.get_mut(name)?.first.get_mut(index)
-    }
-}
-
-fn with_number(name: &[u8], number: u32) -> Vec<u8> {
-    let mut out = name.to_vec();
-    put_number(&mut out, number);
-    out
-}
-
-/// Writes what tells homonyms apart; nothing for the number 0.
-fn put_number(out: &mut Vec<u8>, number: u32) {
-    if number != 0 {
-        out.extend_from_slice(b"___");
-        out.extend_from_slice(number.to_string().as_bytes());
-    }
-}
 
 /// The names of all declarations.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     view: View<'a>,
-    /// The number behind the name of each type; 0 for none.
+    /// The number behind the name of each type; 0 for none. Enumerations may have [`HAS_NUMBERED`] besides.
     numbers: Vec<u32>,
     /// The same for enumerators, of which few have one.
     enumerators: HashMap<(TypeId, u32), u32>,
@@ -137,11 +30,14 @@ pub(crate) struct Names<'a> {
     definitions: HashMap<TypeId, TypeId>,
 }
 
+/// Set in the number of an enumeration some of whose values have numbers.
+const HAS_NUMBERED: u32 = 1 << 31;
+
 /// A name that somebody else has already.
 enum Homonym<'a> {
-    Tag(TypeId, Cow<'a, [u8]>),
-    Typedef(TypeId, Cow<'a, [u8]>),
-    Enumerator(TypeId, u32, Cow<'a, [u8]>),
+    Tag(TypeId, Name<'a>),
+    Typedef(TypeId, Name<'a>),
+    Enumerator(TypeId, u32, Name<'a>),
 }
 
 /// How many typedefs and enumerators kernels have for each item, so that the table seldom has to grow.
@@ -166,7 +62,7 @@ impl<'a> Names<'a> {
         items: &Items,
         needs: &Needs<'_>,
         first_later: TypeId,
-        functions: impl IntoIterator<Item = &'a [u8]>,
+        functions: impl IntoIterator<Item = StrOffset>,
     ) -> Result<Self> {
         let mut namer = Namer {
             names: Self {
@@ -175,12 +71,12 @@ impl<'a> Names<'a> {
                 enumerators: HashMap::new(),
                 definitions: HashMap::new(),
             },
-            tags: Space::with_capacity(items.order.len()),
-            others: Space::with_capacity(items.order.len() * NAMES_PER_ITEM),
+            tags: Space::with_capacity(view, items.order.len()),
+            others: Space::with_capacity(view, items.order.len() * NAMES_PER_ITEM),
             homonyms: Vec::new(),
         };
         for name in functions {
-            namer.others.claim(identifier(name));
+            namer.others.claim(&Name::new(view, name)?);
         }
         for is_later in [false, true] {
             let now = |id: &&TypeId| (**id >= first_later) == is_later;
@@ -200,10 +96,9 @@ impl<'a> Names<'a> {
     /// # Errors
     /// A name that does not exist.
     pub(crate) fn write(&self, id: TypeId, out: &mut Vec<u8>) -> Result<()> {
-        let name = self.view.string(self.view.node(id)?.name)?;
-        let id = self.definition(id);
-        out.extend_from_slice(&identifier(name));
-        put_number(out, self.number_of(id));
+        let node = self.view.node(id)?;
+        out.extend_from_slice(&identifier(self.view.string(node.name)?));
+        put_number(out, self.number_of(self.definition(id)));
         Ok(())
     }
 
@@ -219,7 +114,7 @@ impl<'a> Names<'a> {
         out: &mut Vec<u8>,
     ) {
         out.extend_from_slice(&identifier(name));
-        if !self.enumerators.is_empty()
+        if self.raw_number(id) & HAS_NUMBERED != 0
             && let Some(&number) = self.enumerators.get(&(id, index))
         {
             put_number(out, number);
@@ -228,14 +123,20 @@ impl<'a> Names<'a> {
 
     /// The definition that a forward declaration stands for; other types stand for themselves.
     pub(crate) fn definition(&self, id: TypeId) -> TypeId {
-        if self.definitions.is_empty() {
-            return id;
+        match self.view.node(id).map_or(None, |node| node.kind) {
+            Some(Kind::Fwd | Kind::Enum | Kind::Enum64) => {
+                self.definitions.get(&id).copied().unwrap_or(id)
+            }
+            _ => id,
         }
-        self.definitions.get(&id).copied().unwrap_or(id)
+    }
+
+    fn raw_number(&self, id: TypeId) -> u32 {
+        self.numbers.get(id.0 as usize).copied().unwrap_or(0)
     }
 
     fn number_of(&self, id: TypeId) -> u32 {
-        self.numbers.get(id.0 as usize).copied().unwrap_or(0)
+        self.raw_number(id) & !HAS_NUMBERED
     }
 
     /// Whether `id` is the typedef or enumeration that makes up for a keyword that C has since C23.
@@ -267,7 +168,7 @@ pub(crate) fn write_local(name: &[u8], out: &mut Vec<u8>) {
 impl<'a> Namer<'a> {
     fn set(&mut self, id: TypeId, number: u32) {
         if let Some(slot) = self.names.numbers.get_mut(id.0 as usize) {
-            *slot = number;
+            *slot |= number;
         }
     }
 
@@ -276,9 +177,10 @@ impl<'a> Namer<'a> {
         let view = self.names.view;
         let ty = view.ty(id)?;
         if let Type::Typedef { name, target } = ty {
-            let name = identifier(view.string(name)?);
-            let is_allowed = !is_new_keyword(&name) || &*name == b"bool" && is_bool(view, target)?;
-            if !is_allowed || !self.others.claim(name.clone()) {
+            let name = Name::new(view, name)?;
+            let is_bool = &*name.text == b"bool" && is_bool(view, target)?;
+            let is_allowed = is_bool || !is_new_keyword(&name.text);
+            if !is_allowed || !self.others.claim(&name) {
                 self.homonyms.push(Homonym::Typedef(id, name));
             }
             return Ok(());
@@ -296,10 +198,9 @@ impl<'a> Namer<'a> {
     /// not, where it was needed complete: then a definition was made up.
     fn tag(&mut self, id: TypeId, ty: Type<'a>, needs: &Needs<'_>) -> Result<()> {
         let view = self.names.view;
-        let name = identifier(view.string(ty.name())?);
-        let is_free = self.tags.claim(name.clone());
-        // A keyword is never taken by a first one, so its bearers are told apart by their numbers only.
-        if let Some(first) = self.tags.first(&name, tag_kind(ty)) {
+        let name = Name::new(view, ty.name())?;
+        let (is_free, first) = self.tags.claim_tag(&name, tag_kind(ty));
+        if let Some(first) = first {
             match *first {
                 Some(forward) if is_forward(view.ty(forward)?) && !needs.is_complete(forward) => {
                     *first = Some(id);
@@ -331,9 +232,9 @@ impl<'a> Namer<'a> {
             are_keywords &= is_new_keyword(view.string(enumerator.name)?);
         }
         for (enumerator, index) in enumeration.enumerators().zip(0..) {
-            let name = identifier(view.string(enumerator.name)?);
-            let is_allowed = !is_new_keyword(&name) || are_keywords && enumeration.len() <= 2;
-            if !is_allowed || !self.others.claim(name.clone()) {
+            let name = Name::new(view, enumerator.name)?;
+            let is_allowed = !is_new_keyword(&name.text) || are_keywords && enumeration.len() <= 2;
+            if !is_allowed || !self.others.claim(&name) {
                 self.homonyms.push(Homonym::Enumerator(id, index, name));
             }
         }
@@ -355,6 +256,7 @@ impl<'a> Namer<'a> {
                 Homonym::Enumerator(id, index, name) => {
                     let number = self.others.number(&name);
                     self.names.enumerators.insert((id, index), number);
+                    self.set(id, HAS_NUMBERED);
                 }
             }
         }
@@ -364,9 +266,9 @@ impl<'a> Namer<'a> {
     fn forward(&mut self, id: TypeId) -> Result<()> {
         let view = self.names.view;
         let ty = view.ty(id)?;
-        let name = identifier(view.string(ty.name())?);
-        let is_free = self.tags.claim(name.clone());
-        if let Some(first) = self.tags.first(&name, tag_kind(ty)) {
+        let name = Name::new(view, ty.name())?;
+        let (is_free, first) = self.tags.claim_tag(&name, tag_kind(ty));
+        if let Some(first) = first {
             if let Some(definition) = *first {
                 self.names.definitions.insert(id, definition);
                 return Ok(());

@@ -2,10 +2,12 @@
 
 use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, Type, TypeId};
 
+use super::Scope;
 use super::items::Items;
 use super::names::Names;
 use super::view::{View, is_forward};
 use super::walk::{Need, Needs};
+use crate::kfuncs::Kfunc;
 
 /// A line, or some, of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,11 +105,35 @@ impl<'p, 'a> Scheduler<'p, 'a> {
         }
     }
 
+    /// Emits what the header is to have, and what its kfuncs need.
+    ///
+    /// # Errors
+    /// As [`Scheduler::all`].
+    pub(crate) fn run(
+        mut self,
+        scope: Scope<'_>,
+        items: &Items,
+        kfuncs: &[Kfunc<'_>],
+    ) -> Result<Schedule> {
+        match scope {
+            Scope::All | Scope::Module { .. } => self.all(items)?,
+            Scope::Roots(roots) => {
+                for &id in roots {
+                    self.root(id)?;
+                }
+            }
+        }
+        for kfunc in kfuncs {
+            self.root(kfunc.id)?;
+        }
+        Ok(self.finish())
+    }
+
     /// Emits all own items in their order, then what is declared only.
     ///
     /// # Errors
     /// [`ErrorKind::Cycle`] if items need each other complete.
-    pub(crate) fn all(&mut self, items: &Items) -> Result<()> {
+    fn all(&mut self, items: &Items) -> Result<()> {
         for &id in &items.order {
             if !self.needs.is_inline(id) {
                 self.define(id)?;
