@@ -109,7 +109,9 @@ fn check_abroad(fragments: &[Fragment], random: &mut Random, home_count: u32, is
         made: Fragment::default(),
         ids: BTreeMap::new(),
     };
-    wanted.iter().for_each(|_| _ = abroad.made.ptr(0));
+    for _ in &wanted {
+        abroad.made.ptr(0);
+    }
     abroad.made.first_weak = Some(wanted.len() as u32 + 1);
     for (pointer, &(home, id)) in (1..).zip(&wanted) {
         let is_whole = random.below(2) == 0;
