@@ -264,7 +264,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                     first,
                     at,
                     indent,
-                } => self.put_piece(id, first, at, indent)?,
+                } => self.put_pieces(id, first, at, indent)?,
                 Job::EndMember { id, index, bits } => self.end_member(id, index, bits)?,
             }
         }
@@ -281,8 +281,15 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.out.push(b' ');
             self.links.pop();
         }
+        let before = self.jobs.len();
         self.jobs.push(Job::Declarator { first, name });
-        self.put_base(base, indent)
+        self.put_base(base, indent)?;
+        if self.jobs.len() > before + 1 {
+            // The type has a body, which comes before the name.
+            return Ok(());
+        }
+        self.jobs.truncate(before);
+        self.put_declarator(first, name)
     }
 
     /// Puts the links of a type on the stack, and returns what is at their end.
@@ -494,12 +501,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                     proto,
                     next: next + 1,
                 });
-                let name = Name::Local(param.name);
-                self.jobs.push(Job::Declare {
-                    id: param.ty,
-                    name,
-                    indent: 0,
-                });
+                self.put_type(param.ty, Name::Local(param.name), 0)?;
             }
         }
         Ok(())
@@ -536,31 +538,49 @@ impl<'p, 'a> Printer<'p, 'a> {
         }
     }
 
-    /// Writes the next piece of a structure or union, or closes it.
-    fn put_piece(&mut self, id: TypeId, first: usize, at: usize, indent: usize) -> Result<()> {
-        let Some(&piece) = self.pieces.get(at) else {
-            self.pieces.truncate(first);
-            put_indent(&mut self.out, indent);
-            self.out.push(b'}');
-            self.put_shape(id);
-            return Ok(());
-        };
-        self.jobs.push(Job::Body {
-            id,
-            first,
-            at: at + 1,
-            indent,
-        });
-        put_indent(&mut self.out, indent + 1);
-        match piece {
-            Piece::Member {
+    /// Writes the pieces of a structure or union from `at` on and closes it, or leaves that as a job behind a member that is
+    /// not done.
+    fn put_pieces(&mut self, id: TypeId, first: usize, at: usize, indent: usize) -> Result<()> {
+        let mut at = at;
+        while let Some(&piece) = self.pieces.get(at) {
+            at += 1;
+            self.check_limit()?;
+            put_indent(&mut self.out, indent + 1);
+            let Piece::Member {
                 member,
                 index,
                 bits,
-            } => {
-                self.jobs.push(Job::EndMember { id, index, bits });
-                self.put_member(&member, indent + 1)?;
+            } = piece
+            else {
+                self.put_gap(piece)?;
+                continue;
+            };
+            let before = self.jobs.len();
+            self.jobs.push(Job::Body {
+                id,
+                first,
+                at,
+                indent,
+            });
+            self.jobs.push(Job::EndMember { id, index, bits });
+            self.put_member(&member, indent + 1)?;
+            if self.jobs.len() > before + 2 {
+                return Ok(());
             }
+            self.jobs.truncate(before);
+            self.end_member(id, index, bits)?;
+        }
+        self.pieces.truncate(first);
+        put_indent(&mut self.out, indent);
+        self.out.push(b'}');
+        self.put_shape(id);
+        Ok(())
+    }
+
+    /// Writes what is no member.
+    fn put_gap(&mut self, piece: Piece) -> Result<()> {
+        match piece {
+            Piece::Member { .. } => {}
             Piece::Padding { unit, bits } => {
                 self.put(match unit {
                     8 => "char",
@@ -593,13 +613,7 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     fn put_member(&mut self, member: &Member, indent: usize) -> Result<()> {
         let Some(merged) = self.view.merged_composite(member)? else {
-            let name = Name::Local(member.name);
-            self.jobs.push(Job::Declare {
-                id: member.ty,
-                name,
-                indent,
-            });
-            return Ok(());
+            return self.put_type(member.ty, Name::Local(member.name), indent);
         };
         // Its members count as this structure's, but with a tag only in the dialect of `-fms-extensions`: so without.
         self.put(keyword(

@@ -1,7 +1,6 @@
 //! The questions that every part of the header asks about a type, answered by tables.
 
 use btf_core::graph::{self, Bitfield, MAX_DEPTH};
-use btf_core::kind::Third;
 use btf_core::types::{Composite, Enumeration, Member};
 use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
 
@@ -227,7 +226,8 @@ impl<'a> View<'a> {
         let node = self.node(id)?;
         Ok(match node.kind {
             Some(Kind::Ptr) => self.pointer_size(),
-            Some(kind) if kind.info().third == Third::Size => node.third,
+            Some(Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64) => node.third,
+            kind if is_composite(kind) => node.third,
             _ => 0,
         })
     }
