@@ -10,13 +10,13 @@
 //! items → names → order → text, and for each type on the way: shape
 //! ```
 //!
-//! 1. [`items`]: what can stand at the top level, in the order of choice.
-//! 2. [`names`]: which of several types of one name gets which number.
-//! 3. [`order`]: each item behind what it needs; what that is says [`walk`].
-//! 4. [`shape`]: the attributes and the padding with which a compiler comes to the layout that the BTF describes.
-//! 5. [`print`]: the declarations, and [`asserts`], [`frame`] around them.
+//! 1. `items`: what can stand at the top level, in the order of choice.
+//! 2. `names`: which of several types of one name gets which number.
+//! 3. `order`: each item behind what it needs; what that is says `walk`.
+//! 4. `shape`: the attributes and the padding with which a compiler comes to the layout that the BTF describes.
+//! 5. `print`: the declarations, and `asserts`, `frame` around them.
 //!
-//! [`merge`] makes one BTF of a kernel and its modules before.
+//! `merge` makes one BTF of a kernel and its modules before.
 //!
 //! Everything is linear in the input, but for sorting; only the text itself can be longer than the input by more than a
 //! factor, because types without a name are written out wherever they are used, and it has a limit. Nothing is recursive.

@@ -44,7 +44,7 @@ pub fn into_input(input: &Input, encoded: &Encoded) -> Result<bool> {
 /// Writes the BTF to `target`, and its distilled base, if there is one, to [`base_path`].
 ///
 /// # Errors
-/// Those of [`write`].
+/// Those of [`write`](fn@write).
 pub fn to_file(target: &Path, encoded: &Encoded) -> Result<()> {
     if let Some(base) = &encoded.distilled_base {
         write(&base_path(target), base)?;

@@ -42,10 +42,10 @@ pub struct NewSection<'a> {
 /// file.
 ///
 /// # Errors
-/// [`ErrorKind::Elf`] with the place in the section header table, in bytes, if the headers cannot be read or a section lies
+/// [`ErrorKind::Elf`](crate::ErrorKind::Elf) with the place in the section header table, in bytes, if the headers cannot be read or a section lies
 /// outside of the file; if a section is part of the memory image and the contents do not fit; if relocations of an object
 /// file belong to the old contents of a section; if `sections` names one twice.
-/// [`ErrorKind::TooLarge`] if the new file is too large for its class.
+/// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the new file is too large for its class.
 pub fn put_sections<'a>(file: &'a [u8], sections: &[NewSection<'a>]) -> Result<Plan<'a>> {
     let headers = Headers::parse(file)?;
     let names = place_names(&headers, sections)?;
