@@ -214,7 +214,10 @@ impl UnitFunctions {
         }
         for (index, subprogram) in reader.subprograms.iter().enumerate() {
             let is_elsewhere = subprogram.foreign_unit.is_some();
-            if subprogram.is_declaration || is_elsewhere {
+            // A unit of gcc's LTO mentions functions of other units that it calls, without parameters or code.
+            let is_mention =
+                subprogram.low_pc.is_none() && Link(subprogram.origin).foreign_number().is_some();
+            if subprogram.is_declaration || is_elsewhere || is_mention {
                 continue;
             }
             let Some(&key) = shared.keys.get(&full_name(reader, subprogram)) else {
