@@ -1,5 +1,5 @@
 //! What the three programs share on the command line: exit status, printer, progress, JSON Lines, output
-//! files, man pages and completions.
+//! files, man pages and completions; where BTF comes from ([`sources`]), and patterns for names ([`mod@pattern`]).
 //!
 //! The only module of this library that talks to people, and the only one that uses clap and indicatif; it stands behind
 //! the feature `cli`. What one program alone says stays in that program.
@@ -7,8 +7,10 @@
 mod generate;
 mod json;
 pub mod output;
+pub mod pattern;
 mod printer;
 mod progress;
+pub mod sources;
 mod status;
 mod text;
 

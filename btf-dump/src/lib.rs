@@ -1,6 +1,6 @@
 //! Shows BTF to people and to programs: as a listing, as C, as kfunc declarations, as the layout of structures.
 //!
-//! Each module makes one kind of text from [`btf_core::Btf`]; [`sources`] finds and reads the BTF, [`mod@select`] picks types. The program around it is
+//! Each module makes one kind of text from [`btf_core::Btf`]; [`btf_core::cli::sources`] finds and reads the BTF, [`mod@select`] picks types. The program around it is
 //! `main` and `cli`, where each command has a module of its own.
 #![forbid(unsafe_code)]
 
@@ -8,9 +8,7 @@ pub mod c;
 pub mod kfuncs;
 pub mod layout;
 pub mod listing;
-pub mod pattern;
 pub mod pointer;
 pub mod select;
-pub mod sources;
 
 mod names;

@@ -24,7 +24,7 @@ use btf_core::ext::BtfExt;
 use btf_core::reader::Btf;
 
 use crate::names::{Name, Names};
-use crate::sources::Part;
+use btf_core::cli::sources::Part;
 use json::Json;
 use text::Text;
 use types::Printer;

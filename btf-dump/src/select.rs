@@ -8,7 +8,7 @@ use btf_core::reader::Btf;
 use btf_core::{Info, StrOffset, Type, TypeId};
 
 use crate::names::Names;
-use crate::pattern::Pattern;
+use btf_core::cli::pattern::Pattern;
 
 /// Which types are wanted. Of one sort of condition any may hold, and a sort without conditions always holds; of several
 /// sorts all must hold.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use btf_core::builder::{Builder, MemberSpec, WriteOptions};
+use btf_core::cli::pattern::Pattern;
 use btf_core::elf::{NewSection, put_sections};
 use btf_core::ext::{Block, BtfExt, CoreRelo, FuncInfo, LineInfo};
 use btf_core::reader::Btf;
@@ -14,7 +15,6 @@ use btf_core::types::VarSecinfo;
 use btf_core::wire::{ByteOrder, int, linkage};
 use btf_core::{Kind, StrOffset, TypeId};
 use btf_dump::listing::{Options, Parts, Request, write_json, write_text};
-use btf_dump::pattern::Pattern;
 use btf_dump::select::{Root, Selection};
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, kernels, ours, peer, run, run_within};

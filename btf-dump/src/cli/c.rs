@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::sources::Source;
 use btf_core::cli::{ExitStatus, Printer, output};
 use btf_core::{Btf, TypeId};
 use btf_dump::c::{Options, Scope, header, merge};
-use btf_dump::pattern::Pattern;
-use btf_dump::sources::Source;
 
 use super::{SourceArgs, TOOL};
 

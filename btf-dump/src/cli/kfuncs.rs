@@ -4,13 +4,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::sources::{STDIN, Source};
 use btf_core::cli::{ExitStatus, Printer, escape_name};
 use btf_dump::kfuncs::declare::{self, Header};
 use btf_dump::kfuncs::prototype::Prototypes;
 use btf_dump::kfuncs::sets::{self, Sets};
 use btf_dump::kfuncs::{Kfunc, find, json};
-use btf_dump::pattern::Pattern;
-use btf_dump::sources::{STDIN, Source};
 use clap::ValueEnum;
 
 use super::{SourceArgs, TOOL};

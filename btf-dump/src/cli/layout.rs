@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use btf_core::TypeId;
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::sources::{Source, open};
 use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_name, nearest};
 use btf_dump::layout::reorganize::reorganize;
 use btf_dump::layout::search::{Relation, search};
 use btf_dump::layout::select::{Filter, by_name, known_names, own_composites};
 use btf_dump::layout::table::{self, Order};
 use btf_dump::layout::{CACHELINE, Layout, Layouts, Machine, json, text};
-use btf_dump::pattern::Pattern;
 use btf_dump::pointer;
-use btf_dump::sources::{Source, open};
 use clap::ValueEnum;
 
 use super::TOOL;

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result};
 use btf_core::TypeId;
+use btf_core::cli::pattern::{self, Pattern};
+use btf_core::cli::sources::Source;
 use btf_core::cli::{ExitStatus, Printer, Stream, escape_text, nearest};
 use btf_core::kind::Kind;
 use btf_dump::listing::{Options, Parts, Place, Request, write_json, write_text};
-use btf_dump::pattern::{self, Pattern};
 use btf_dump::select::{Root, Selection};
-use btf_dump::sources::Source;
 use clap::ValueEnum;
 
 use super::{SourceArgs, TOOL};

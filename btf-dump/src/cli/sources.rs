@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use btf_dump::sources::{Source, open};
+use btf_core::cli::sources::{Source, open};
 
 /// Where the BTF comes from.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use btf_core::{Result, TypeId};
 use super::Kfunc;
 use crate::c::frame::MACROS;
 use crate::c::{Functions, functions};
-use crate::sources::Source;
+use btf_core::cli::sources::Source;
 
 /// A header that is being written.
 #[derive(Debug)]

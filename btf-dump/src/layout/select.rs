@@ -6,7 +6,7 @@ use btf_core::{Kind, StrOffset, TypeId};
 use super::reorganize::reorganize;
 use super::{Layout, Layouts};
 use crate::names::Names;
-use crate::pattern::Pattern;
+use btf_core::cli::pattern::Pattern;
 
 /// Which structures are wanted. All conditions must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::reorganize::{Reason, reorganize};
 use super::search::{Relation, search};
 use super::select::by_name;
 use super::{Layouts, Machine, text};
-use crate::pattern::Pattern;
+use btf_core::cli::pattern::Pattern;
 
 /// The types below.
 fn base() -> Builder {

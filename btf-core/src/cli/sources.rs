@@ -15,8 +15,8 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use btf_core::ext::BtfExt;
-use btf_core::reader::Btf;
+use crate::ext::BtfExt;
+use crate::reader::Btf;
 
 use bases::Bases;
 pub use error::Error;

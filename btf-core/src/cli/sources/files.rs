@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
-use btf_core::wire::ByteOrder;
-use btf_core::{ErrorKind, elf};
+use crate::wire::ByteOrder;
+use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
 
 use super::{Error, STDIN};
@@ -68,7 +68,7 @@ pub(super) fn visit(
 /// What is in a folder, in descending order.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| {
-        let error = btf_core::Error::new(ErrorKind::Io("read the folder")).caused_by(error);
+        let error = crate::Error::new(ErrorKind::Io("read the folder")).caused_by(error);
         Error::reading(folder.display().to_string(), error)
     };
     let entries = folder.read_dir().map_err(failed)?;
@@ -95,8 +95,8 @@ fn has_btf(path: &Path) -> bool {
 }
 
 /// Reads a file.
-pub(super) fn read(path: &Path) -> btf_core::Result<Contents> {
-    let failed = |what| move |error| btf_core::Error::new(ErrorKind::Io(what)).caused_by(error);
+pub(super) fn read(path: &Path) -> crate::Result<Contents> {
+    let failed = |what| move |error| crate::Error::new(ErrorKind::Io(what)).caused_by(error);
     if path == Path::new(STDIN) {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut bytes);
@@ -128,7 +128,7 @@ fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
 }
 
 /// Takes the bytes of a whole file.
-fn parse(bytes: Vec<u8>) -> btf_core::Result<Contents> {
+fn parse(bytes: Vec<u8>) -> crate::Result<Contents> {
     if elf::is_elf(&bytes) {
         return sections(bytes.as_slice());
     }
@@ -142,7 +142,7 @@ fn parse(bytes: Vec<u8>) -> btf_core::Result<Contents> {
 }
 
 /// Refuses what is neither ELF nor BTF.
-fn check_start(start: &[u8]) -> btf_core::Result<()> {
+fn check_start(start: &[u8]) -> crate::Result<()> {
     if let Some((_, name)) = COMPRESSED
         .iter()
         .find(|(magic, _)| start.starts_with(magic))
@@ -160,7 +160,7 @@ fn check_start(start: &[u8]) -> btf_core::Result<()> {
 }
 
 /// Takes the sections of an ELF file.
-fn sections<'a>(file: impl ReadRef<'a>) -> btf_core::Result<Contents> {
+fn sections<'a>(file: impl ReadRef<'a>) -> crate::Result<Contents> {
     let sections = elf::sections(file)?;
     let Some(btf) = sections.btf else {
         return Err(ErrorKind::Elf("no section `.BTF`".to_owned()).into());

@@ -2,7 +2,7 @@
 //!
 //! Such a linker puts them one behind the other, with zeroes between them for alignment. Each says how long it is.
 
-use btf_core::wire::{ByteOrder, Header};
+use crate::wire::{ByteOrder, Header};
 
 /// The blobs in `bytes` with their offsets, by `end`, which tells where the one at the start ends.
 ///

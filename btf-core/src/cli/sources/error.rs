@@ -9,12 +9,12 @@ use super::STDIN;
 #[derive(Debug)]
 pub struct Error {
     text: String,
-    source: Option<btf_core::Error>,
+    source: Option<crate::Error>,
 }
 
 impl Error {
     /// `what`, a file or a part of it, cannot be read.
-    pub(super) fn reading(what: String, error: btf_core::Error) -> Self {
+    pub(super) fn reading(what: String, error: crate::Error) -> Self {
         Self {
             text: what,
             source: Some(error),
@@ -40,7 +40,7 @@ impl Error {
     }
 
     /// The base that was named is not the right one.
-    pub(super) fn wrong_base(what: &str, base: &Path, error: btf_core::Error) -> Self {
+    pub(super) fn wrong_base(what: &str, base: &Path, error: crate::Error) -> Self {
         let text = format!("{what}: does not continue {}", base.display());
         Self {
             text,

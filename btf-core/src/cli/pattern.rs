@@ -43,7 +43,7 @@ impl Pattern {
     /// If it is a glob or a regular expression that cannot be understood.
     ///
     /// ```
-    /// use btf_dump::pattern::Pattern;
+    /// use btf_core::cli::pattern::Pattern;
     /// let matches = |pattern, name: &str| Pattern::parse(pattern).unwrap().matches(name.as_bytes());
     /// assert!(matches("file", "file") && !matches("file", "file_lock"));
     /// assert!(matches("tcp_*", "tcp_sock") && !matches("tcp_*", "mptcp_sock"));

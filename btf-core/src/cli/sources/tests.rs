@@ -1,9 +1,9 @@
 use super::blobs::{end_of_btf, end_of_ext, split};
 use super::*;
-use btf_core::builder::{Builder, WriteOptions};
-use btf_core::ext::{Block, FuncInfo};
-use btf_core::wire::int;
-use btf_core::{ByteOrder, StrOffset, TypeId};
+use crate::builder::{Builder, WriteOptions};
+use crate::ext::{Block, FuncInfo};
+use crate::wire::int;
+use crate::{ByteOrder, StrOffset, TypeId};
 
 /// Standalone BTF with as many integers, whose names start with `prefix`.
 fn whole(prefix: &str, count: usize, order: ByteOrder) -> Vec<u8> {

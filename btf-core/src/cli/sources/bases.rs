@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use btf_core::reader::Btf;
-use btf_core::types::{name_refs, type_refs};
-use btf_core::wire::Header;
-use btf_core::{Error as BtfError, ErrorKind};
+use crate::reader::Btf;
+use crate::types::{name_refs, type_refs};
+use crate::wire::Header;
+use crate::{Error as BtfError, ErrorKind};
 
 use super::{Error, RUNNING_KERNEL, Source, files};
 
@@ -137,7 +137,7 @@ fn strings_of(blob: &[u8]) -> Option<&[u8]> {
 /// With a wrong one, ids and names are off by some number. So some are beyond the end, or most names, which are about 17
 /// bytes long in kernels, start in the middle of one. A few may do so anyway: the format allows to share the ends of strings.
 /// Own strings that nothing uses tell the same of BTF with few names.
-fn fit(btf: &Btf) -> btf_core::Result<()> {
+fn fit(btf: &Btf) -> crate::Result<()> {
     let (mut names, mut inside) = (0u64, 0u64);
     let mut uses_own = btf.base().is_none() || btf.string_bytes().is_empty();
     let mut first_inside = None;
