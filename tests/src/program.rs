@@ -265,7 +265,7 @@ pub fn skip(reason: &str) {
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    let name = format!("BTF_TESTS_{}", name.to_uppercase().replace('-', "_"));
+    let name = format!("BTF_TESTS_{}", name.to_uppercase().replace(['-', '.'], "_"));
     let value = std::env::var_os(name)?;
     (!value.is_empty()).then(|| value.into())
 }
