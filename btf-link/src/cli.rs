@@ -1,0 +1,102 @@
+//! The command line: the commands, and what they share. Each command has a module with its arguments and a `run`.
+//!
+//! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
+//! [`Command`] and a line in [`run`].
+
+mod merge;
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// The name of the program.
+pub(crate) const TOOL: &str = "btf-link";
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-link merge a.btf b.ko c.bpf.o -o all.btf      BTF of any origin into one
+";
+
+const MAN_SECTIONS: &[ManSection] = &[
+    ManSection {
+        title: "EXIT STATUS",
+        text: "
+  0    done
+  1    ran, and the answer is no
+  2    could not run: usage, input or output, bad input",
+    },
+    ManSection {
+        title: "ENVIRONMENT",
+        text: "\
+NO_COLOR, if not empty, and TERM=dumb turn colours off.",
+    },
+];
+
+/// Merge, link, prune and move BTF
+#[derive(Debug, Parser)]
+#[command(
+    name = TOOL,
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    subcommand_help_heading = "Commands",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make one BTF of many
+    Merge(merge::MergeArgs),
+}
+
+impl Args {
+    /// What this process was called with; ends it if that is wrong.
+    pub(crate) fn of_process() -> Self {
+        let command = Self::command().color(color_of_usage(std::env::args_os()));
+        let matches = command.get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        match &self.command {
+            None | Some(Command::Merge(_)) => false,
+        }
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
+    if let Some(what) = args.common.generate {
+        generate(
+            Args::command(),
+            what,
+            MAN_SECTIONS,
+            &mut std::io::stdout().lock(),
+        )
+        .context("cannot write")?;
+        return Ok(ExitStatus::Done);
+    }
+    match &args.command {
+        None => anyhow::bail!("a command is needed: see `{TOOL} --help`"),
+        Some(Command::Merge(args)) => merge::run(args, printer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+}

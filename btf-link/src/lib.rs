@@ -1,0 +1,4 @@
+//! Merges, links, prunes and moves BTF of many origins.
+//!
+//! The program around it is `main` and `cli`, where each command has a module of its own.
+#![forbid(unsafe_code)]
