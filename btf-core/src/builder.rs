@@ -116,6 +116,16 @@ impl Builder {
         }
     }
 
+    /// A builder that goes on with the strings, base and layout of `btf`, but has none of its types yet.
+    #[must_use]
+    pub fn without_types_of(btf: &Btf) -> Self {
+        Self {
+            words: Vec::new(),
+            starts: Vec::new(),
+            ..Self::from_btf(btf)
+        }
+    }
+
     /// Makes room for so many more strings, of about `bytes` in all.
     pub fn reserve_strings(&mut self, strings: usize, bytes: usize) {
         self.strings.reserve(strings, bytes);

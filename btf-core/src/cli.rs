@@ -13,6 +13,7 @@ mod progress;
 pub mod sources;
 mod status;
 mod text;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -23,7 +24,10 @@ pub use json::{JsonArray, JsonObject, json_line, json_name, json_text};
 pub use printer::{Environment, Printer, Stream, Style};
 pub use progress::ProgressBar;
 pub use status::{ExitStatus, is_broken_pipe};
-pub use text::{count, escape_name, escape_text, nearest, peak_memory_bytes, seconds, size};
+pub use text::{
+    count, escape_name, escape_text, nearest, peak_memory_bytes, phase_tree, seconds, size,
+};
+pub use threads::ThreadArgs;
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

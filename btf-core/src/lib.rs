@@ -17,6 +17,7 @@ mod names;
 pub mod reader;
 pub mod refs;
 pub mod relocate;
+pub mod sort;
 pub mod strings;
 #[cfg(test)]
 mod testing;

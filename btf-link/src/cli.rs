@@ -3,7 +3,10 @@
 //! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
 //! [`Command`] and a line in [`run`].
 
+mod inputs;
 mod merge;
+
+use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
@@ -15,6 +18,8 @@ pub(crate) const TOOL: &str = "btf-link";
 const EXAMPLES: &str = "\
 Examples:
   btf-link merge a.btf b.ko c.bpf.o -o all.btf      BTF of any origin into one
+  btf-link merge --base vmlinux modules/ -o modules.btf
+  btf-link merge --files-from list --sort -o all.btf
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -53,7 +58,6 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make one BTF of many
     Merge(merge::MergeArgs),
 }
 
@@ -68,7 +72,8 @@ impl Args {
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
-            None | Some(Command::Merge(_)) => false,
+            None => false,
+            Some(Command::Merge(args)) => args.is_json(),
         }
     }
 }
@@ -89,6 +94,14 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         None => anyhow::bail!("a command is needed: see `{TOOL} --help`"),
         Some(Command::Merge(args)) => merge::run(args, printer),
     }
+}
+
+/// Writes text to standard output.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
 }
 
 #[cfg(test)]

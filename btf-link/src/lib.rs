@@ -2,3 +2,5 @@
 //!
 //! The program around it is `main` and `cli`, where each command has a module of its own.
 #![forbid(unsafe_code)]
+
+pub mod merge;

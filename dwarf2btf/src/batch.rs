@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use btf_core::ErrorKind;
-use btf_core::cli::{ExitStatus, Printer};
+use btf_core::cli::{ExitStatus, Printer, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::modules::{Found, ModuleFile, ModuleResult, ModulesSummary, find, for_each};
-use dwarf2btf::report::phase_tree;
 use dwarf2btf::{encode, output};
 
 use crate::cli::{ModulesJob, TOOL};

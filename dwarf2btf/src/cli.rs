@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
-use btf_core::cli::{CommonArgs, Generate, ManSection, color_of_usage, generate};
+use btf_core::cli::{CommonArgs, Generate, ManSection, ThreadArgs, color_of_usage, generate};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use dwarf2btf::features::{self, Feature, FeatureSet};
@@ -15,9 +15,6 @@ use dwarf2btf::options::Options;
 
 /// The name of the program.
 pub(crate) const TOOL: &str = "dwarf2btf";
-
-/// The most threads that are started, unless the machine has more cores: each needs memory of its own.
-const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -197,11 +194,8 @@ struct ModulesArgs {
 /// What all ways to encode have in common.
 #[derive(Debug, clap::Args)]
 struct EncodingArgs {
-    /// Number of threads [default: one for each core]
-    ///
-    /// The output does not depend on it. More than 64 are started only on machines with more cores.
-    #[arg(short = 'j', long, value_name = "N", value_parser = thread_count)]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 
     /// What to write, by pahole's names [default: `default`]
     #[arg(long, value_name = "LIST", value_parser = FeatureSet::parse, long_help = features::help())]
@@ -253,11 +247,6 @@ impl EncodingArgs {
         })
     }
 
-    fn threads(&self) -> NonZeroUsize {
-        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or(cores).min(cores.max(MAX_THREADS))
-    }
-
     fn is_json(&self) -> bool {
         self.report == Some(Report::Json)
     }
@@ -302,12 +291,6 @@ pub(crate) struct ModulesJob {
     pub(crate) threads: NonZeroUsize,
     pub(crate) is_json: bool,
     pub(crate) has_time: bool,
-}
-
-/// Reads a number of threads.
-fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
-    let count = text.parse();
-    count.map_err(|_| "expected a number from 1".to_owned())
 }
 
 impl Args {
@@ -355,7 +338,7 @@ impl Args {
             base: args.base.clone(),
             out_dir: args.out_dir.clone(),
             options: args.encoding.options()?,
-            threads: args.encoding.threads(),
+            threads: args.encoding.threads.count(),
             is_json: args.encoding.is_json(),
             has_time: args.encoding.time,
         }))
@@ -404,7 +387,7 @@ impl Args {
             output,
             options,
             base: self.base.clone(),
-            threads: self.encoding.threads(),
+            threads: self.encoding.threads.count(),
             is_strict: self.strict,
         })
     }

@@ -590,24 +590,6 @@ impl Summary {
     }
 }
 
-/// The phases as a tree, each with its time and its part of `total`. A name such as `units/read` hangs below `units`.
-#[must_use]
-pub fn phase_tree(phases: &[(&'static str, Duration)], total: Duration) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, depth: usize, time: Duration| {
-        let percent = 100.0 * time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
-        let label = format!("{:indent$}{name}", "", indent = 2 * depth);
-        let _ = writeln!(out, "{label:<32} {:>9} {percent:>5.1} %", seconds(time));
-    };
-    line("total", 0, total);
-    for &(name, time) in phases {
-        let depth = name.matches('/').count();
-        let leaf = name.rsplit('/').next().unwrap_or(name);
-        line(leaf, depth + 1, time);
-    }
-    out
-}
-
 #[cfg(test)]
 #[path = "report_tests.rs"]
 mod tests;

@@ -185,23 +185,3 @@ fn the_summary_fits_a_screen() {
     assert!(text.lines().count() <= 24);
     assert!(text.contains("44 more for 44 other reasons"), "{text}");
 }
-
-#[test]
-fn phases_are_indented_by_their_names() {
-    let second = Duration::from_secs(1);
-    let phases = [("units", second), ("units/read", second / 2)];
-    let tree = phase_tree(&phases, second * 2);
-    let lines: Vec<_> = tree.lines().collect();
-    assert_eq!(
-        lines[0],
-        "total                               2.00 s 100.0 %"
-    );
-    assert_eq!(
-        lines[1],
-        "  units                             1.00 s  50.0 %"
-    );
-    assert_eq!(
-        lines[2],
-        "    read                            0.50 s  25.0 %"
-    );
-}

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe};
+use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::{Input, exit_if_cut_off};
-use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text, phase_tree};
+use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text};
 use dwarf2btf::{Observer, encode, output};
 
 use crate::batch;

@@ -88,6 +88,24 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
+/// The phases as a tree, each with its time and its part of `total`. A name such as `units/read` hangs below `units`.
+#[must_use]
+pub fn phase_tree(phases: &[(&'static str, Duration)], total: Duration) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, depth: usize, time: Duration| {
+        let percent = 100.0 * time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
+        let label = format!("{:indent$}{name}", "", indent = 2 * depth);
+        let _ = writeln!(out, "{label:<32} {:>9} {percent:>5.1} %", seconds(time));
+    };
+    line("total", 0, total);
+    for &(name, time) in phases {
+        let depth = name.matches('/').count();
+        let leaf = name.rsplit('/').next().unwrap_or(name);
+        line(leaf, depth + 1, time);
+    }
+    out
+}
+
 /// The most memory that this process has had mapped at once (peak RSS), in bytes, where the system tells it.
 ///
 /// Spec: proc(5), `/proc/pid/status`, `VmHWM`.
@@ -181,5 +199,25 @@ mod tests {
     #[test]
     fn the_peak_is_at_least_a_megabyte() {
         assert!(peak_memory_bytes().is_none_or(|bytes| bytes > 1 << 20));
+    }
+
+    #[test]
+    fn phases_are_indented_by_their_names() {
+        let second = Duration::from_secs(1);
+        let phases = [("units", second), ("units/read", second / 2)];
+        let tree = phase_tree(&phases, second * 2);
+        let lines: Vec<_> = tree.lines().collect();
+        assert_eq!(
+            lines[0],
+            "total                               2.00 s 100.0 %"
+        );
+        assert_eq!(
+            lines[1],
+            "  units                             1.00 s  50.0 %"
+        );
+        assert_eq!(
+            lines[2],
+            "    read                            0.50 s  25.0 %"
+        );
     }
 }

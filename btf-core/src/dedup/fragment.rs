@@ -1,6 +1,7 @@
 //! Fragments: the types of one unit or input, as words in the shape of a BTF type section.
 
-use crate::ids::TypeId;
+use crate::error::{ErrorKind, Result};
+use crate::ids::{StrOffset, TypeId};
 use crate::kind::{Kind, Word};
 use crate::wire::Info;
 
@@ -74,6 +75,37 @@ impl Fragment {
                 change(kind, start + at, &mut self.words[start + at]);
             });
         }
+    }
+
+    /// Appends a record as it stands in BTF, with names and ids as `name` and `local` tell, and returns its local id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownKind`](crate::ErrorKind::UnknownKind), and the first error of `name` or `local`; the fragment then holds half a record and is
+    /// of no use.
+    #[inline]
+    pub fn push_renamed(
+        &mut self,
+        record: &[u32],
+        mut name: impl FnMut(StrOffset) -> Result<Name>,
+        mut local: impl FnMut(TypeId) -> Result<TypeId>,
+    ) -> Result<TypeId> {
+        let info = Info(record.get(1).copied().unwrap_or(0));
+        let kind = info
+            .kind()
+            .ok_or_else(|| ErrorKind::UnknownKind(info.kind_number()))?;
+        let start = self.words.len();
+        let id = self.push(record);
+        let words = &mut self.words[start..];
+        let mut failed = None;
+        for_each_name_word(kind, record.len(), |at| match name(StrOffset(words[at])) {
+            Ok(name) => words[at] = name.0,
+            Err(error) => failed = failed.take().or(Some(error)),
+        });
+        for_each_type_word(kind, record.len(), |at| match local(TypeId(words[at])) {
+            Ok(local) => words[at] = local.0,
+            Err(error) => failed = failed.take().or(Some(error)),
+        });
+        failed.map_or(Ok(id), Err)
     }
 
     /// The words of the type with local id `id`, if there is one.
@@ -176,9 +208,38 @@ pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl 
     }
 }
 
+/// Calls `visit` with the index of each word of a record that is a name, in order: the first, and one in each element.
+#[inline]
+fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
+    visit(0);
+    let info = kind.info();
+    if let Some(first) = info.element.iter().position(|word| *word == Word::Name) {
+        let mut index = 3 + info.trailer.len() + first;
+        while index < record_len {
+            visit(index);
+            index += info.element.len();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refs::word_roles;
+
+    #[test]
+    fn name_words_are_those_of_the_table() {
+        for kind in Kind::ALL {
+            for vlen in [0_u32, 1, 2, 5] {
+                let roles = word_roles(Info::new(kind, vlen, false));
+                let names = (0..).zip(roles).filter(|(_, role)| *role == Word::Name);
+                let expect: Vec<usize> = names.map(|(index, _)| index).collect();
+                let mut found = Vec::new();
+                for_each_name_word(kind, kind.record_words(vlen), |index| found.push(index));
+                assert_eq!(found, expect, "{kind} with {vlen} elements");
+            }
+        }
+    }
 
     #[test]
     fn type_words_are_those_of_the_table() {

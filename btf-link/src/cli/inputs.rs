@@ -1,0 +1,56 @@
+//! The arguments that say what goes in; commands that take many files share them.
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use btf_core::cli::sources::{STDIN, Source, open};
+
+/// Where BTF comes from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputArgs {
+    /// Raw BTF, ELF, a folder of these, or `-` for standard input; `@LIST` is a file that names one in each line
+    #[arg(value_name = "FILE", required_unless_present = "files_from")]
+    files: Vec<PathBuf>,
+
+    /// A file that names an input in each line; `-` is standard input
+    #[arg(long, value_name = "LIST")]
+    files_from: Vec<PathBuf>,
+}
+
+impl InputArgs {
+    /// Reads all of them.
+    pub(crate) fn open(&self, base: Option<&Path>) -> Result<Vec<Source>> {
+        let mut paths = Vec::new();
+        for path in &self.files {
+            match path.as_os_str().as_bytes().strip_prefix(b"@") {
+                Some(list) => read_list(Path::new(std::ffi::OsStr::from_bytes(list)), &mut paths)?,
+                None => paths.push(path.clone()),
+            }
+        }
+        for list in &self.files_from {
+            read_list(list, &mut paths)?;
+        }
+        if paths.is_empty() {
+            bail!("no input: the list names no file");
+        }
+        Ok(open(&paths, base)?)
+    }
+}
+
+/// Adds the files that a list names, one in each line that is not empty.
+fn read_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let mut names = Vec::new();
+    let read = if list == Path::new(STDIN) {
+        std::io::stdin().lock().read_to_end(&mut names)
+    } else {
+        std::fs::File::open(list).and_then(|mut file| file.read_to_end(&mut names))
+    };
+    read.with_context(|| format!("{}: cannot read the list", list.display()))?;
+    let names = names.split(|&byte| byte == b'\n');
+    let names = names.map(|name| name.strip_suffix(b"\r").unwrap_or(name));
+    let names = names.filter(|name| !name.is_empty());
+    paths.extend(names.map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name))));
+    Ok(())
+}

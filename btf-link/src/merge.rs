@@ -1,0 +1,228 @@
+//! Makes one BTF of many, in which each type is there once.
+//!
+//! ```text
+//! inputs → groups → fragments of the merge engine → types, numbered → BTF
+//! ```
+//!
+//! An input that stands alone is a fragment of its own: a name means one thing in it, whatever it means elsewhere. Inputs that
+//! continue the same BTF know its types by number, so they and that BTF are one fragment, in which nothing has to be guessed. The
+//! types of what they continue are weak there, unless that is an input itself: only those that are needed are written.
+//!
+//! What is merged and what is not:
+//! - Functions, variables, sections and tags are types like others: equal ones are one. A section that differs from another of its
+//!   name stays beside it, because its offsets are right for its own file only.
+//! - A tag on a weak type comes with it.
+//!
+//! Names of the merge are numbers that [`names`] gives to strings. The result depends on the inputs and their order alone.
+
+mod fragments;
+mod names;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output};
+use btf_core::types::rewrite_refs;
+use btf_core::{Btf, Builder, Info, Kind, Result, StrOffset, TypeId};
+
+use fragments::{Group, group};
+use names::{LocalNames, Names};
+
+/// What is merged into what.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What the result continues; without it the result stands alone.
+    pub base: Option<Arc<Btf>>,
+}
+
+/// The result of a merge.
+#[derive(Debug)]
+pub struct MergedBtf {
+    /// The types, ready to be written.
+    pub builder: Builder,
+    /// For each input the id in the result of each of its own types, by index; `void` if there is none.
+    pub ids: Vec<Vec<TypeId>>,
+}
+
+/// Merges BTF. Threads are those of rayon's current pool.
+///
+/// # Errors
+/// The index of the first input that cannot be understood, and [`ErrorKind::TypeIdOutOfRange`](btf_core::ErrorKind::TypeIdOutOfRange),
+/// [`ErrorKind::StringOutOfRange`](btf_core::ErrorKind::StringOutOfRange) or [`ErrorKind::UnknownKind`](btf_core::ErrorKind::UnknownKind); [`ErrorKind::TooLarge`](btf_core::ErrorKind::TooLarge)
+/// without an index if the result does not fit BTF.
+pub fn merge(
+    inputs: &[Arc<Btf>],
+    options: &Options,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<MergedBtf, Failure> {
+    let names = Names::new();
+    let base = match &options.base {
+        Some(btf) => Some(index_base(btf, &names).map_err(Failure::of_result)?),
+        None => None,
+    };
+    let merger = match &base {
+        Some((base, _)) => Merger::with_base(base),
+        None => Merger::new(),
+    };
+    let groups = group(inputs);
+    let (gathered, mut created) = gather(&merger, &names, &groups, progress)?;
+    // From here on every string has its number, and every type its class.
+
+    let merged = merger.finish(gathered, &|index, into| {
+        let mut local = LocalNames::new(&names);
+        // It could be read before.
+        let _ = groups[index as usize].read(&mut local, into);
+    });
+    let numbering = merged.number(&needed_tags(&merged, &groups));
+    let builder = match &options.base {
+        Some(base) => Builder::with_base(Arc::clone(base)),
+        None => Builder::new(),
+    };
+    created.extend(base.into_iter().flat_map(|(_, created)| created));
+    let strings = names.strings(&created);
+    let builder = build(builder, &numbering, &strings).map_err(Failure::of_result)?;
+    let mut ids = vec![Vec::new(); inputs.len()];
+    for (index, group) in (0..).zip(&groups) {
+        for (input, locals) in group.inputs() {
+            let id = |local| {
+                merged
+                    .output(index, TypeId(local))
+                    .map(|output| numbering.id(output))
+            };
+            ids[input] = locals.map(|local| id(local).unwrap_or_default()).collect();
+        }
+    }
+    Ok(MergedBtf { builder, ids })
+}
+
+/// Numbers of strings, and the strings.
+type Created<'i> = Vec<(u32, &'i [u8])>;
+
+/// Why a merge failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The input that is to blame, by index.
+    pub input: Option<usize>,
+    /// What is wrong.
+    pub error: btf_core::Error,
+}
+
+impl Failure {
+    fn of_result(error: btf_core::Error) -> Self {
+        let input = None;
+        Self { input, error }
+    }
+}
+
+/// Indexes what the result continues; the second are the names that it brought.
+fn index_base<'b>(btf: &'b Arc<Btf>, names: &Names) -> Result<(Base, Created<'b>)> {
+    let mut local = LocalNames::new(names);
+    let mut content = Fragment::default();
+    let group = Group::of_base(btf);
+    group
+        .read(&mut local, &mut content)
+        .map_err(|(_, error)| error)?;
+    Ok((Base::new(content), local.created))
+}
+
+/// Adds all groups to the merge, on all threads.
+fn gather<'i>(
+    merger: &Merger<'_>,
+    names: &Names,
+    groups: &[Group<'i>],
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<(Vec<Gathered>, Created<'i>), Failure> {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        let mut worker = merger.worker();
+        let mut local = LocalNames::new(names);
+        let mut fragment = Fragment::default();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(group) = groups.get(index) else {
+                break;
+            };
+            fragment.clear();
+            if let Err((part, error)) = group.read(&mut local, &mut fragment) {
+                return Err((index, group.input_of(part), error));
+            }
+            worker.add(
+                u32::try_from(index).unwrap_or(FragmentIndex::MAX),
+                &fragment,
+            );
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        Ok((worker.finish(), local.created))
+    };
+    let mut all = (Vec::new(), Vec::new());
+    let mut first: Option<(usize, Option<usize>, btf_core::Error)> = None;
+    for result in rayon::broadcast(|_| work()) {
+        match result {
+            Ok((gathered, created)) => {
+                all.0.push(gathered);
+                all.1.extend(created);
+            }
+            // A thread stops at its first error, and all groups before it have been taken: the least is that of the input.
+            Err(error) if first.as_ref().is_none_or(|first| error.0 < first.0) => {
+                first = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    match first {
+        Some((_, input, error)) => Err(Failure { input, error }),
+        None => Ok(all),
+    }
+}
+
+/// The tags on types that are written although they are weak, which are weak themselves and which nothing refers to.
+fn needed_tags(merged: &Merged, groups: &[Group<'_>]) -> Vec<Output> {
+    if !groups.iter().any(Group::has_weak) {
+        return Vec::new();
+    }
+    let numbering = merged.number(&[]);
+    let mut needed = Vec::new();
+    for (index, group) in (0..).zip(groups) {
+        group.for_each_weak(Kind::DeclTag, |tag, target| {
+            let target = merged.output(index, target);
+            if target.is_some_and(|target| !numbering.id(target).is_void()) {
+                needed.extend(merged.output(index, tag));
+            }
+        });
+    }
+    needed
+}
+
+/// Makes BTF of what is numbered.
+fn build(
+    mut builder: Builder,
+    numbering: &btf_core::dedup::Numbering<'_>,
+    strings: &[&[u8]],
+) -> Result<Builder> {
+    let mut offsets = vec![None; strings.len()];
+    let mut failed = None;
+    numbering.for_each_record(|_, record| {
+        if failed.is_some() {
+            return;
+        }
+        let offset = |name: StrOffset| {
+            let index = name.0 as usize;
+            if let Some(&Some(offset)) = offsets.get(index) {
+                return Ok(offset);
+            }
+            let offset = builder.add_string(strings.get(index).copied().unwrap_or_default())?;
+            if let Some(slot) = offsets.get_mut(index) {
+                *slot = Some(offset);
+            }
+            Ok(offset)
+        };
+        let done = rewrite_refs(record, offset, Ok).and_then(|()| builder.push_record(record));
+        failed = done.err();
+    });
+    failed.map_or(Ok(builder), Err)
+}
+
+/// The kind of a record, if it is known.
+fn kind_of(record: &[u32]) -> Option<Kind> {
+    Info(record.get(1).copied().unwrap_or(0)).kind()
+}

@@ -1,0 +1,181 @@
+//! Groups of inputs that make one fragment each.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use btf_core::dedup::Fragment;
+use btf_core::types::type_refs;
+use btf_core::{Btf, Error, ErrorKind, Kind, Result, TypeId};
+
+use super::kind_of;
+use super::names::LocalNames;
+
+/// One input that stands alone, or all inputs that continue the same BTF.
+#[derive(Debug, Default)]
+pub(super) struct Group<'i> {
+    /// The BTF whose types are in the fragment, weak ones last.
+    parts: Vec<Part<'i>>,
+}
+
+/// The own types of one BTF.
+#[derive(Debug)]
+struct Part<'i> {
+    btf: &'i Btf,
+    /// Which input it is, if it is one.
+    input: Option<usize>,
+    /// The local id of its first type.
+    first: u32,
+}
+
+/// Groups inputs, in the order in which each group's first input stands.
+pub(super) fn group(inputs: &[Arc<Btf>]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut by_root: HashMap<*const Btf, usize> = HashMap::new();
+    for (index, input) in inputs.iter().enumerate() {
+        let root = input.chain().last().map_or(&**input, |root| root);
+        let next = groups.len();
+        let at = *by_root.entry(std::ptr::from_ref(root)).or_insert(next);
+        if at == next {
+            groups.push(Group::default());
+        }
+        groups[at].push(input, Some(index));
+    }
+    for group in &mut groups {
+        group.complete();
+    }
+    groups
+}
+
+impl<'i> Group<'i> {
+    /// All that BTF holds, in the order of ids.
+    pub(super) fn of_base(btf: &'i Btf) -> Self {
+        let mut chain: Vec<_> = btf.chain().collect();
+        chain.reverse();
+        let mut group = Self::default();
+        for (index, btf) in chain.into_iter().enumerate() {
+            group.push(btf, Some(index));
+        }
+        group
+    }
+
+    fn push(&mut self, btf: &'i Btf, input: Option<usize>) {
+        let first = match self.parts.last() {
+            Some(last) => last.end(),
+            None => 1,
+        };
+        self.parts.push(Part { btf, input, first });
+    }
+
+    /// Adds what the inputs continue, unless it is an input.
+    fn complete(&mut self) {
+        let inputs: Vec<_> = self.parts.iter().map(|part| part.btf).collect();
+        for base in inputs.into_iter().flat_map(|btf| btf.chain().skip(1)) {
+            if self.first_of(base).is_none() {
+                self.push(base, None);
+            }
+        }
+    }
+
+    /// The local id of the first type of a BTF; of one that is there twice the first counts.
+    fn first_of(&self, btf: &Btf) -> Option<u32> {
+        let part = self.parts.iter().find(|part| std::ptr::eq(part.btf, btf));
+        part.map(|part| part.first)
+    }
+
+    fn weak_parts(&self) -> impl Iterator<Item = &Part<'i>> {
+        self.parts.iter().filter(|part| part.input.is_none())
+    }
+
+    /// Whether there are types that are written only if they are needed.
+    pub(super) fn has_weak(&self) -> bool {
+        self.weak_parts().next().is_some()
+    }
+
+    /// The inputs with the local ids of their types.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = (usize, Range<u32>)> {
+        let parts = self.parts.iter();
+        parts.filter_map(|part| Some((part.input?, part.first..part.end())))
+    }
+
+    /// The input that the part at this index is, or else the first that needs it.
+    pub(super) fn input_of(&self, part: usize) -> Option<usize> {
+        let part = self.parts.get(part).and_then(|part| part.input);
+        part.or_else(|| self.parts.first().and_then(|part| part.input))
+    }
+
+    /// Calls `visit` with each weak type of this kind and the type that it refers to; ids are local.
+    pub(super) fn for_each_weak(&self, wanted: Kind, mut visit: impl FnMut(TypeId, TypeId)) {
+        for part in self.weak_parts() {
+            let locals = self.locals(part.btf);
+            for ((_, record), local) in part.btf.records().zip(part.first..) {
+                let target = type_refs(record).next();
+                if let Some((_, target)) = target.filter(|_| kind_of(record) == Some(wanted))
+                    && let Ok(target) = locals.of(target)
+                {
+                    visit(TypeId(local), target);
+                }
+            }
+        }
+    }
+
+    /// The local ids of the types of a BTF and what it continues.
+    fn locals(&self, btf: &Btf) -> Locals {
+        let firsts = btf
+            .chain()
+            .map(|part| (part.first_id(), self.first_of(part).unwrap_or(0)));
+        Locals {
+            firsts: firsts.collect(),
+            end: btf.end_id(),
+        }
+    }
+
+    /// Makes the fragment, or tells which part cannot be understood.
+    pub(super) fn read(
+        &self,
+        names: &mut LocalNames<'_, 'i>,
+        into: &mut Fragment,
+    ) -> Result<(), (usize, Error)> {
+        into.clear();
+        for (index, part) in self.parts.iter().enumerate() {
+            if part.input.is_none() && into.first_weak.is_none() {
+                into.first_weak = Some(part.first);
+            }
+            names.begin(part.btf);
+            let locals = self.locals(part.btf);
+            for (id, record) in part.btf.records() {
+                let pushed = into.push_renamed(record, |name| names.name(name), |id| locals.of(id));
+                pushed.map_err(|error| (index, error.in_type(id)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part<'_> {
+    /// One past the local id of its last type.
+    fn end(&self) -> u32 {
+        let count = self.btf.end_id() - self.btf.first_id();
+        self.first.saturating_add(count)
+    }
+}
+
+/// Where the types of a BTF and of what it continues are.
+struct Locals {
+    /// The first id of each and its local id, the deepest last.
+    firsts: Vec<(u32, u32)>,
+    end: u32,
+}
+
+impl Locals {
+    #[inline]
+    fn of(&self, id: TypeId) -> Result<TypeId> {
+        if id.0 >= self.end {
+            return Err(ErrorKind::TypeIdOutOfRange(id).into());
+        }
+        let part = self.firsts.iter().find(|(first_id, _)| *first_id <= id.0);
+        Ok(part.map_or(TypeId::VOID, |(first_id, first)| {
+            TypeId(id.0 - first_id + first)
+        }))
+    }
+}

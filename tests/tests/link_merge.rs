@@ -1,0 +1,220 @@
+//! Goal: `btf-link merge` makes one BTF of many, with each type once and nothing lost, whatever the order of files and the number
+//! of threads.
+//! Method: small BTF that is built here, so that the result is known; the corpus, merged with itself; bpftool as a second reader.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use btf_core::builder::{MemberSpec, WriteOptions};
+use btf_core::wire::int;
+use btf_core::{Btf, Builder, ByteOrder, Kind, TypeId};
+use btf_tests::program::{Outcome, TestDir, ours, peer, run};
+
+fn link<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Outcome {
+    run(&ours("btf-link"), args)
+}
+
+fn write(dir: &TestDir, name: &str, builder: &Builder) -> PathBuf {
+    let bytes = builder.write(ByteOrder::Little, WriteOptions::default());
+    dir.write(name, &bytes.unwrap())
+}
+
+fn read(path: &std::path::Path, base: Option<Arc<Btf>>) -> Btf {
+    Btf::parse(&std::fs::read(path).unwrap(), base).unwrap()
+}
+
+fn member(name: &[u8], ty: TypeId) -> MemberSpec<'_> {
+    MemberSpec {
+        name,
+        ty,
+        ..MemberSpec::default()
+    }
+}
+
+/// `struct list { TYPE value; struct list *next; }` and a pointer to `struct other`, which is only declared.
+fn list(value: &[u8]) -> Builder {
+    let mut builder = Builder::new();
+    let int = builder.int(value, 4, int::SIGNED).unwrap();
+    let list = TypeId(builder.next_id().0 + 1);
+    let ptr = builder.ptr(list).unwrap();
+    let mut next = member(b"next", ptr);
+    next.bit_offset = 64;
+    builder
+        .composite(Kind::Struct, b"list", 16, &[member(b"value", int), next])
+        .unwrap();
+    let other = builder.fwd(b"other", false).unwrap();
+    builder.ptr(other).unwrap();
+    builder
+}
+
+#[test]
+fn equal_types_are_one_and_declarations_are_completed() {
+    let dir = TestDir::new();
+    let mut second = list(b"int");
+    second.composite(Kind::Struct, b"other", 8, &[]).unwrap();
+    let files = [
+        write(&dir, "a", &list(b"int")),
+        write(&dir, "b", &second),
+        dir.path("out"),
+    ];
+    let outcome = link([
+        "merge".as_ref(),
+        files[0].as_os_str(),
+        files[1].as_os_str(),
+        "-o".as_ref(),
+        files[2].as_os_str(),
+    ])
+    .success();
+    assert!(
+        outcome.stderr.starts_with("2 inputs, 11 types"),
+        "{}",
+        outcome.stderr
+    );
+    let merged = read(&files[2], None);
+    // int, struct list and the pointer to it, struct other and the pointer to it.
+    assert_eq!(merged.end_id(), 6);
+    assert_eq!(merged.find_by_name(b"other").count(), 1);
+    if let Some(bpftool) = peer("bpftool") {
+        let dump = run(
+            &bpftool,
+            ["btf", "dump", "file", files[2].to_str().unwrap()],
+        )
+        .success();
+        assert!(!dump.stdout.contains("FWD"), "{dump}");
+    }
+}
+
+#[test]
+fn different_types_of_one_name_stay() {
+    let dir = TestDir::new();
+    let files = [
+        write(&dir, "a", &list(b"int")),
+        write(&dir, "b", &list(b"__s32")),
+    ];
+    let mut outputs = Vec::new();
+    for (name, order, threads) in [("1", [0, 1], "1"), ("2", [0, 1], "3"), ("3", [1, 0], "2")] {
+        let out = dir.path(name);
+        let args = [files[order[0]].as_os_str(), files[order[1]].as_os_str()];
+        let args = ["merge", "-q", "-j", threads, "--sort", "-o"]
+            .map(std::ffi::OsStr::new)
+            .into_iter()
+            .chain([out.as_os_str()])
+            .chain(args);
+        let _ = link(args).success();
+        outputs.push(read(&out, None));
+    }
+    for merged in &outputs {
+        assert!(merged.is_sorted());
+        assert_eq!(merged.find_by_name(b"list").count(), 2);
+        assert_eq!(merged.end_id(), 9);
+    }
+    assert_eq!(outputs[0].words(), outputs[1].words());
+}
+
+#[test]
+fn of_a_base_only_what_is_needed_is_written() {
+    let dir = TestDir::new();
+    let mut base = list(b"int");
+    let page = base.composite(Kind::Struct, b"page", 64, &[]).unwrap();
+    base.decl_tag(b"tagged", page, -1, false).unwrap();
+    base.typedef(b"unused_t", page).unwrap();
+    let base_path = write(&dir, "vmlinux", &base);
+    let base = Arc::new(base.finish().unwrap());
+    let module = |name: &[u8]| {
+        let mut split = Builder::with_base(Arc::clone(&base));
+        split
+            .composite(Kind::Struct, name, 64, &[member(b"page", page)])
+            .unwrap();
+        split.typedef(b"common_t", page).unwrap();
+        split
+    };
+    let modules = [
+        write(&dir, "a.ko", &module(b"a")),
+        write(&dir, "b.ko", &module(b"b")),
+    ];
+    let merge = |more: &[&str]| {
+        let out = dir.path("out");
+        let args = ["merge", "-q", "-o", out.to_str().unwrap()];
+        let files = modules.iter().map(|path| path.to_str().unwrap());
+        let _ = link(args.into_iter().chain(files).chain(more.iter().copied())).success();
+        out
+    };
+
+    // Alone: page, a, b, common_t and the tag. The base is found in the folder.
+    let alone = read(&merge(&[]), None);
+    assert_eq!(alone.end_id(), 6);
+    assert_eq!(alone.find_by_name(b"tagged").count(), 1);
+    assert_eq!(alone.find_by_name(b"unused_t").count(), 0);
+
+    // With the base: all of it.
+    let all = read(&merge(&[base_path.to_str().unwrap()]), None);
+    assert_eq!(all.end_id(), 12);
+
+    // On top of it: a, b and common_t.
+    let split = read(
+        &merge(&["--base", base_path.to_str().unwrap()]),
+        Some(Arc::clone(&base)),
+    );
+    assert_eq!(split.end_id() - split.first_id(), 3);
+}
+
+#[test]
+fn many_files_come_from_lists_and_folders() {
+    let dir = TestDir::new();
+    let files: Vec<_> = (0..40)
+        .map(|n| {
+            write(
+                &dir,
+                &format!("{n}.btf"),
+                &list(format!("int{}", n % 4).as_bytes()),
+            )
+        })
+        .collect();
+    let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
+    let list = dir.write("list.txt", names.join("\n").as_bytes());
+    let out = dir.path("out.json-summary");
+    let at_list = format!("@{}", list.display());
+    let outcome = link([
+        "merge",
+        "--json",
+        "-o",
+        out.to_str().unwrap(),
+        "--files-from",
+        list.to_str().unwrap(),
+        &at_list,
+    ])
+    .success();
+    let summary: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(summary["inputs"], 80);
+    assert_eq!(summary["types_in"], 400);
+    // Four lists, and the declaration with the pointer to it.
+    assert_eq!(summary["types"], 14);
+}
+
+#[test]
+fn what_cannot_be_merged_is_refused_and_nothing_written() {
+    let dir = TestDir::new();
+    let good = write(&dir, "good", &list(b"int"));
+    let big = list(b"int").write(ByteOrder::Big, WriteOptions::default());
+    let big = dir.write("big", &big.unwrap());
+    let mut dangling = Builder::new();
+    dangling.ptr(TypeId(7)).unwrap();
+    let dangling = write(&dir, "dangling", &dangling);
+    let cut = std::fs::read(&good).unwrap();
+    let cut = dir.write("cut", &cut[..40]);
+    let out = dir.write("out", b"old");
+    for (bad, expect) in [
+        (&big, "byte order is Big"),
+        (&dangling, "no such type id: 7"),
+        (&cut, "truncated"),
+        (&dir.path("missing"), "missing"),
+    ] {
+        let paths = [&good, bad, &out].map(|path| path.to_str().unwrap());
+        let outcome = link(["merge", paths[0], paths[1], "-o", paths[2]]);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
+        assert_eq!(std::fs::read(&out).unwrap(), b"old");
+    }
+}
