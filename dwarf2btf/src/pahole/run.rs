@@ -13,7 +13,7 @@ use btf_core::cli::{
     CommonArgs, Environment, ExitStatus, Printer, escape_name, escape_text, finish,
 };
 use btf_core::{Error, ErrorKind};
-use dwarf2btf::input::Input;
+use dwarf2btf::input::{Input, exit_if_cut_off};
 use dwarf2btf::reasons::Why;
 use dwarf2btf::report::{Encoded, FunctionReport, FunctionVerdict, finding_to_text};
 use dwarf2btf::{encode, output};
@@ -24,6 +24,9 @@ use super::request::{Job, Request, Surroundings, request};
 
 /// What stands before our messages: the name that was called, and who answered.
 const TOOL: &str = "pahole (dwarf2btf)";
+/// Said if the input is cut off while it is read.
+const CUT_OFF: &str =
+    "pahole (dwarf2btf): error: the input was cut off while it was read, or its disk failed\n";
 
 /// The whole program. `words` are the command line without the name of the program.
 pub(crate) fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -61,6 +64,7 @@ fn print(text: &str) -> Result<ExitStatus> {
 
 /// Writes the BTF of a file into it or beside it.
 fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
+    exit_if_cut_off(CUT_OFF, ExitStatus::Failed.code().into())?;
     if printer.verbosity() > 0 {
         for unknown in &job.unknown_features {
             let name = escape_text(&unknown.0);

@@ -1,5 +1,7 @@
-//! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, or
-//! btf-dump's listings beside bpftool's.
+//! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, on a
+//! kernel or on its modules, or btf-dump's listings beside bpftool's.
+
+mod modules;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,9 @@ struct Args {
     /// What is measured.
     #[arg(long, value_enum, default_value_t = Task::Encode)]
     task: Task,
+    /// The modules of the kernel, for `--task modules`: a folder.
+    #[arg(long)]
+    modules: Option<PathBuf>,
     /// How often each program runs.
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -47,6 +52,8 @@ struct Args {
 enum Task {
     /// DWARF to BTF: dwarf2btf beside pahole.
     Encode,
+    /// DWARF to split BTF: dwarf2btf on all modules beside one pahole for each, as many at a time as there are threads.
+    Modules,
     /// Listings as text and JSON, and the C header: btf-dump beside bpftool.
     List,
 }
@@ -147,10 +154,21 @@ fn beside(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
-fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
+fn our_program(args: &Args) -> Result<PathBuf> {
     let program = args.dwarf2btf.clone();
     let program = program.map_or_else(|| beside("dwarf2btf"), Ok)?;
     ensure!(program.is_file(), "{} is not built", program.display());
+    Ok(program)
+}
+
+fn peer_program(args: &Args) -> PathBuf {
+    let variable = || std::env::var_os("BTF_TESTS_PAHOLE").map(PathBuf::from);
+    let given = args.pahole.clone().or_else(variable);
+    given.unwrap_or_else(|| "pahole".into())
+}
+
+fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
+    let program = our_program(args)?;
     let options = [
         format!("-j{threads}"),
         format!("--features={FEATURES}"),
@@ -168,12 +186,7 @@ fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
 }
 
 fn theirs(args: &Args, dir: &TestDir) -> Contender {
-    let variable = || std::env::var_os("BTF_TESTS_PAHOLE").map(PathBuf::from);
-    let program = args
-        .pahole
-        .clone()
-        .or_else(variable)
-        .unwrap_or_else(|| "pahole".into());
+    let program = peer_program(args);
     let mut detached = OsString::from("--btf_encode_detached=");
     detached.push(dir.path("theirs.btf"));
     let list = vec![
@@ -333,6 +346,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let measured = match args.task {
         Task::Encode => measure(&args),
+        Task::Modules => modules::measure(&args),
         Task::List => measure_listings(&args),
     };
     match measured {

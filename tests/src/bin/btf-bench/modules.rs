@@ -1,0 +1,207 @@
+//! All modules of a kernel: one process of ours beside a process of pahole for each module, and single modules.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use btf_tests::program::{TestDir, run};
+use dwarf2btf::modules::find;
+
+use crate::{Args, Contender, FEATURES, Sample, check, median, our_program, peer_program, theirs};
+
+/// How often a single module is encoded for one sample.
+const SINGLE_RUNS: u32 = 5;
+
+/// What is measured, and what both need.
+struct Bench<'a> {
+    args: &'a Args,
+    dir: TestDir,
+    /// The BTF that the modules continue.
+    base: PathBuf,
+    ours: PathBuf,
+    peer: PathBuf,
+}
+
+#[expect(clippy::print_stdout, reason = "it is a program")]
+pub(crate) fn measure(args: &Args) -> Result<()> {
+    check(args)?;
+    let folder = args.modules.as_deref();
+    let folder = folder.context("--modules is needed: a folder of modules with DWARF")?;
+    let dir = TestDir::new();
+    let bench = Bench {
+        args,
+        base: dir.path("base.btf"),
+        dir,
+        ours: our_program(args)?,
+        peer: peer_program(args),
+    };
+    let mut files = find(&[folder.to_owned()])
+        .map_err(|(path, error)| anyhow::Error::new(error).context(path.display().to_string()))?
+        .files;
+    ensure!(!files.is_empty(), "{}: no modules", folder.display());
+    files.sort_by_key(|file| file.size_bytes);
+    let files: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
+    let encoded = run(&bench.ours, bench.encode_base());
+    ensure!(encoded.status == Some(0), "{encoded}");
+    // All files are in the page cache before the first sample.
+    files.iter().try_for_each(|file| crate::warm(file))?;
+
+    println!("modules: {} of {}", files.len(), folder.display());
+    println!("base: {} as raw BTF", args.file.display());
+    println!("ours: {}", bench.one_ours(&files[0]).describe());
+    println!("peer: pahole {}", bench.one_theirs(&files[0]).describe());
+    println!("runs: {}, in turn, warm cache; medians", args.runs);
+    let (ours, peer) = (bench.all_ours(folder), bench.all_theirs(&files)?);
+    let (ours, peer) = bench.in_turn(&ours, &peer)?;
+    let threads = args.threads;
+    row(&format!("dwarf2btf modules -j{threads}"), ours);
+    row(&format!("pahole, {threads} at a time"), peer);
+    println!("wall ratio: {:.1}", peer.wall_s / ours.wall_s);
+    println!("CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
+    let vmlinux = theirs(args, &bench.dir).measure(&bench.dir)?;
+    row("pahole on vmlinux", vmlinux);
+    println!(
+        "peak RSS: {:.2} of pahole's on vmlinux",
+        ours.peak_kib / vmlinux.peak_kib
+    );
+
+    let last = files.len() - 1;
+    for (what, index) in [("smallest", 0), ("median", last / 2), ("largest", last)] {
+        let file = &files[index];
+        let (ours, peer) = bench.in_turn(&bench.one_ours(file), &bench.one_theirs(file))?;
+        println!("one module, the {what} file: {}", file.display());
+        row("dwarf2btf", ours);
+        row("pahole", peer);
+        println!("wall ratio: {:.1}", peer.wall_s / ours.wall_s);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is a program")]
+fn row(name: &str, sample: Sample) {
+    println!(
+        "{name:<24}{:>8.3} s wall{:>8.3} s CPU{:>8.0} MiB",
+        sample.wall_s,
+        sample.cpu_s,
+        sample.peak_kib / 1024.0
+    );
+}
+
+impl Bench<'_> {
+    /// The medians of ours and of the peer.
+    fn in_turn(&self, ours: &Contender, peer: &Contender) -> Result<(Sample, Sample)> {
+        let (mut our_samples, mut peer_samples) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.runs {
+            our_samples.push(ours.measure(&self.dir)?);
+            peer_samples.push(peer.measure(&self.dir)?);
+        }
+        Ok((median(&our_samples), median(&peer_samples)))
+    }
+
+    /// What both are asked for.
+    fn our_options(&self) -> Vec<OsString> {
+        let exclude = format!("--exclude-language={}", self.args.exclude_language);
+        ["-q", &format!("--features={FEATURES}"), &exclude]
+            .map(OsString::from)
+            .into()
+    }
+
+    fn their_options(&self) -> Vec<OsString> {
+        let mut base = OsString::from("--btf_base=");
+        base.push(&self.base);
+        let exclude = format!("--lang_exclude={}", self.args.exclude_language);
+        let features = format!("--btf_features={FEATURES}");
+        vec![
+            "-J".into(),
+            "-j1".into(),
+            features.into(),
+            exclude.into(),
+            base,
+        ]
+    }
+
+    fn encode_base(&self) -> Vec<OsString> {
+        let mut words = self.our_options();
+        let paths = [&self.args.file, Path::new("-o"), &self.base];
+        words.extend(paths.map(OsString::from));
+        words
+    }
+
+    fn all_ours(&self, folder: &Path) -> Contender {
+        let mut args = vec!["modules".into(), format!("-j{}", self.args.threads).into()];
+        args.extend(self.our_options());
+        let out = self.dir.path("ours");
+        let words = [
+            Path::new("--base"),
+            &self.base,
+            Path::new("--out-dir"),
+            &out,
+            folder,
+        ];
+        args.extend(words.map(OsString::from));
+        Contender {
+            program: self.ours.clone(),
+            args,
+            repeats: 1,
+        }
+    }
+
+    /// xargs gives each process two words: where its output goes, and its module.
+    fn all_theirs(&self, files: &[PathBuf]) -> Result<Contender> {
+        let out = self.dir.path("theirs");
+        std::fs::create_dir(&out)?;
+        let mut list = Vec::new();
+        for (index, file) in files.iter().enumerate() {
+            list.extend(detached(&out.join(index.to_string())).as_bytes());
+            list.push(0);
+            list.extend(file.as_os_str().as_bytes());
+            list.push(0);
+        }
+        let list = self.dir.write("list", &list);
+        let at_a_time = format!("-P{}", self.args.threads);
+        let mut args: Vec<OsString> = vec!["-0n2".into(), at_a_time.into(), "-a".into()];
+        args.extend([list.into(), self.peer.clone().into()]);
+        args.extend(self.their_options());
+        Ok(Contender {
+            program: "xargs".into(),
+            args,
+            repeats: 1,
+        })
+    }
+
+    fn one_ours(&self, file: &Path) -> Contender {
+        let mut args = self.our_options();
+        let out = self.dir.path("one.btf");
+        let words = [
+            file,
+            Path::new("--base"),
+            &self.base,
+            Path::new("-o"),
+            &out,
+            Path::new("-j1"),
+        ];
+        args.extend(words.map(OsString::from));
+        Contender {
+            program: self.ours.clone(),
+            args,
+            repeats: SINGLE_RUNS,
+        }
+    }
+
+    fn one_theirs(&self, file: &Path) -> Contender {
+        let mut args = self.their_options();
+        args.extend([detached(&self.dir.path("one.btf")), file.into()]);
+        Contender {
+            program: self.peer.clone(),
+            args,
+            repeats: SINGLE_RUNS,
+        }
+    }
+}
+
+fn detached(output: &Path) -> OsString {
+    let mut word = OsString::from("--btf_encode_detached=");
+    word.push(output);
+    word
+}
