@@ -112,8 +112,10 @@ build() {
     local version=$1 log=$2
     shift 2
     kbuild "$version" -j"$JOBS" "$@" >"$log" 2>&1 || fail "the build of $version: see $DIR/$log"
-    # Lines such as "  BTF [M] net/llc/llc.ko" and "  CC      kernel/bpf/btf.o" name a step and a file.
-    if grep -iE 'btf|pahole' "$log" | grep -vE '^( +[A-Z0-9_]+ (\[M\] )? *[^ ]+|make.*: (Entering|Leaving) directory .*)$'; then
+    # Lines such as "  BTF [M] net/llc/llc.ko" and "  CC      kernel/bpf/btf.o" name a step and a file; the build of
+    # resolve_btfids shows a command or two.
+    if grep -iE 'btf|pahole' "$log" |
+        grep -vE '^( +[A-Z0-9_]+ (\[M\] )? *[^ ]+|ln -sf .*|make.*: (Entering|Leaving) directory .*)$'; then
         fail "a message about BTF in the build of $version"
     fi
 }
@@ -144,8 +146,9 @@ foreign() {
     build "$version" "$into.log" M="$DIR/$into" "$@" modules
 }
 
+# has_section FILE NAME: all of readelf's text is read, as a writer whose reader has gone is a failure here.
 has_section() {
-    readelf -SW "$1" | grep -qE " \\$2 +PROGBITS "
+    readelf -SW "$1" | grep -E " \\$2 +PROGBITS " >/dev/null
 }
 
 # guest VERSION: a root directory with busybox, bpftool, our init and the programs.
@@ -154,7 +157,7 @@ guest() {
     rm -rf "$root" && mkdir -p "$root"/{bin,lib64,lib/x86_64-linux-gnu,expected}
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$HERE/init" "$root/init" && chmod +x "$root/init"
-    cp "$(find peers/root -name bpftool -type f -perm -u+x -path '*bin/*' | head -n 1)" "$root/bin/bpftool"
+    cp "$(find peers/root -name bpftool -type f -perm -u+x -path '*bin/*' -print -quit)" "$root/bin/bpftool"
     cp -L "$libraries/ld-linux-x86-64.so.2" "$root/lib64/"
     # Those that the program and its libraries need, found as the loader finds them.
     for library in $("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --list "$root/bin/bpftool" |
@@ -172,7 +175,7 @@ boot() {
         -serial file:"$log" -kernel "$3" -initrd "root-$1.cpio" -append "console=ttyS0 panic=-1 quiet checks=$2" ||
         fail "the guest: see $DIR/$log"
     tr -d '\r' <"$log" | grep '^guest: ' | sed 's/^/         /' || true
-    tr -d '\r' <"$log" | grep -qx 'guest: done' || fail "the guest did not end: see $DIR/$log"
+    tr -d '\r' <"$log" | grep -x 'guest: done' >/dev/null || fail "the guest did not end: see $DIR/$log"
     ! grep -q '^guest: FAILED' "$log" || fail "checks in the guest: see $DIR/$log"
 }
 
