@@ -17,6 +17,20 @@ pub const MAX_DEPTH: u32 = 256;
 /// The size of a pointer in bytes where nothing else tells it: BPF is a machine of 64 bits.
 pub const POINTER_SIZE: u32 = 8;
 
+/// The names that compilers give to `long`, which is as large as a pointer.
+const LONG: [&[u8]; 4] = [b"long int", b"long unsigned int", b"long", b"unsigned long"];
+
+/// The size of a pointer in bytes, guessed from that of `long`; [`POINTER_SIZE`] if there is none.
+#[must_use]
+pub fn pointer_size(btf: &Btf) -> u32 {
+    let ids = LONG.into_iter().flat_map(|name| btf.find_by_name(name));
+    let mut sizes = ids.filter_map(|id| match btf.ty(id) {
+        Ok(Type::Int(int)) if matches!(int.size, 4 | 8) => Some(int.size),
+        _ => None,
+    });
+    sizes.next().unwrap_or(POINTER_SIZE)
+}
+
 /// A bitfield, of either form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bitfield {
@@ -49,6 +63,14 @@ pub fn strip_modifiers(btf: &Btf, id: TypeId) -> Result<TypeId> {
 /// [`ErrorKind::TypeIdOutOfRange`], or [`ErrorKind::TooLarge`] behind [`MAX_DEPTH`] modifiers and arrays, or for a
 /// size beyond 64 bits.
 pub fn size_of(btf: &Btf, id: TypeId) -> Result<Option<u64>> {
+    size_with_pointers(btf, id, POINTER_SIZE)
+}
+
+/// The size of a type as [`size_of`] tells it, where a pointer has `pointer_size` bytes.
+///
+/// # Errors
+/// Those of [`size_of`].
+pub fn size_with_pointers(btf: &Btf, id: TypeId, pointer_size: u32) -> Result<Option<u64>> {
     let mut current = id;
     let mut factor = 1u64;
     for _ in 0..=MAX_DEPTH {
@@ -67,7 +89,7 @@ pub fn size_of(btf: &Btf, id: TypeId) -> Result<Option<u64>> {
             continue;
         }
         let is_pointer = matches!(ty, Type::Ptr { .. });
-        let Some(size) = ty.own_size().or(is_pointer.then_some(POINTER_SIZE)) else {
+        let Some(size) = ty.own_size().or(is_pointer.then_some(pointer_size)) else {
             return Ok(None);
         };
         let size = factor.checked_mul(size.into());

@@ -4,6 +4,7 @@
 pub mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod core_relo;
 pub mod dedup;
 pub mod distill;
 #[cfg(feature = "elf")]

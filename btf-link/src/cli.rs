@@ -3,6 +3,7 @@
 //! To add a command `x`, add the module `cli/x.rs` with `XArgs` (a `clap::Args`, whose name is unique) and `run`, a variant of
 //! [`Command`] and a line in [`run`].
 
+mod core_check;
 mod inputs;
 mod merge;
 
@@ -20,6 +21,7 @@ Examples:
   btf-link merge a.btf b.ko c.bpf.o -o all.btf      BTF of any origin into one
   btf-link merge --base vmlinux modules/ -o modules.btf
   btf-link merge --files-from list --sort -o all.btf
+  btf-link core-check prog.bpf.o --against kernels/   will it find there what it asks for?
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -58,6 +60,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    CoreCheck(core_check::CoreCheckArgs),
     Merge(merge::MergeArgs),
 }
 
@@ -73,6 +76,7 @@ impl Args {
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
             None => false,
+            Some(Command::CoreCheck(args)) => args.is_json(),
             Some(Command::Merge(args)) => args.is_json(),
         }
     }
@@ -92,6 +96,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     }
     match &args.command {
         None => anyhow::bail!("a command is needed: see `{TOOL} --help`"),
+        Some(Command::CoreCheck(args)) => core_check::run(args, printer),
         Some(Command::Merge(args)) => merge::run(args, printer),
     }
 }

@@ -3,4 +3,7 @@
 //! The program around it is `main` and `cli`, where each command has a module of its own.
 #![forbid(unsafe_code)]
 
+pub mod core_check;
+pub mod kernels;
 pub mod merge;
+pub mod program;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::ext::BtfExt;
 use crate::reader::Btf;
+use crate::relocate::relocate;
 
 use bases::Bases;
 pub use error::Error;
@@ -127,6 +128,61 @@ pub fn open(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error
         Found::Split(split) => split.join(&mut bases),
     });
     sources.collect()
+}
+
+/// The files with BTF below a folder, in the order of their paths; a path that is no folder is itself.
+///
+/// # Errors
+/// A folder that cannot be read, or that holds no BTF.
+pub fn list(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    files::visit_paths(path, |path| {
+        found.push(path.to_owned());
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Whether the BTF of a file continues that of another file.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn is_split(path: &Path) -> Result<bool, Error> {
+    let contents = files::read(path);
+    let contents = contents.map_err(|error| Error::reading(path.display().to_string(), error))?;
+    Ok(contents.base.is_some() || bases::is_split(&contents.btf))
+}
+
+/// Reads the BTF of one file.
+///
+/// # Errors
+/// Those of [`open`], or a file with several blobs.
+pub fn open_one(path: &Path) -> Result<Source, Error> {
+    let mut sources = open(&[path.to_owned()], None)?;
+    let count = sources.len();
+    match sources.pop() {
+        Some(source) if count == 1 => Ok(source),
+        _ => Err(Error::many_bases(path, count)),
+    }
+}
+
+/// Reads split BTF that continues `base`, which was read from `base_path`; what has a base of its own is moved onto it.
+///
+/// # Errors
+/// A file that cannot be read, does not continue `base`, or cannot be moved.
+pub fn open_on(path: &Path, base: &Arc<Btf>, base_path: &Path) -> Result<Arc<Btf>, Error> {
+    let title = path.display().to_string();
+    let reading = |error| Error::reading(title.clone(), error);
+    let contents = files::read(path).map_err(reading)?;
+    if let Some(own) = contents.base {
+        let own = Arc::new(Btf::parse(&own, None).map_err(reading)?);
+        let split = Btf::parse(&contents.btf, Some(own)).map_err(reading)?;
+        let moved = relocate(&split, base.clone()).map_err(reading)?;
+        return Ok(Arc::new(moved.btf));
+    }
+    let btf = Btf::parse(&contents.btf, Some(base.clone())).map_err(reading)?;
+    bases::fit(&btf).map_err(|error| Error::wrong_base(&title, base_path, error))?;
+    Ok(Arc::new(btf))
 }
 
 /// A blob that has been found.

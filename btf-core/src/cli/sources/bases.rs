@@ -33,12 +33,7 @@ impl Bases {
             read: HashMap::new(),
         };
         if let Some(path) = named {
-            let mut sources = super::open(&[path.to_owned()], None)?;
-            let count = sources.len();
-            let (Some(source), 1) = (sources.pop(), count) else {
-                return Err(Error::many_bases(path, count));
-            };
-            bases.named = Some((path.to_owned(), source.btf));
+            bases.named = Some((path.to_owned(), super::open_one(path)?.btf));
         }
         Ok(bases)
     }
@@ -56,13 +51,8 @@ impl Bases {
     /// The strings of split BTF do not start with the empty one, but for what nobody writes; so if the caller names a base,
     /// what starts with it is tried by itself.
     pub(super) fn wants(&self, blob: &[u8]) -> bool {
-        match strings_of(blob) {
-            None => false,
-            Some([0, ..]) => {
-                self.named.is_some() && Btf::parse(blob, None).is_ok_and(|btf| fit(&btf).is_err())
-            }
-            Some(_) => true,
-        }
+        is_split(blob)
+            || self.named.is_some() && Btf::parse(blob, None).is_ok_and(|btf| fit(&btf).is_err())
     }
 
     /// Reads split BTF with the base that fits, and tells where that is. `path` is the file, `what` is for errors.
@@ -124,6 +114,11 @@ fn candidates(module: &Path) -> impl Iterator<Item = PathBuf> {
     images.chain([PathBuf::from(RUNNING_KERNEL)])
 }
 
+/// Whether the strings of a blob do not start with the empty one, so that they must continue others.
+pub(super) fn is_split(blob: &[u8]) -> bool {
+    strings_of(blob).is_some_and(|strings| strings.first() != Some(&0))
+}
+
 /// The string section of a blob, as far as it is there.
 fn strings_of(blob: &[u8]) -> Option<&[u8]> {
     let (_, header) = Header::parse(blob).ok()?;
@@ -137,7 +132,7 @@ fn strings_of(blob: &[u8]) -> Option<&[u8]> {
 /// With a wrong one, ids and names are off by some number. So some are beyond the end, or most names, which are about 17
 /// bytes long in kernels, start in the middle of one. A few may do so anyway: the format allows to share the ends of strings.
 /// Own strings that nothing uses tell the same of BTF with few names.
-fn fit(btf: &Btf) -> crate::Result<()> {
+pub(super) fn fit(btf: &Btf) -> crate::Result<()> {
     let (mut names, mut inside) = (0u64, 0u64);
     let mut uses_own = btf.base().is_none() || btf.string_bytes().is_empty();
     let mut first_inside = None;

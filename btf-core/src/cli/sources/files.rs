@@ -40,10 +40,21 @@ pub(super) fn visit(
     path: &Path,
     mut take: impl FnMut(&Path, Contents) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let at = |path: &Path, error| Error::reading(path.display().to_string(), error);
+    visit_paths(path, |path| {
+        let contents = read(path);
+        let contents =
+            contents.map_err(|error| Error::reading(path.display().to_string(), error))?;
+        take(path, contents)
+    })
+}
+
+/// Hands the path of a file to `take`, or of every file with BTF below a folder, in their order.
+pub(super) fn visit_paths(
+    path: &Path,
+    mut take: impl FnMut(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
     if !path.is_dir() {
-        let contents = read(path).map_err(|error| at(path, error))?;
-        return take(path, contents);
+        return take(path);
     }
     let mut is_empty = true;
     // Paths are taken from the end.
@@ -54,8 +65,7 @@ pub(super) fn visit(
         if kind.is_ok_and(|kind| kind.is_dir()) {
             todo.extend(list(&path)?);
         } else if path.is_file() && has_btf(&path) {
-            let contents = read(&path).map_err(|error| at(&path, error))?;
-            take(&path, contents)?;
+            take(&path)?;
             is_empty = false;
         }
     }

@@ -1,0 +1,212 @@
+//! Goal: `btf-link core-check` gives the answers of libbpf, for kernels that need not run, and tells apart what fails.
+//! Method: programs of both compilers that ask each kind of question, and the BTF of three kernels (`corpus/bpf/core`); what
+//! libbpf itself says to them; kernels and modules that are built here; damaged files.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod libbpf;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use btf_core::builder::{MemberSpec, WriteOptions};
+use btf_core::core_relo::Kernel;
+use btf_core::wire::int;
+use btf_core::{Builder, ByteOrder, Kind, elf};
+use btf_link::core_check::Checked;
+use btf_link::program::Program;
+use btf_tests::corpus;
+use btf_tests::program::{Outcome, TestDir, ours, run};
+use btf_tests::random::Random;
+
+fn file(name: &str) -> PathBuf {
+    corpus::root().join("bpf/core").join(name)
+}
+
+fn link<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Outcome {
+    run(&ours("btf-link"), args)
+}
+
+fn check(program: &str, kernels: &[&str], options: &[&str]) -> Outcome {
+    let kernels = kernels.iter().map(|name| file(name).into_os_string());
+    let mut args = vec!["core-check".into(), file(program).into_os_string()];
+    args.extend(options.iter().map(Into::into));
+    args.push("--against".into());
+    args.extend(kernels);
+    let mut outcome = link(args);
+    let folder = format!("{}/", file("").display()).replace("//", "/");
+    outcome.stdout = outcome.stdout.replace(&folder, "");
+    outcome
+}
+
+#[test]
+fn each_question_is_answered() {
+    let kernels = ["kernel-1.o", "kernel-2.o", "kernel-3.o"];
+    let outcome = check("program.clang.o", &kernels, &["--answers"]);
+    assert_eq!(outcome.status, Some(1));
+    insta::assert_snapshot!("answers", outcome.stdout);
+}
+
+#[test]
+fn json_says_the_same() {
+    let outcome = check("program.gcc.o", &["kernel-1.o", "kernel-3.o"], &["--json"]);
+    assert_eq!(outcome.status, Some(1));
+    let lines: Vec<serde_json::Value> = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["fails"], false);
+    assert_eq!(lines[1]["fails"], true);
+    let problem = &lines[1]["problems"][0];
+    assert_eq!(problem["verdict"], "reached");
+    assert_eq!(problem["function"], "unguarded");
+    assert!(problem["line"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn the_answers_are_those_of_libbpf() {
+    let Some(libbpf) = libbpf::Libbpf::build() else {
+        return;
+    };
+    let mut compared = 0;
+    for program in ["program.clang.o", "program.gcc.o"] {
+        for kernel in ["kernel-1.o", "kernel-2.o", "kernel-3.o"] {
+            let (program, kernel) = (file(program), file(kernel));
+            let theirs = libbpf.answers(&program, &kernel);
+            let ours = libbpf::ours(&program, &kernel);
+            assert_eq!(ours, theirs, "{} {}", program.display(), kernel.display());
+            compared += ours.len();
+        }
+    }
+    assert!(compared > 200, "{compared}");
+}
+
+#[test]
+fn both_byte_orders_get_the_same_answers() {
+    // Shifts of bitfields are another matter.
+    let answers = |program: &str| {
+        let outcome = check(program, &["kernel-3.o"], &["--answers"]);
+        let lines = outcome
+            .stdout
+            .lines()
+            .map(|line| line.replace("-be.o", ".o"));
+        let lines = lines.filter(|line| !line.contains("lshift_u64"));
+        lines.collect::<Vec<_>>()
+    };
+    let [little, big] = ["program.clang.o", "program.clang-be.o"].map(answers);
+    assert_eq!(little, big);
+}
+
+/// A kernel with `struct task`, and a module with `struct absent`, for which the corpus asks.
+fn kernel_with_module(dir: &TestDir) {
+    let write = |name: &str, builder: &Builder| {
+        let bytes = builder.write(ByteOrder::Little, WriteOptions::default());
+        let path = dir.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes.unwrap()).unwrap();
+    };
+    let mut base = Builder::new();
+    let int = base.int(b"int", 4, int::SIGNED).unwrap();
+    let member = |name| MemberSpec {
+        name,
+        ty: int,
+        bit_offset: 64,
+        bitfield_size: 0,
+    };
+    let task = [member(b"pid")];
+    base.composite(Kind::Struct, b"task", 16, &task).unwrap();
+    write("a/vmlinux", &base);
+    let mut module = Builder::with_base(Arc::new(base.finish().unwrap()));
+    let absent = [member(b"x")];
+    module
+        .composite(Kind::Struct, b"absent", 16, &absent)
+        .unwrap();
+    write("a/modules/m.ko", &module);
+    write("b/modules/m.ko", &module);
+}
+
+#[test]
+fn modules_belong_to_the_kernel_above_them() {
+    let dir = TestDir::new();
+    kernel_with_module(&dir);
+    let program = file("program.clang.o");
+    let args = |folder: &str| {
+        let folder = dir.path(folder).into_os_string();
+        let words = ["core-check", "--answers", "--against"].map(Into::into);
+        let program = program.clone().into_os_string();
+        let [check, answers, against] = words;
+        [check, program, answers, against, folder]
+    };
+    let outcome = link(args("a"));
+    assert_eq!(outcome.status, Some(1));
+    assert!(
+        outcome
+            .stdout
+            .contains("type_exists of `struct absent`: 1 -> 1"),
+        "{outcome}"
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains("byte_off of `struct absent.x`: 0 -> 8"),
+        "{outcome}"
+    );
+    // A module without its kernel is left out.
+    let outcome = link(args("b"));
+    assert_eq!((outcome.status, &*outcome.stdout), (Some(0), ""));
+    assert!(
+        outcome
+            .stderr
+            .contains("the kernel of this module is not there"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_2() {
+    let dir = TestDir::new();
+    let noise = dir.write("noise", b"noise");
+    let half = std::fs::read(file("kernel-1.o")).unwrap();
+    let half = dir.write("half", &half[..half.len() / 2]);
+    for path in [&noise, &half, &dir.path("none")] {
+        let program = file("program.gcc.o");
+        let (kernel, check) = (file("kernel-1.o"), PathBuf::from("core-check"));
+        let against = PathBuf::from("--against");
+        let as_program = link([&check, path, &against, &kernel]);
+        assert_eq!(as_program.status, Some(2), "{as_program}");
+        let as_kernel = link([&check, &program, &against, path]);
+        assert_eq!(as_kernel.status, Some(2), "{as_kernel}");
+    }
+    // A kernel is no program, as long as it has no instructions to ask for.
+    let outcome = check("kernel-1.o", &["kernel-1.o"], &[]);
+    assert_eq!(outcome.status, Some(0), "{outcome}");
+}
+
+#[test]
+fn damaged_files_are_answered() {
+    let read = |name| std::fs::read(file(name)).unwrap();
+    let kernel_bytes = read("kernel-3.o");
+    let kernel = |bytes: &[u8]| {
+        let loaded = elf::load(bytes, None).ok()?;
+        Some(Kernel::new(Arc::new(loaded.btf)))
+    };
+    let whole_kernel = kernel(&kernel_bytes).unwrap();
+    let mut random = Random::new(7);
+    let mut checked = 0;
+    for name in ["program.clang.o", "program.gcc.o", "program.clang-be.o"] {
+        let bytes = read(name);
+        let whole = Checked::new(Program::parse(&bytes).unwrap());
+        for _ in 0..700 {
+            if let Ok(program) = Program::parse(&random.damage(&bytes)) {
+                let _ = Checked::new(program).check(&whole_kernel);
+                checked += 1;
+            }
+            if let Some(kernel) = kernel(&random.damage(&kernel_bytes)) {
+                let _ = whole.check(&kernel);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+}
