@@ -514,12 +514,13 @@ impl Table {
     /// Memory is in proportion to the table's size, which ends at a null code.
     pub(crate) fn compile(bytes: &mut Bytes<'_>, sizes: Sizes) -> Result<Self, Malformed> {
         let mut table = Self::default();
+        let mut scratch = Scratch::default();
         loop {
             let code = bytes.uleb()?;
             if code == 0 {
                 return Ok(table);
             }
-            let plan = table.compile_one(bytes, sizes)?;
+            let plan = table.compile_one(bytes, sizes, &mut scratch)?;
             if code == table.dense.len() as u64 + 1 {
                 table.dense.push(plan);
             } else if code > table.dense.len() as u64 {
@@ -529,7 +530,12 @@ impl Table {
         }
     }
 
-    fn compile_one(&mut self, bytes: &mut Bytes<'_>, sizes: Sizes) -> Result<Plan, Malformed> {
+    fn compile_one(
+        &mut self,
+        bytes: &mut Bytes<'_>,
+        sizes: Sizes,
+        scratch: &mut Scratch,
+    ) -> Result<Plan, Malformed> {
         let at = bytes.position();
         let tag = u16::try_from(bytes.uleb()?).map_err(|_| Malformed::new(at, "tag"))?;
         let tag = dw::DwTag(tag);
@@ -547,9 +553,13 @@ impl Table {
             action(tag)
         };
         let mut read = StepsBuilder { skip: 0 };
-        let mut read_steps = Vec::new();
-        let mut pass_steps = Vec::new();
         let mut pass = StepsBuilder { skip: 0 };
+        let Scratch {
+            read: read_steps,
+            pass: pass_steps,
+        } = scratch;
+        read_steps.clear();
+        pass_steps.clear();
         loop {
             let at = bytes.position();
             let name = bytes.uleb()?;
@@ -574,21 +584,15 @@ impl Table {
                 form,
                 implicit,
             };
-            read.add(step, slot.is_some(), &mut read_steps)
+            read.add(step, slot.is_some(), read_steps)
                 .ok_or(Malformed::new(at, "DIE of less than 4 GiB"))?;
-            pass.add(
-                Step {
-                    slot: NO_SLOT,
-                    ..step
-                },
-                false,
-                &mut pass_steps,
-            )
-            .ok_or(Malformed::new(at, "DIE of less than 4 GiB"))?;
+            let slot = NO_SLOT;
+            pass.add(Step { slot, ..step }, false, pass_steps)
+                .ok_or(Malformed::new(at, "DIE of less than 4 GiB"))?;
         }
-        let leaf = Leaf::new(action, has_children, &read_steps, read.skip, sizes);
-        let read = read.finish(&mut self.steps, &read_steps);
-        let pass = pass.finish(&mut self.steps, &pass_steps);
+        let leaf = Leaf::new(action, has_children, read_steps, read.skip, sizes);
+        let read = read.finish(&mut self.steps, read_steps);
+        let pass = pass.finish(&mut self.steps, pass_steps);
         Ok(Plan {
             leaf,
             action,
@@ -612,6 +616,13 @@ impl Table {
     pub(crate) fn steps(&self, steps: Steps) -> &[Step] {
         &self.steps[steps.start as usize..steps.end as usize]
     }
+}
+
+/// The steps of the abbreviation that is being compiled, in memory that is used for all of a table.
+#[derive(Debug, Default)]
+struct Scratch {
+    read: Vec<Step>,
+    pass: Vec<Step>,
 }
 
 /// Adds up what lies between the attributes that are looked at.

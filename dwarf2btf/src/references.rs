@@ -79,8 +79,9 @@ pub(crate) type ForeignDie = (u32, u32);
 /// The type DIEs of one unit, and those of others that it refers to.
 #[derive(Debug, Default)]
 pub(crate) struct References {
-    /// For each 64 bytes of the unit, at which of them type DIEs begin, and the number of type DIEs before.
-    dies: Vec<(u64, u32)>,
+    /// For each 32 bytes of the unit, at which of them type DIEs begin, and the number of type DIEs before. Not 64: those
+    /// would take as much memory, and counting the bits of a word longer.
+    dies: Vec<(u32, u32)>,
     local: Vec<Target>,
     foreign: Vec<Target>,
     pub(crate) foreign_dies: Vec<ForeignDie>,
@@ -95,7 +96,7 @@ impl References {
     /// Forgets the last unit; the next is `unit_len` bytes long.
     pub(crate) fn reset(&mut self, unit_len: usize) {
         self.dies.clear();
-        self.dies.resize(unit_len / 64 + 1, (0, 0));
+        self.dies.resize(unit_len / 32 + 1, (0, 0));
         self.local.clear();
         self.foreign.clear();
         self.foreign_dies.clear();
@@ -106,8 +107,8 @@ impl References {
     /// Notes that a type begins at a DIE of this unit. DIEs must come in ascending order.
     #[inline]
     pub(crate) fn add_local(&mut self, die: u32) -> TargetSlot {
-        if let Some((bits, _)) = self.dies.get_mut(die as usize / 64) {
-            *bits |= 1 << (die % 64);
+        if let Some((bits, _)) = self.dies.get_mut(die as usize / 32) {
+            *bits |= 1 << (die % 32);
         }
         self.local.push(Target::Unset);
         TargetSlot::Local(self.local.len() as u32 - 1)
@@ -185,10 +186,10 @@ impl References {
     /// For each local id up to `count` the DIE of this unit that became it, 0 if it comes from none. Element 0 is `void`.
     pub(crate) fn dies_of_ids(&self, count: usize) -> Vec<u32> {
         let dies = (0_u32..)
-            .step_by(64)
+            .step_by(32)
             .zip(&self.dies)
             .flat_map(|(base, &(bits, _))| {
-                (0..64).filter_map(move |bit| (bits >> bit & 1 != 0).then_some(base + bit))
+                (0..32).filter_map(move |bit| (bits >> bit & 1 != 0).then_some(base + bit))
             });
         let mut of_ids = vec![0; count + 1];
         for (die, target) in dies.zip(&self.local) {
@@ -210,8 +211,8 @@ impl References {
                 if link.0 == 0 {
                     return Some(0);
                 }
-                let &(bits, before) = self.dies.get(link.0 as usize / 64)?;
-                let bit = link.0 % 64;
+                let &(bits, before) = self.dies.get(link.0 as usize / 32)?;
+                let bit = link.0 % 32;
                 if bits >> bit & 1 == 0 {
                     return None;
                 }

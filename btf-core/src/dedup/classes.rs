@@ -113,6 +113,59 @@ struct Known {
     class: ClassId,
     /// The upper half of the least position that this thread has reported.
     rank: u32,
+    /// The class that came behind this one last, as an index among the known.
+    next: u32,
+}
+
+/// The classes that a thread has met, in the order in which it met them.
+///
+/// Units include the same headers, so that the same types follow each other in all of them: nearly always the next class
+/// is the one that came next before. Asking that one first, which lies behind its predecessor in memory, spares a
+/// look into a table that no cache holds.
+#[derive(Debug, Default)]
+struct KnownClasses {
+    all: Vec<Known>,
+    by_key: HashTable<u32>,
+    /// The index of the class that was asked for last.
+    last: u32,
+}
+
+impl KnownClasses {
+    /// What is known of the class of a key, if it has been met.
+    #[inline]
+    fn find(&mut self, key: [u64; 2]) -> Option<&mut Known> {
+        let last = self.last as usize;
+        let guess = self.all.get(last).map_or(0, |known| known.next);
+        let index = match self.all.get(guess as usize) {
+            Some(known) if known.key == key => guess,
+            _ => self.search(key)?,
+        };
+        self.last = index;
+        self.all.get_mut(index as usize)
+    }
+
+    /// As `find`, where the guess is wrong.
+    fn search(&mut self, key: [u64; 2]) -> Option<u32> {
+        let is_same = |&index: &u32| self.all[index as usize].key == key;
+        let index = *self.by_key.find(key[0], is_same)?;
+        if let Some(last) = self.all.get_mut(self.last as usize) {
+            last.next = index;
+        }
+        Some(index)
+    }
+
+    /// Adds a class that has not been met.
+    fn push(&mut self, known: Known) {
+        let index = u32_len(self.all.len());
+        if let Some(last) = self.all.get_mut(self.last as usize) {
+            last.next = index;
+        }
+        self.last = index;
+        self.all.push(known);
+        let all = &self.all;
+        self.by_key
+            .insert_unique(known.key[0], index, |&index| all[index as usize].key[0]);
+    }
 }
 
 /// The classes of all fragments, shared by all workers.
@@ -192,7 +245,7 @@ pub struct Worker<'t> {
     base: Option<&'t Base>,
     keys: Keys,
     /// What this thread knows of the table.
-    known: HashTable<Known>,
+    known: KnownClasses,
     created: Gathered,
     new: Vec<(u32, ClassId)>,
 }
@@ -233,7 +286,7 @@ impl<'t> Worker<'t> {
             table,
             base,
             keys: Keys::default(),
-            known: HashTable::new(),
+            known: KnownClasses::default(),
             created: Gathered::default(),
             new: Vec::new(),
         }
@@ -299,7 +352,7 @@ impl<'t> Worker<'t> {
         let key = self.keys.all[local as usize];
         let halves = halves(key);
         let rank = rank(position);
-        if let Some(known) = self.known.find_mut(halves[0], |known| known.key == halves) {
+        if let Some(known) = self.known.find(halves) {
             // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
             if rank < known.rank {
                 known.rank = rank;
@@ -308,13 +361,12 @@ impl<'t> Worker<'t> {
             return known.class;
         }
         let (class, is_new) = self.table.intern(key, position);
-        let known = Known {
+        self.known.push(Known {
             key: halves,
             class,
             rank,
-        };
-        self.known
-            .insert_unique(halves[0], known, |known| known.key[0]);
+            next: 0,
+        });
         if is_new {
             match self.base.and_then(|base| base.class(key)) {
                 Some(in_base) => self.created.of_base.push((class, in_base)),

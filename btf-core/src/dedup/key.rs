@@ -8,6 +8,7 @@
 //! sources (Go, hostile input) have cycles without one; then the typedefs on such cycles get a label too, their kind
 //! and name, and if cycles are left, so does all that is on them. Bisimilar types have equal labels. A label promises nothing: where one has two definitions, `homonyms` looks at what each reference really meant.
 
+use super::classes::halves;
 use super::fragment::{Fragment, Name, for_each_type_word, u32_len};
 use crate::kind::Kind;
 use crate::wire::Info;
@@ -51,6 +52,60 @@ pub(crate) fn is_forward(info: Info) -> bool {
     }
 }
 
+/// Up to two words as one.
+#[inline]
+fn two_words(words: &[u32]) -> u64 {
+    match *words {
+        [] => 0,
+        [word] => word.into(),
+        [low, high, ..] => u64::from(high) << 32 | u64::from(low),
+    }
+}
+
+/// The hash of one type's words and of what its ids lead to: a step for each id, without a copy of the words.
+///
+/// A step multiplies two numbers that the state and the input have gone into, as wyhash and xxh3 do, and keeps both halves
+/// of the product. It adds the factors to them, so that a factor of 0 loses nothing of what was before. Input is spread
+/// over all bits first, which no step waits for: small numbers that differ little would leave the upper half nearly the same.
+#[derive(Clone, Copy, Debug)]
+struct KeyHash {
+    low: u64,
+    high: u64,
+}
+
+impl KeyHash {
+    /// What spreads input and what the state begins with: odd numbers of which about half of the bits are set.
+    const SPREAD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+    const START: [u64; 2] = [0xb7e1_5162_8aed_2a6b, 0x243f_6a88_85a3_08d3];
+
+    /// Begins with a type's name and its kind, flag and number of elements.
+    #[inline]
+    fn new(name: u32, info: u32) -> Self {
+        let [low, high] = Self::START;
+        let mut hash = Self { low, high };
+        hash.add(two_words(&[name, info]), 0);
+        hash
+    }
+
+    /// Adds words, and what an id behind them contributes.
+    #[inline]
+    fn add(&mut self, words: u64, contribution: u128) {
+        let [near, far] = halves(contribution);
+        let a = self.low ^ words.wrapping_mul(Self::SPREAD[0]);
+        let b = self.high ^ near.wrapping_mul(Self::SPREAD[1]);
+        let [low, high] = halves(u128::from(a) * u128::from(b));
+        self.low = (high ^ far).wrapping_add(a);
+        self.high = low ^ b.rotate_left(32);
+    }
+
+    /// The hash, of a record of so many words.
+    #[inline]
+    fn finish(mut self, len: usize) -> Key {
+        self.add(len as u64, Self::START[0].into());
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+}
+
 /// The keys of one fragment's types; reused from fragment to fragment.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
@@ -63,7 +118,6 @@ pub(crate) struct Keys {
     /// Whether a type is on the stack and waits for its targets.
     is_open: Vec<bool>,
     stack: Vec<u32>,
-    buffer: Vec<u8>,
     /// Whether a missing target is on the stack, waiting for its own targets.
     is_cyclic: bool,
 }
@@ -150,7 +204,7 @@ impl Keys {
         true
     }
 
-    /// Computes the key of a type: the hash of its words without ids, and then of what each of these leads to.
+    /// Computes the key of a type: the hash of its words, with what each id leads to in its place.
     ///
     /// If keys of targets are missing, puts all of those targets on the stack and returns `false`.
     #[inline]
@@ -162,16 +216,10 @@ impl Keys {
             return true;
         };
         let record = &fragment.words[start..start + kind.record_words(info.vlen())];
-        let own = record.len() * 4;
-        // The most there can be: every word a reference.
-        if self.buffer.len() < own * 5 {
-            self.buffer.resize(own * 5, 0);
-        }
-        for (bytes, word) in self.buffer.chunks_exact_mut(4).zip(record) {
-            bytes.copy_from_slice(&word.to_ne_bytes());
-        }
-        let mut end = own;
+        let mut hash = KeyHash::new(record[0], record[1]);
         let mut is_complete = true;
+        // The first word that has not been hashed.
+        let mut rest = 2;
         for_each_type_word(kind, record.len(), |at| {
             let target = record[at] as usize;
             let contribution = self.contributions[target];
@@ -180,12 +228,16 @@ impl Keys {
                 self.is_cyclic |= self.is_open[target - 1];
                 self.stack.push(record[at] - 1);
             }
-            self.buffer[at * 4..at * 4 + 4].copy_from_slice(&[0; 4]);
-            self.buffer[end..end + 16].copy_from_slice(&contribution.to_ne_bytes());
-            end += 16;
+            // No kind has more than two words between ids; `two_words` of more would leave some out.
+            debug_assert!(at - rest <= 2, "all words are hashed");
+            hash.add(two_words(&record[rest..at]), contribution);
+            rest = at + 1;
         });
         if is_complete {
-            self.set(index, xxhash_rust::xxh3::xxh3_128(&self.buffer[..end]));
+            for words in record[rest..].chunks(2) {
+                hash.add(two_words(words), 0);
+            }
+            self.set(index, hash.finish(record.len()));
         }
         is_complete
     }

@@ -19,7 +19,7 @@
 //! is complete (no two types of the output are bisimilar), and it is independent of threads, hash seeds and, but for the
 //! numbering, of the order of fragments. Time is polynomial for any input and near linear for real ones: see
 //! `homonyms`. Equal keys are taken for equal types without a look at the types, so all this holds as long as nobody
-//! makes up an input with two records of one 128-bit hash, which xxh3 does not promise to be hard.
+//! makes up an input with two records of one 128-bit hash, which nothing here makes hard.
 
 mod announced;
 mod base;

@@ -72,6 +72,43 @@ fn equal_keys_are_equal_words() {
     });
 }
 
+/// Real types differ in small numbers, which must not make up for each other.
+#[test]
+fn each_half_of_a_key_alone_tells_small_differences_apart() {
+    let mut all = Fragment::default();
+    for name in 1..=4 {
+        let int = all.push(&[name, Info::new(Kind::Int, 0, false).0, 4, 32]);
+        all.push(&[name, Info::new(Kind::Struct, 0, false).0, 0]);
+        all.push(&[0, Info::new(Kind::Ptr, 0, false).0, int.0]);
+    }
+    let targets = all.len() as u32;
+    let (one, two) = (
+        Info::new(Kind::Struct, 1, false).0,
+        Info::new(Kind::Enum, 1, false).0,
+    );
+    for a in 0..20 {
+        for b in 5..25 {
+            for c in 0..20 {
+                for target in 0..=targets {
+                    all.push(&[a, one, b, c, target, 0]);
+                    all.push(&[a, one, b, 0, target, 8 * c + 8]);
+                }
+                all.push(&[a, two, b, c, 1]);
+            }
+            all.push(&[a, Info::new(Kind::Array, 0, false).0, 0, 1, 3, b]);
+        }
+    }
+    let mut of_all = Keys::default();
+    of_all.compute(&all);
+    let halves = |key: &Key| [*key as u64, (*key >> 64) as u64];
+    for half in 0..2 {
+        let mut seen: Vec<u64> = of_all.all.iter().map(|key| halves(key)[half]).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), all.len(), "half {half}");
+    }
+}
+
 #[test]
 fn tags_have_labels() {
     let label = |kind, vlen, flag, name| tag_label(Info::new(kind, vlen, flag), Name(name));
