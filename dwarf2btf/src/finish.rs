@@ -43,8 +43,12 @@ impl<'a> UnitReader<'_, 'a> {
         let mut dangling_words = Vec::new();
         let (references, void_words) = (&self.references, &mut self.void_words);
         self.fragment.change_type_words(|kind, at, word| {
-            *word = references.resolve(Link(*word)).unwrap_or_else(|| {
-                dangling_words.push(at);
+            let link = Link(*word);
+            *word = references.resolve(link).unwrap_or_else(|| {
+                // What refers to no type of another unit has its finding already.
+                if !references.is_dangling(link) {
+                    dangling_words.push(at);
+                }
                 0
             });
             if *word == 0 && matches!(kind, Kind::Struct | Kind::Union | Kind::Array) {
@@ -68,20 +72,21 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Notes something doubtful about the types whose records hold these words.
-    ///
-    /// What was fetched from another unit counts as the unit's root.
     fn find_at(&mut self, state: &UnitState<'a>, words: &[usize], kind: FindingKind) {
         if words.is_empty() {
             return;
         }
-        let dies = self.references.dies_of_ids(self.fragment.len());
+        let dies = self
+            .references
+            .dies_of_ids(state.index, self.fragment.len());
         for &at in words {
             // Records lie one behind the other.
             let id = self
                 .fragment
                 .starts
                 .partition_point(|&start| start as usize <= at);
-            self.note_finding(state, dies.get(id).copied().unwrap_or(0), kind);
+            let die = dies.get(id).copied().unwrap_or((state.index, 0));
+            self.note_finding_at(die, kind);
         }
     }
 

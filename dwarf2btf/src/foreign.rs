@@ -15,7 +15,7 @@ use btf_core::{Info, Kind, Result, TypeId};
 use crate::abbrev::{Action, Slot};
 use crate::composites::forward;
 use crate::die::{self, Attributes, Bytes, Malformed};
-use crate::finding::{Finding, FindingKind};
+use crate::finding::FindingKind;
 use crate::names::FastMap;
 use crate::references::{ForeignDie, Link, MAX_ALIASES};
 use crate::unit::{ScopeKind, UnitReader, UnitState};
@@ -50,8 +50,8 @@ impl<'a> UnitReader<'_, 'a> {
         let mut searched = Searched::default();
         loop {
             while let Some(&die) = self.references.foreign_dies.get(fetched) {
-                if !self.references.is_fetched(fetched) {
-                    self.fetch(die, Extent::Named)?;
+                if !self.references.is_fetched(fetched) && !self.fetch(die, Extent::Named)? {
+                    self.references.add_dangling(fetched);
                 }
                 fetched += 1;
             }
@@ -62,6 +62,10 @@ impl<'a> UnitReader<'_, 'a> {
             for die in by_value {
                 self.fetch(die, Extent::Whole)?;
             }
+        }
+        let dangling: Vec<ForeignDie> = self.references.dangling_referrers().collect();
+        for referrer in dangling {
+            self.note_finding_at(referrer, FindingKind::DanglingReference);
         }
         let homes = self
             .foreign_forwards
@@ -74,7 +78,8 @@ impl<'a> UnitReader<'_, 'a> {
         Ok(())
     }
 
-    fn fetch(&mut self, (unit, offset): ForeignDie, extent: Extent) -> Result<()> {
+    /// Fetches one DIE; `false` if it is nothing that can be referred to.
+    fn fetch(&mut self, (unit, offset): ForeignDie, extent: Extent) -> Result<bool> {
         let mut other = match self.entered.remove(&unit) {
             Some(other) => other,
             None => self.enter(unit)?,
@@ -82,17 +87,9 @@ impl<'a> UnitReader<'_, 'a> {
         self.fetching = true;
         let result = self.fetch_die(&mut other, offset, extent);
         self.fetching = false;
-        if !result.map_err(|malformed| self.locate(unit, malformed))? {
-            let die_offset = other.unit.range.start as u64 + u64::from(offset);
-            let kind = FindingKind::DanglingReference;
-            self.findings.push(Finding {
-                unit,
-                die_offset,
-                kind,
-            });
-        }
+        let is_there = result.map_err(|malformed| self.locate(unit, malformed))?;
         self.entered.insert(unit, other);
-        Ok(())
+        Ok(is_there)
     }
 
     /// Fetches one DIE of another unit; `false` if it is nothing that can be referred to.
@@ -145,6 +142,7 @@ impl<'a> UnitReader<'_, 'a> {
             &mut attributes,
         )?;
         let Some(kind) = kind else {
+            self.die = offset;
             self.add_variable(other, offset, &attributes)?;
             return Ok(true);
         };

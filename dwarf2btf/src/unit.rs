@@ -134,6 +134,8 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) function_depth: usize,
     /// The unit that DIEs are fetched from, if it is not the one that is read.
     pub(crate) fetching: bool,
+    /// The DIE that is being read, for findings about its attributes; not that of leaves.
+    pub(crate) die: u32,
     /// The tables used last, by their index among those of all units.
     tables: Vec<(u32, Arc<Table>)>,
     attributes: Attributes,
@@ -204,6 +206,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             findings: Vec::new(),
             function_depth: 0,
             fetching: false,
+            die: 0,
             tables: Vec::new(),
             attributes: Attributes::default(),
             die_count: 0,
@@ -430,6 +433,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                     check_nesting(self.scopes.len(), die)?;
                 }
             } else {
+                self.die = die as u32;
                 die::read(&mut bytes, &table, plan.read, sizes, &mut attributes)?;
                 self.open(state, plan, die as u32, &attributes)?;
                 check_nesting(self.scopes.len(), die)?;
@@ -507,9 +511,16 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     /// Notes something doubtful.
     #[cold]
     pub(crate) fn note_finding(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
-        let die_offset = state.unit.range.start as u64 + u64::from(die);
+        self.note_finding_at((state.index, die), kind);
+    }
+
+    /// As [`UnitReader::note_finding`], of any unit.
+    #[cold]
+    pub(crate) fn note_finding_at(&mut self, (unit, die): ForeignDie, kind: FindingKind) {
+        let start = self.context.units.all[unit as usize].range.start;
+        let die_offset = start as u64 + u64::from(die);
         self.findings.push(Finding {
-            unit: state.index,
+            unit,
             die_offset,
             kind,
         });

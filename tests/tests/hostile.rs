@@ -18,6 +18,7 @@ use btf_tests::program::{Outcome, TestDir, ours, run_within};
 use btf_tests::random::Random;
 use btf_tests::{bad, corpus};
 use dwarf2btf::Unobserved;
+use dwarf2btf::finding::FindingKind;
 use dwarf2btf::input::Image;
 use dwarf2btf::options::Options;
 use object::{Object as _, ObjectSection as _};
@@ -190,6 +191,27 @@ fn encode(bytes: &[u8]) -> Result<(), String> {
                 .map_or(Ok(()), |finding| Err(format!("{finding:?}")))
         }
     }
+}
+
+/// What refers to another unit is named, in its own unit, not what it refers to.
+#[test]
+fn findings_name_the_die_that_refers() {
+    let bytes = std::fs::read(corpus::root().join("bad/reference-other-unit-no-type")).unwrap();
+    let image = Image::parse(&bytes).unwrap();
+    let encoded = dwarf2btf::encode(&image, None, &Options::default(), &Unobserved).unwrap();
+    let found: Vec<_> = encoded
+        .findings
+        .iter()
+        .map(|finding| (finding.unit, finding.die_offset, finding.kind))
+        .collect();
+    // The second unit begins at 23, and its DIEs behind 12 bytes of header and 1 of the root.
+    let expect = [
+        (1, 36, FindingKind::DanglingReference),
+        (1, 43, FindingKind::VoidMember),
+        (1, 47, FindingKind::DanglingReference),
+        (1, 55, FindingKind::DanglingReference),
+    ];
+    assert_eq!(found, expect);
 }
 
 #[test]

@@ -149,10 +149,11 @@ impl<'a> UnitReader<'_, 'a> {
         Ok((relocated.value, relocated.section))
     }
 
-    /// A link to a DIE of the unit that is being walked.
+    /// A link from the DIE that is being read to one of its unit.
     pub(crate) fn own_link(&mut self, state: &UnitState<'a>, die: u32) -> Link {
         if self.fetching {
-            self.references.foreign((state.index, die))
+            self.references
+                .foreign((state.index, die), (state.index, self.die))
         } else {
             Link::die(die)
         }
@@ -208,16 +209,16 @@ impl<'a> UnitReader<'_, 'a> {
             }
             dw::DW_FORM_ref_sig8 => self.context.units.with_signature(value),
             dw::DW_FORM_GNU_ref_alt | dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 => {
-                self.note_finding(state, place as u32, FindingKind::SupplementaryFile);
+                self.note_finding(state, self.die, FindingKind::SupplementaryFile);
                 return Ok(Link::VOID);
             }
             _ => return Err(Malformed::new(place, "form of a reference")),
         };
         match foreign {
             Some((unit, offset)) if unit == state.index && !self.fetching => Ok(Link::die(offset)),
-            Some(die) => Ok(self.references.foreign(die)),
+            Some(die) => Ok(self.references.foreign(die, (state.index, self.die))),
             None => {
-                self.note_finding(state, place as u32, FindingKind::DanglingReference);
+                self.note_finding(state, self.die, FindingKind::DanglingReference);
                 Ok(Link::VOID)
             }
         }

@@ -6,8 +6,8 @@ use super::dwarf::{
     Abbreviation, FIRST_DIE, FORM_ADDR, FORM_DATA1, FORM_DATA2, FORM_DATA8, FORM_DATA16,
     FORM_EXPRLOC, FORM_REF_ADDR, FORM_REF_SIG8, FORM_REF4, FORM_STRING, TAG_ARRAY, TAG_BASE,
     TAG_CONST, TAG_ENUMERATION, TAG_ENUMERATOR, TAG_LLVM_ANNOTATION, TAG_MEMBER, TAG_POINTER,
-    TAG_STRUCT, TAG_SUBPROGRAM, TAG_SUBRANGE, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_VARIABLE, join,
-    one_unit,
+    TAG_STRUCT, TAG_SUBPROGRAM, TAG_SUBRANGE, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_VARIABLE, UNIT,
+    abbreviations, file, join, one_unit, unit,
 };
 use super::{Bad, Row, make};
 
@@ -129,6 +129,11 @@ const ROWS: &[Row] = &[
                 b"\x02t\0\xf0\xff\xff\xff",
             )
         },
+    ),
+    (
+        "reference-other-unit-no-type",
+        "what DW_FORM_ref_addr leads to is a type",
+        references_to_no_types,
     ),
     (
         "reference-unknown-signature",
@@ -279,6 +284,32 @@ fn refers_to(tag: u64, target: u32) -> Vec<u8> {
         &[(tag, false, NAMED)],
         &join(&[b"\x02t\0", &target.to_le_bytes()]),
     )
+}
+
+/// A typedef, a member and a pointer of the second unit that refer to the first one's root and to an enumerator of it.
+fn references_to_no_types() -> Vec<u8> {
+    let named: &[(u64, u64)] = &[(AT_NAME, FORM_STRING), (AT_TYPE, FORM_REF_ADDR)];
+    let sized: &[(u64, u64)] = &[(AT_NAME, FORM_STRING), (AT_BYTE_SIZE, FORM_DATA1)];
+    let rows = [
+        UNIT,
+        (TAG_ENUMERATION, true, sized),
+        (
+            TAG_ENUMERATOR,
+            false,
+            &[(AT_NAME, FORM_STRING), (AT_CONST_VALUE, FORM_DATA1)],
+        ),
+        (TAG_TYPEDEF, false, named),
+        (TAG_STRUCT, true, sized),
+        (TAG_MEMBER, false, named),
+        (TAG_POINTER, false, &[(AT_TYPE, FORM_REF_ADDR)]),
+    ];
+    let (root, enumerator) = (FIRST_DIE.to_le_bytes(), (FIRST + 4).to_le_bytes());
+    let first = unit(b"\x01\x02e\0\x04\x03v\0\x01\0\0");
+    let typedef = join(&[b"\x04t\0", &root]);
+    let structure = join(&[b"\x05s\0\x08\x06m\0", &enumerator, b"\0"]);
+    let pointer = join(&[b"\x07", &enumerator, b"\0"]);
+    let second = unit(&join(&[b"\x01", &typedef, &structure, &pointer]));
+    file(abbreviations(&rows), join(&[&first, &second]))
 }
 
 /// A structure with one member of these attributes.
