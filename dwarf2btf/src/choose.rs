@@ -66,9 +66,11 @@ impl<'a> Choice<'a> {
     }
 
     /// The prototypes and types that functions and variables need.
-    pub(crate) fn needed(&self) -> Vec<Output> {
-        let functions = self.functions.iter().map(|function| function.proto);
+    pub(crate) fn needed(&self, merged: &Merged, features: FeatureSet) -> Vec<Output> {
+        let has_attributes = features.has(Feature::Attributes);
+        let functions = self.functions.iter();
         functions
+            .flat_map(|function| function.needed(merged, has_attributes))
             .chain(self.variable_types.iter().copied().flatten())
             .collect()
     }

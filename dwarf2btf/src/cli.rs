@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
 use btf_core::cli::{CommonArgs, Generate, ManSection, ThreadArgs, color_of_usage, generate};
 use clap::builder::NonEmptyStringValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use dwarf2btf::features::{self, Feature, FeatureSet};
 use dwarf2btf::languages::LanguageFilter;
@@ -297,7 +298,9 @@ impl Args {
     /// What this process was called with; ends it if that is wrong.
     pub(crate) fn of_process() -> Self {
         let command = Self::command().color(color_of_usage(std::env::args_os()));
-        let matches = command.get_matches();
+        let matches = command
+            .try_get_matches()
+            .unwrap_or_else(|error| explained(error).exit());
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
@@ -352,6 +355,9 @@ impl Args {
     /// Decides what was meant.
     pub(crate) fn job(&self) -> Result<Job> {
         let input = self.file.clone().context("no input file")?;
+        if input == Path::new("-") {
+            bail!("standard input cannot be read, since the input is mapped; name a file");
+        }
         if self.is_json() && self.writes_to_stdout() {
             bail!("`--report` and `-o -` both need standard output; name a file for one of them");
         }
@@ -390,6 +396,21 @@ impl Args {
             threads: self.encoding.threads.count(),
             is_strict: self.strict,
         })
+    }
+}
+
+/// Says what is wrong with a second input, which the parser takes for the name of a command.
+fn explained(error: clap::Error) -> clap::Error {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(second))
+            if error.kind() == ErrorKind::ArgumentConflict && second != "modules" =>
+        {
+            let text = format!(
+                "there is one input, and `{second}` is a second one; `dwarf2btf modules` takes many"
+            );
+            Args::command().error(ErrorKind::TooManyValues, text)
+        }
+        _ => error,
     }
 }
 
@@ -482,6 +503,7 @@ mod tests {
     #[test]
     fn slips_are_usage_errors() {
         check_error("", "required");
+        check_error("-", "name a file");
         check_error("f --features vra", "did you mean `var`?");
         check_error("f --language rsut", "did you mean `rust`?");
         check_error("f -j0", "expected a number from 1");
@@ -494,6 +516,20 @@ mod tests {
         check_error("f --base b --features all -o -", "two files");
         check_error("f -q -v", "cannot be used with");
         check_error("f --report xml", "json");
+    }
+
+    #[test]
+    fn a_second_input_is_called_one() {
+        let message = |line: &str| {
+            let words = std::iter::once("dwarf2btf").chain(line.split_whitespace());
+            explained(Args::try_parse_from(words).unwrap_err()).to_string()
+        };
+        let text = message("a b");
+        assert!(
+            text.contains("`b` is a second one") && text.contains("dwarf2btf modules"),
+            "{text}"
+        );
+        assert!(message("a modules --base b --in-place c").contains("'modules'"));
     }
 
     #[test]

@@ -29,6 +29,35 @@ pub(crate) struct ChosenFunction<'a> {
     pub(crate) kfunc: Option<KfuncFlags>,
 }
 
+impl ChosenFunction<'_> {
+    /// The types that it needs. Without the prototype, if one with arena pointers takes its place; `has_attributes` tells
+    /// whether there are such.
+    pub(crate) fn needed(&self, merged: &Merged, has_attributes: bool) -> Vec<Output> {
+        let Some(kfunc) = self.kfunc.filter(|_| has_attributes) else {
+            return vec![self.proto];
+        };
+        let mut targets = Vec::new();
+        merged.targets(self.proto, |target| targets.push(target));
+        let is_arena = |(index, target): (usize, &Option<Output>)| {
+            target.is_some_and(|target| is_arena(kfunc, index, target, merged))
+        };
+        if targets.iter().enumerate().any(is_arena) {
+            targets.into_iter().flatten().collect()
+        } else {
+            vec![self.proto]
+        }
+    }
+}
+
+/// Whether a type of a kfunc's prototype, the returned one first, is a pointer into an arena.
+fn is_arena(kfunc: KfuncFlags, index: usize, target: Output, merged: &Merged) -> bool {
+    let is_asked_for = match index.checked_sub(1) {
+        None => kfunc.has_arena_return(),
+        Some(parameter) => kfunc.has_arena_param(parameter),
+    };
+    is_asked_for && merged.record(target).0 == Kind::Ptr
+}
+
 /// The text of the attribute that an arena pointer's target gets.
 const ARENA: &[u8] = b"address_space(1)";
 
@@ -238,14 +267,8 @@ impl<'e, 'a> Emitter<'e, 'a> {
         merged.targets(proto, |target| targets.push(target));
         let mut is_changed = false;
         for (index, target) in targets.into_iter().enumerate() {
-            let is_arena = match index.checked_sub(1) {
-                None => kfunc.has_arena_return(),
-                Some(parameter) => kfunc.has_arena_param(parameter),
-            };
             let mut id = target.map_or(TypeId::VOID, |target| numbering.id(target));
-            if let Some(pointer) =
-                target.filter(|&target| is_arena && merged.record(target).0 == Kind::Ptr)
-            {
+            if let Some(pointer) = target.filter(|&target| is_arena(kfunc, index, target, merged)) {
                 id = self.arena_pointer(pointer, merged, numbering)?;
                 is_changed = true;
             }

@@ -183,7 +183,7 @@ pub fn encode(
     // From here on each type is there once.
 
     let choice = Choice::new(image, options, &table, &merged, &names, &mut harvest)?;
-    let numbering = merged.number(&choice.needed());
+    let numbering = merged.number(&choice.needed(&merged, features));
     clock.end("functions");
     // From here on no type id changes.
 
