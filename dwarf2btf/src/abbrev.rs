@@ -514,7 +514,7 @@ impl Table {
     /// Memory is in proportion to the table's size, which ends at a null code.
     pub(crate) fn compile(bytes: &mut Bytes<'_>, sizes: Sizes) -> Result<Self, Malformed> {
         let mut table = Self::default();
-        let mut scratch = Scratch::default();
+        let mut scratch = Scratch::new(sizes);
         loop {
             let code = bytes.uleb()?;
             if code == 0 {
@@ -555,6 +555,7 @@ impl Table {
         let mut read = StepsBuilder { skip: 0 };
         let mut pass = StepsBuilder { skip: 0 };
         let Scratch {
+            encodings,
             read: read_steps,
             pass: pass_steps,
         } = scratch;
@@ -574,7 +575,9 @@ impl Table {
             } else {
                 0
             };
-            let encoding = encoding(form, sizes).ok_or(Malformed::new(at, "known form"))?;
+            let encoding = encodings.get(form.0 as usize).copied();
+            let encoding = encoding.unwrap_or_else(|| self::encoding(form, sizes));
+            let encoding = encoding.ok_or(Malformed::new(at, "known form"))?;
             let slot = slot_of(name);
             let slot = slot.filter(|slot| wanted >> slot & 1 != 0);
             let step = Step {
@@ -618,11 +621,27 @@ impl Table {
     }
 }
 
-/// The steps of the abbreviation that is being compiled, in memory that is used for all of a table.
-#[derive(Debug, Default)]
+/// The forms of DWARF 5, which are numbered without gaps; vendors' follow far behind.
+const FORMS: usize = 0x2d;
+
+/// What is used for all abbreviations of a table.
+#[derive(Debug)]
 struct Scratch {
+    /// How each form of DWARF 5 is stored.
+    encodings: [Option<Encoding>; FORMS],
+    /// The steps of the abbreviation that is being compiled.
     read: Vec<Step>,
     pass: Vec<Step>,
+}
+
+impl Scratch {
+    fn new(sizes: Sizes) -> Self {
+        Self {
+            encodings: std::array::from_fn(|form| encoding(dw::DwForm(form as u16), sizes)),
+            read: Vec::new(),
+            pass: Vec::new(),
+        }
+    }
 }
 
 /// Adds up what lies between the attributes that are looked at.

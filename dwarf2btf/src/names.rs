@@ -186,6 +186,12 @@ impl<'a> Names<'a> {
         if bits >> (offset % 64) & 1 != 0 {
             return Some(Name(self.first + offset as u32));
         }
+        self.at_other(offset)
+    }
+
+    /// As `at`, for an offset that is not plain: few are in a linked image, so this does not grow what `at` is put into.
+    #[inline(never)]
+    fn at_other(&self, offset: usize) -> Option<Name> {
         self.repeated
             .at(offset)
             .or_else(|| self.recent.at(offset))

@@ -109,6 +109,14 @@ impl<P: Copy + Eq + Hash> States<P> {
         });
     }
 
+    /// An empty set with room for so many states.
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            states: Vec::with_capacity(count),
+            index: HashTable::with_capacity(count),
+        }
+    }
+
     /// Adds all states of another set.
     pub fn join(&mut self, other: Self) {
         if self.states.is_empty() {
@@ -125,7 +133,7 @@ impl<P: Copy + Eq + Hash> States<P> {
     /// `change` gets the unit and a reference of that unit. Units are asked in no particular order.
     #[must_use]
     pub fn map<Q: Copy + Eq + Hash>(self, mut change: impl FnMut(u32, P) -> Q) -> States<Q> {
-        let mut states = States::default();
+        let mut states = States::with_capacity(self.len());
         for state in self.states {
             let proto = change(state.unit, state.proto);
             let true_proto = state.true_proto.map(|proto| change(state.unit, proto));
