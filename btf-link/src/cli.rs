@@ -5,6 +5,7 @@
 
 mod core_check;
 mod inputs;
+mod link;
 mod merge;
 
 use std::io::Write as _;
@@ -22,6 +23,7 @@ Examples:
   btf-link merge --base vmlinux modules/ -o modules.btf
   btf-link merge --files-from list --sort -o all.btf
   btf-link core-check prog.bpf.o --against kernels/   will it find there what it asks for?
+  btf-link link a.bpf.o b.bpf.o lib.a -o all.bpf.o  BPF objects into one
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -62,6 +64,11 @@ pub(crate) struct Args {
 enum Command {
     CoreCheck(core_check::CoreCheckArgs),
     Merge(merge::MergeArgs),
+    /// Link BPF objects and archives into one object
+    Link(link::LinkArgs),
+    /// Link as `bpftool gen object OUT IN...` does
+    #[command(name = "gen")]
+    Gen(link::GenArgs),
 }
 
 impl Args {
@@ -75,7 +82,7 @@ impl Args {
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
-            None => false,
+            None | Some(Command::Link(_) | Command::Gen(_)) => false,
             Some(Command::CoreCheck(args)) => args.is_json(),
             Some(Command::Merge(args)) => args.is_json(),
         }
@@ -98,6 +105,8 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         None => anyhow::bail!("a command is needed: see `{TOOL} --help`"),
         Some(Command::CoreCheck(args)) => core_check::run(args, printer),
         Some(Command::Merge(args)) => merge::run(args, printer),
+        Some(Command::Link(args)) => link::run(args, printer),
+        Some(Command::Gen(args)) => link::run_gen(args, printer),
     }
 }
 

@@ -5,5 +5,6 @@
 
 pub mod core_check;
 pub mod kernels;
+pub mod link;
 pub mod merge;
 pub mod program;

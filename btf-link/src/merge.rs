@@ -16,7 +16,7 @@
 //! Names of the merge are numbers that [`names`] gives to strings. The result depends on the inputs and their order alone.
 
 mod fragments;
-mod names;
+pub(crate) mod names;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

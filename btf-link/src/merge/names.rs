@@ -23,14 +23,14 @@ type Entry = (u128, u32);
 
 /// The strings of all inputs, shared by all threads.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     seed: u64,
     shards: Vec<Mutex<HashTable<Entry>>>,
     next: AtomicU32,
 }
 
 impl Names {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             seed: RandomState::new().hash_one(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -53,7 +53,7 @@ impl Names {
     }
 
     /// All strings by their numbers, from what the threads have met first.
-    pub(super) fn strings<'i>(&self, created: &[(u32, &'i [u8])]) -> Vec<&'i [u8]> {
+    pub(crate) fn strings<'i>(&self, created: &[(u32, &'i [u8])]) -> Vec<&'i [u8]> {
         let mut strings: Vec<&[u8]> = vec![b""; self.next.load(Ordering::Relaxed) as usize];
         for &(number, string) in created {
             strings[number as usize] = string;
@@ -81,11 +81,11 @@ fn low(hash: u128) -> u64 {
 
 /// What one thread knows of the strings.
 #[derive(Debug)]
-pub(super) struct LocalNames<'n, 'i> {
+pub(crate) struct LocalNames<'n, 'i> {
     names: &'n Names,
     known: HashTable<Entry>,
     /// The strings that this thread has met first.
-    pub(super) created: Vec<(u32, &'i [u8])>,
+    pub(crate) created: Vec<(u32, &'i [u8])>,
     /// The BTF that is read and what it continues, with the numbers of their own strings by where these start.
     chain: Vec<(&'i Btf, Vec<u32>)>,
     /// Memory that was used before.
@@ -95,7 +95,7 @@ pub(super) struct LocalNames<'n, 'i> {
 }
 
 impl<'n, 'i> LocalNames<'n, 'i> {
-    pub(super) fn new(names: &'n Names) -> Self {
+    pub(crate) fn new(names: &'n Names) -> Self {
         Self {
             names,
             known: HashTable::new(),
@@ -124,7 +124,7 @@ impl<'n, 'i> LocalNames<'n, 'i> {
     }
 
     /// Makes [`LocalNames::name`] look for the strings of `btf` and what it continues.
-    pub(super) fn begin(&mut self, btf: &'i Btf) {
+    pub(crate) fn begin(&mut self, btf: &'i Btf) {
         let mut before = std::mem::take(&mut self.chain);
         self.budget = 0;
         for part in btf.chain() {
@@ -158,7 +158,7 @@ impl<'n, 'i> LocalNames<'n, 'i> {
 
     /// The number of a name of the BTF that is read.
     #[inline]
-    pub(super) fn name(&mut self, offset: StrOffset) -> Result<Name> {
+    pub(crate) fn name(&mut self, offset: StrOffset) -> Result<Name> {
         let found = self.chain.iter().find_map(|(btf, numbers)| {
             let own = offset.0.checked_sub(btf.first_string())? as usize;
             Some((btf, own, numbers.get(own)))

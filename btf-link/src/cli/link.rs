@@ -1,0 +1,104 @@
+//! `btf-link link`: BPF objects and archives in, one object out.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::{ExitStatus, Printer, output};
+use btf_link::link::{Failure, File, Options, link};
+
+use super::TOOL;
+
+/// The arguments of `link`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LinkArgs {
+    /// Objects, and archives of which what is needed is taken
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The object to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Leave out functions and data that no program reaches
+    #[arg(long)]
+    gc: bool,
+
+    /// With --gc, keep symbols of this name; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "gc")]
+    keep: Vec<Pattern>,
+}
+
+/// The arguments of `gen`, which build systems call as they call bpftool.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenArgs {
+    /// `object`: the output file, then the input files
+    #[arg(required = true, value_name = "object OUT IN")]
+    words: Vec<PathBuf>,
+}
+
+/// Links.
+pub(crate) fn run(args: &LinkArgs, printer: &Printer) -> Result<ExitStatus> {
+    let options = Options {
+        gc: args.gc.then_some(&args.keep[..]),
+    };
+    link_files(&args.files, &args.output, &options, printer)
+}
+
+/// Links, called as bpftool is.
+pub(crate) fn run_gen(args: &GenArgs, printer: &Printer) -> Result<ExitStatus> {
+    match &args.words[..] {
+        [object, output, files @ ..] if object.as_os_str() == "object" && !files.is_empty() => {
+            link_files(files, output, &Options::default(), printer)
+        }
+        _ => anyhow::bail!("expected `gen object OUT IN...`"),
+    }
+}
+
+/// Links files and writes the output; tells everything that is wrong.
+pub(crate) fn link_files(
+    paths: &[PathBuf],
+    output: &std::path::Path,
+    options: &Options<'_>,
+    printer: &Printer,
+) -> Result<ExitStatus> {
+    let mut files = Vec::with_capacity(paths.len());
+    let mut status = ExitStatus::Done;
+    for path in paths {
+        match File::read(path) {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                status = ExitStatus::Failed;
+                complain(printer, &path.display().to_string(), error);
+            }
+        }
+    }
+    if status != ExitStatus::Done {
+        return Ok(status);
+    }
+    match link(&files, options) {
+        Ok(bytes) => {
+            output::write(output, &bytes).with_context(|| output.display().to_string())?;
+            Ok(ExitStatus::Done)
+        }
+        Err(Failure::Unreadable(errors)) => {
+            for (name, error) in errors {
+                complain(printer, &name, error);
+            }
+            Ok(ExitStatus::Failed)
+        }
+        Err(Failure::Problems(problems)) => {
+            for problem in problems {
+                printer.failure(TOOL, &problem.to_string());
+            }
+            Ok(ExitStatus::No)
+        }
+        Err(Failure::Impossible(error)) => Err(error.into()),
+    }
+}
+
+/// Tells what is wrong with a file.
+fn complain(printer: &Printer, name: &str, error: btf_core::Error) {
+    let error = anyhow::Error::from(error).context(name.to_owned());
+    printer.error(TOOL, &*error);
+}

@@ -1,0 +1,601 @@
+//! An object file for BPF, taken apart: sections, symbols, relocations and BTF as plain lists.
+//!
+//! What the linker never needs is left out here: debugging information, string tables, what only compilers read. From here on
+//! nothing knows how ELF lays out its tables, nor whether an addend stood in the relocation or in the field.
+//!
+//! Spec: gABI chapter 4; `Documentation/bpf/llvm_reloc.rst` of Linux.
+#![deny(clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+
+use btf_core::ext::BtfExt;
+use btf_core::{Btf, ByteOrder, Error, ErrorKind, Result, Type};
+use object::elf::{
+    EM_BPF, ET_REL, FileHeader64, GRP_COMDAT, Rel64, Rela64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON,
+    SHN_UNDEF, SHT_GROUP, SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA,
+    SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STB_LOCAL, STB_WEAK, STT_FILE, STT_FUNC, STT_OBJECT,
+    STT_SECTION,
+};
+use object::read::elf::{
+    FileHeader as _, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
+};
+use object::{Endianness, SectionIndex, SymbolIndex};
+
+type Header = FileHeader64<Endianness>;
+type Sections<'d> = SectionTable<'d, Header>;
+type Symbols<'d> = SymbolTable<'d, Header>;
+
+/// The most bytes that the sections of an object may have: offsets in BTF and instructions have 32 bits.
+const MAX_SECTION_SIZE: u64 = u32::MAX as u64;
+
+/// The longest name, in bytes, of a symbol, function or variable. Names are looked up once for each place where they stand, so
+/// endless ones would take endless time.
+const MAX_NAME: usize = 4096;
+
+/// The largest alignment of a section that is taken; a page is the most that a map's memory has.
+const MAX_ALIGNMENT: u64 = 1 << 16;
+
+/// The types of sections that LLVM writes for its own tools, such as the list of symbols whose address counts.
+const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+
+/// An object file.
+#[derive(Debug)]
+pub(crate) struct Object<'d> {
+    /// What messages call it: a path, or an archive's path with the member's name.
+    pub(crate) name: String,
+    pub(crate) order: ByteOrder,
+    /// The flags of its header: for GCC's objects the version of the instruction set.
+    pub(crate) flags: u32,
+    /// By the numbers of the file; those that are not linked are [`Section::default`].
+    pub(crate) sections: Vec<Section<'d>>,
+    /// By the numbers of the file.
+    pub(crate) symbols: Vec<Symbol<'d>>,
+    pub(crate) btf: Option<Btf>,
+    pub(crate) ext: Option<BtfExt>,
+    /// The signatures of its groups, of which one is kept, with the sections of each.
+    pub(crate) groups: Vec<(&'d [u8], Vec<usize>)>,
+    /// The number of the first linked section of each name.
+    by_name: HashMap<&'d [u8], usize>,
+}
+
+/// A section that is linked.
+#[derive(Debug, Default)]
+pub(crate) struct Section<'d> {
+    pub(crate) name: &'d [u8],
+    /// `SHT_PROGBITS`, `SHT_NOBITS` or `SHT_NOTE`; 0 for one that is not linked.
+    pub(crate) kind: u32,
+    pub(crate) flags: u64,
+    /// A power of two.
+    pub(crate) align: u64,
+    pub(crate) entry_size: u64,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// Nothing for `SHT_NOBITS`.
+    pub(crate) bytes: &'d [u8],
+    pub(crate) relocations: Vec<Relocation>,
+}
+
+/// A relocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relocation {
+    /// Where it applies, in bytes from the start of its section.
+    pub(crate) offset: u64,
+    /// The number of the symbol.
+    pub(crate) symbol: usize,
+    /// One of [`super::relocations`]' kinds.
+    pub(crate) kind: u32,
+    /// The addend in bytes, if it does not stand in the field.
+    pub(crate) addend: Option<i64>,
+}
+
+/// A symbol.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symbol<'d> {
+    pub(crate) name: &'d [u8],
+    pub(crate) place: Place,
+    /// The offset in its section, in bytes.
+    pub(crate) value: u64,
+    /// In bytes; 0 if it is not known.
+    pub(crate) size: u64,
+    pub(crate) binding: Binding,
+    /// An `STT_*`.
+    pub(crate) kind: u8,
+    /// An `STV_*`.
+    pub(crate) visibility: u8,
+}
+
+/// Where a symbol is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Undefined,
+    Absolute,
+    Section(usize),
+    /// In a section that is not linked.
+    Nowhere,
+}
+
+/// How a symbol of one name is told from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Local,
+    Global,
+    Weak,
+}
+
+impl Section<'_> {
+    /// Whether it is linked.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.kind != 0
+    }
+
+    /// Whether it holds instructions.
+    pub(crate) fn is_code(&self) -> bool {
+        self.flags & SHF_EXECINSTR.0 != 0
+    }
+}
+
+impl Symbol<'_> {
+    /// Whether it stands for a section.
+    pub(crate) fn is_section(&self) -> bool {
+        self.kind == STT_SECTION.0
+    }
+
+    /// Whether it names the source file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == STT_FILE.0
+    }
+
+    /// Whether it names a function or a variable, and not just a place.
+    pub(crate) fn is_item(&self) -> bool {
+        self.kind == STT_FUNC.0 || self.kind == STT_OBJECT.0
+    }
+}
+
+/// The sections that are left out: debugging information, BTF, which is merged on its own, and what loaders have no use for.
+fn is_left_out(name: &[u8]) -> bool {
+    name.starts_with(b".debug_")
+        || name.starts_with(b".gnu.lto_")
+        || matches!(
+            name,
+            b".BTF" | b".BTF.ext" | b".comment" | b".note.GNU-stack"
+        )
+}
+
+impl<'d> Object<'d> {
+    /// Takes an object file apart.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Elf`] with what cannot be read or is not for BPF; what [`Btf::parse`] and [`BtfExt::parse`] return;
+    /// [`ErrorKind::Unsupported`] for what cannot be linked.
+    pub(crate) fn parse(name: String, bytes: &'d [u8]) -> Result<Self> {
+        let header = Header::parse(bytes).map_err(|error| elf("the ELF header", error))?;
+        let endian = header
+            .endian()
+            .map_err(|error| elf("the ELF header", error))?;
+        if header.e_machine(endian) != EM_BPF {
+            let machine = header.e_machine(endian).0;
+            return Err(bad(format!(
+                "an object for BPF is needed, not for machine {machine}"
+            )));
+        }
+        if header.e_type(endian) != ET_REL {
+            let text = "a relocatable object is needed, as compilers write it with -c";
+            return Err(bad(text.to_owned()));
+        }
+        let table = header
+            .sections(endian, bytes)
+            .map_err(|error| elf("the section headers", error))?;
+        let reader = Reader {
+            bytes,
+            endian,
+            table,
+        };
+        let symbols = reader
+            .table
+            .symbols(endian, bytes, SHT_SYMTAB)
+            .map_err(|error| elf("the symbol table", error))?;
+        let (btf, ext) = reader.btf(&symbols)?;
+        let mut object = Self {
+            name,
+            order: order_of(endian),
+            flags: header.e_flags(endian).0,
+            sections: reader.sections()?,
+            symbols: Vec::new(),
+            btf,
+            ext,
+            groups: reader.groups(&symbols)?,
+            by_name: HashMap::new(),
+        };
+        for (index, section) in object.sections.iter().enumerate() {
+            if section.is_linked() {
+                object.by_name.entry(section.name).or_insert(index);
+            }
+        }
+        object.symbols = reader.symbols(&symbols, &object.sections)?;
+        reader.relocations(&symbols, &mut object)?;
+        reader.check_lto(&object)?;
+        Ok(object)
+    }
+
+    /// The names that the object defines for others.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &'d [u8]> + '_ {
+        let is_definition = |symbol: &&Symbol<'_>| {
+            symbol.binding != Binding::Local && symbol.place != Place::Undefined
+        };
+        self.symbols
+            .iter()
+            .filter(is_definition)
+            .map(|symbol| symbol.name)
+    }
+
+    /// The names that it needs from others.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &'d [u8]> + '_ {
+        let is_needed = |symbol: &&Symbol<'_>| {
+            symbol.binding == Binding::Global && symbol.place == Place::Undefined
+        };
+        self.symbols
+            .iter()
+            .filter(is_needed)
+            .map(|symbol| symbol.name)
+    }
+
+    /// The number of the first linked section of this name.
+    pub(crate) fn section(&self, name: &[u8]) -> Option<usize> {
+        (name.len() <= MAX_NAME)
+            .then(|| self.by_name.get(name).copied())
+            .flatten()
+    }
+}
+
+/// Reads the tables of a file.
+struct Reader<'d> {
+    bytes: &'d [u8],
+    endian: Endianness,
+    table: Sections<'d>,
+}
+
+impl<'d> Reader<'d> {
+    fn name(&self, index: usize) -> Result<&'d [u8]> {
+        let section = self
+            .table
+            .section(SectionIndex(index))
+            .map_err(|error| elf("the section headers", error))?;
+        self.table
+            .section_name(self.endian, section)
+            .map_err(|error| elf(&format!("the name of section {index}"), error))
+    }
+
+    /// The BTF sections, in which offsets of symbols are made offsets in their sections.
+    fn btf(&self, symbols: &Symbols<'d>) -> Result<(Option<Btf>, Option<BtfExt>)> {
+        let found = btf_core::elf::sections(self.bytes)?;
+        let relocate = |bytes: &[u8], name: &[u8]| -> Result<Vec<u8>> {
+            let mut bytes = bytes.to_vec();
+            self.apply(name, symbols, &mut bytes)?;
+            Ok(bytes)
+        };
+        let btf = found
+            .btf
+            .map(|bytes| Btf::parse(&relocate(bytes, b".BTF")?, None));
+        let btf = btf.transpose()?;
+        btf.as_ref().map_or(Ok(()), check_names)?;
+        let ext = found
+            .ext
+            .map(|bytes| relocate(bytes, b".BTF.ext"))
+            .transpose()?;
+        if btf.is_none() && ext.is_some() {
+            return Err(bad("`.BTF.ext` is there, but no `.BTF`".to_owned()));
+        }
+        let ext = ext.map(|bytes| BtfExt::parse(&bytes)).transpose()?;
+        Ok((btf, ext.map(|(_, ext)| ext)))
+    }
+
+    /// Applies the relocations of a section by symbols that are not sections': by sections', the offset is there already.
+    fn apply(&self, name: &[u8], symbols: &Symbols<'d>, bytes: &mut [u8]) -> Result<()> {
+        let named = self.table.section_by_name(self.endian, name);
+        let Some((index, _)) = named else {
+            return Ok(());
+        };
+        let order = order_of(self.endian);
+        for header in self.table.iter() {
+            if header.info_link(self.endian) != index {
+                continue;
+            }
+            for entry in self.relocations_of(header)?.0 {
+                let symbol = symbols
+                    .symbol(SymbolIndex(entry.symbol))
+                    .map_err(|error| elf("a relocation of BTF", error))?;
+                let place = usize::try_from(entry.offset).ok();
+                let place = place.and_then(|at| bytes.get_mut(at..)?.first_chunk_mut::<4>());
+                let Some(place) = place else {
+                    return Err(bad("a relocation of BTF is outside of it".to_owned()));
+                };
+                let here = u64::from(order.u32(*place));
+                let addend = entry.addend.map_or(here, i64::cast_unsigned);
+                let value = addend.wrapping_add(symbol.st_value(self.endian));
+                let value = u32::try_from(value);
+                let value = value.map_err(|_| bad("an offset in BTF is too large".to_owned()))?;
+                *place = order.u32_bytes(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The relocations in a section, and the section of their symbols.
+    fn relocations_of(
+        &self,
+        header: &object::elf::SectionHeader64<Endianness>,
+    ) -> Result<(Vec<Relocation>, SectionIndex)> {
+        let read = |error| elf("relocations", error);
+        let (endian, bytes) = (self.endian, self.bytes);
+        if let Some((list, link)) = header.rel(endian, bytes).map_err(read)? {
+            return Ok((list.iter().map(|entry| self.rel(entry)).collect(), link));
+        }
+        if let Some((list, link)) = header.rela(endian, bytes).map_err(read)? {
+            return Ok((list.iter().map(|entry| self.rela(entry)).collect(), link));
+        }
+        Ok((Vec::new(), SectionIndex(0)))
+    }
+
+    fn sections(&self) -> Result<Vec<Section<'d>>> {
+        let mut sections = Vec::with_capacity(self.table.len());
+        let mut total = 0;
+        for (index, header) in self.table.iter().enumerate() {
+            let kind = header.sh_type(self.endian);
+            let is_table = [
+                SHT_NULL,
+                SHT_STRTAB,
+                SHT_SYMTAB,
+                SHT_SYMTAB_SHNDX,
+                SHT_REL,
+                SHT_RELA,
+                SHT_GROUP,
+            ]
+            .contains(&kind)
+                || SHT_LLVM.contains(&kind.0);
+            if is_table || is_left_out(self.name(index)?) {
+                sections.push(Section::default());
+                continue;
+            }
+            let name = self.name(index)?;
+            let title = String::from_utf8_lossy(name).into_owned();
+            if ![SHT_PROGBITS, SHT_NOBITS, SHT_NOTE].contains(&kind) {
+                let text = format!("section `{title}` of type {:#x}", kind.0);
+                return Err(ErrorKind::Unsupported(text).into());
+            }
+            if name.is_empty() || name.len() > MAX_NAME {
+                return Err(bad(format!(
+                    "section {index} has no name, or one that is too long"
+                )));
+            }
+            let align = header.sh_addralign(self.endian).max(1);
+            let size = header.sh_size(self.endian);
+            let flags = header.sh_flags(self.endian).0;
+            if !align.is_power_of_two() || align > MAX_ALIGNMENT || size > MAX_SECTION_SIZE {
+                let text = format!("section `{title}` of {size} bytes aligned to {align}");
+                return Err(ErrorKind::Unsupported(text).into());
+            }
+            if flags & SHF_EXECINSTR.0 != 0 && !size.is_multiple_of(8) {
+                return Err(bad(format!(
+                    "section `{title}` does not end with an instruction"
+                )));
+            }
+            let bytes = header
+                .data(self.endian, self.bytes)
+                .map_err(|error| elf(&format!("section `{title}`"), error))?;
+            total += bytes.len();
+            if total > self.bytes.len() {
+                return Err(bad(format!("section `{title}` overlaps others")));
+            }
+            sections.push(Section {
+                name,
+                kind: kind.0,
+                flags,
+                align,
+                entry_size: header.sh_entsize(self.endian),
+                size,
+                bytes,
+                relocations: Vec::new(),
+            });
+        }
+        // Compilers write an empty `.text` into every object.
+        for section in &mut sections {
+            if section.name == b".text" && section.size == 0 {
+                *section = Section::default();
+            }
+        }
+        Ok(sections)
+    }
+
+    fn symbols(&self, table: &Symbols<'d>, sections: &[Section<'d>]) -> Result<Vec<Symbol<'d>>> {
+        let mut symbols = Vec::with_capacity(table.len());
+        for (index, symbol) in table.iter().enumerate() {
+            let name = table
+                .symbol_name(self.endian, symbol)
+                .map_err(|error| elf(&format!("the name of symbol {index}"), error))?;
+            if name.len() > MAX_NAME {
+                return Err(bad(format!("the name of symbol {index} is too long")));
+            }
+            let title = || format!("symbol `{}`", String::from_utf8_lossy(name));
+            let value = symbol.st_value(self.endian);
+            let place = match symbol.st_shndx(self.endian) {
+                SHN_UNDEF => Place::Undefined,
+                SHN_ABS => Place::Absolute,
+                SHN_COMMON => {
+                    let text = format!("{}, which is common: use -fno-common", title());
+                    return Err(ErrorKind::Unsupported(text).into());
+                }
+                _ => {
+                    let section = table
+                        .symbol_section(self.endian, symbol, SymbolIndex(index))
+                        .map_err(|error| elf(&title(), error))?;
+                    let Some(section) = section else {
+                        let text = format!("{}, whose section is special", title());
+                        return Err(ErrorKind::Unsupported(text).into());
+                    };
+                    let Some(found) = sections.get(section.0) else {
+                        return Err(bad(format!("{} is in no section", title())));
+                    };
+                    if found.is_linked() && value > found.size {
+                        return Err(bad(format!("{} is outside of its section", title())));
+                    }
+                    if found.is_linked() {
+                        Place::Section(section.0)
+                    } else {
+                        Place::Nowhere
+                    }
+                }
+            };
+            let binding = match symbol.st_bind() {
+                STB_LOCAL => Binding::Local,
+                STB_WEAK => Binding::Weak,
+                _ => Binding::Global,
+            };
+            if binding != Binding::Local && name.is_empty() {
+                return Err(bad(format!("symbol {index} is global and has no name")));
+            }
+            symbols.push(Symbol {
+                name,
+                place,
+                value,
+                size: symbol.st_size(self.endian),
+                binding,
+                kind: symbol.st_type().0,
+                visibility: symbol.st_visibility().0,
+            });
+        }
+        Ok(symbols)
+    }
+
+    /// Puts the relocations to their sections.
+    fn relocations(&self, symbols: &Symbols<'d>, object: &mut Object<'d>) -> Result<()> {
+        let mut total = 0;
+        for (index, header) in self.table.iter().enumerate() {
+            let target = header.sh_info(self.endian) as usize;
+            let (list, link) = self.relocations_of(header)?;
+            if list.is_empty() {
+                continue;
+            }
+            let Some(section) = object.sections.get_mut(target) else {
+                return Err(bad(format!(
+                    "section {index} relocates a section that is not there"
+                )));
+            };
+            if !section.is_linked() {
+                continue;
+            }
+            if link != symbols.section() {
+                return Err(bad(format!(
+                    "the relocations in section {index} have no symbols"
+                )));
+            }
+            if let Some(bad_one) = list.iter().find(|entry| entry.symbol >= symbols.len()) {
+                let symbol = bad_one.symbol;
+                let text =
+                    format!("section {index} relocates by symbol {symbol}, which is not there");
+                return Err(bad(text));
+            }
+            total += list.len() * size_of::<Rel64<Endianness>>();
+            if total > self.bytes.len() {
+                return Err(bad(format!(
+                    "the relocations in section {index} overlap others"
+                )));
+            }
+            section.relocations.extend(list);
+            section.relocations.sort_by_key(|entry| entry.offset);
+        }
+        Ok(())
+    }
+
+    fn rel(&self, entry: &Rel64<Endianness>) -> Relocation {
+        Relocation {
+            offset: entry.r_offset(self.endian),
+            symbol: entry.r_sym(self.endian) as usize,
+            kind: entry.r_type(self.endian).0,
+            addend: None,
+        }
+    }
+
+    fn rela(&self, entry: &Rela64<Endianness>) -> Relocation {
+        Relocation {
+            offset: entry.r_offset(self.endian),
+            symbol: entry.r_sym(self.endian, false) as usize,
+            kind: entry.r_type(self.endian, false).0,
+            addend: Some(entry.r_addend(self.endian)),
+        }
+    }
+
+    /// The groups of which only one of each signature is kept.
+    fn groups(&self, symbols: &Symbols<'d>) -> Result<Vec<(&'d [u8], Vec<usize>)>> {
+        let (mut groups, mut total) = (Vec::new(), 0);
+        for (index, header) in self.table.iter().enumerate() {
+            let read = |error| elf(&format!("the group in section {index}"), error);
+            let Some((flags, members)) = header.group(self.endian, self.bytes).map_err(read)?
+            else {
+                continue;
+            };
+            if flags.0 & GRP_COMDAT.0 == 0 {
+                continue;
+            }
+            total += size_of_val(members);
+            if total > self.bytes.len() {
+                return Err(bad(format!("the group in section {index} overlaps others")));
+            }
+            let symbol = SymbolIndex(header.sh_info(self.endian) as usize);
+            let symbol = symbols.symbol(symbol).map_err(read)?;
+            let signature = symbols.symbol_name(self.endian, symbol).map_err(read)?;
+            let members = members
+                .iter()
+                .map(|member| member.get(self.endian) as usize);
+            groups.push((signature, members.collect()));
+        }
+        Ok(groups)
+    }
+
+    /// Refuses an object of GCC's LTO that has no instructions yet: linked as it is, it would become nothing.
+    fn check_lto(&self, object: &Object<'d>) -> Result<()> {
+        let has_code = object
+            .sections
+            .iter()
+            .any(|section| section.is_code() && section.size > 0);
+        for index in 1..self.table.len() {
+            if !has_code && self.name(index)?.starts_with(b".gnu.lto_") {
+                let text =
+                    "an object of -flto without instructions: use -fno-lto or -ffat-lto-objects";
+                return Err(ErrorKind::Unsupported(text.to_owned()).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the names of functions, variables and sections, and the texts of tags, are not too long.
+fn check_names(btf: &Btf) -> Result<()> {
+    for (id, ty) in btf.types() {
+        let is_looked_up = matches!(
+            ty,
+            Type::Func { .. } | Type::Var { .. } | Type::Datasec(_) | Type::DeclTag { .. }
+        );
+        let tail = btf.string_bytes().get(ty.name().0 as usize..);
+        let tail = tail.map(|tail| tail.get(..=MAX_NAME).unwrap_or(tail));
+        if is_looked_up && tail.is_some_and(|tail| !tail.contains(&0)) {
+            let (what, value) = ("name, which is too long, at", ty.name().0.into());
+            return Err(Error::new(ErrorKind::Invalid { what, value }).in_type(id));
+        }
+    }
+    Ok(())
+}
+
+fn order_of(endian: Endianness) -> ByteOrder {
+    match endian {
+        Endianness::Little => ByteOrder::Little,
+        Endianness::Big => ByteOrder::Big,
+    }
+}
+
+fn bad(text: String) -> Error {
+    ErrorKind::Elf(text).into()
+}
+
+fn elf(what: &str, error: object::read::Error) -> Error {
+    bad(format!("cannot read {what}")).caused_by(error)
+}

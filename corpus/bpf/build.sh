@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Makes the objects of this folder from src/. Needs clang 22 as CLANG and GCC 16 for BPF as GCC.
+set -euo pipefail
+cd "$(dirname "$0")/src"
+CLANG=${CLANG:-clang-22} GCC=${GCC:-bpf-gcc}
+for order in little big; do
+    [[ $order == little ]] && suffix= || suffix=-eb
+    for source in *.c; do
+        name=${source%.c} debug=-g gcc_debug=-gbtf
+        [[ $name == plain ]] && debug= gcc_debug=
+        mkdir -p "../clang$suffix" "../gcc$suffix"
+        "$CLANG" --target="bpf${suffix:+eb}" -mcpu=v3 -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"
+        if [[ $name != ids ]]; then # GCC has no such builtin
+            "$GCC" -m$order-endian -mcpu=v3 -O2 $gcc_debug -ffile-prefix-map="$PWD=." -c "$source" -o "../gcc$suffix/$name.o"
+        fi
+    done
+done

@@ -1,0 +1,7 @@
+/* Compiled without debugging information, and so without BTF. */
+#include "bpf.h"
+
+__noinline int used(int value)
+{
+	return value - 1;
+}

@@ -1,0 +1,471 @@
+//! Goal: `btf-link link` makes one object of several that is right, valid ELF, and loads.
+//! Method: the objects of `corpus/bpf`, of two compilers and both byte orders: bpftool links the same, the running kernel runs
+//! the result, values are computed by hand; damaged objects by the thousand.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use btf_core::elf::{Loaded, load};
+use btf_core::{Btf, Type, TypeId};
+use btf_link::link::{Failure, File, Options, link};
+use btf_tests::corpus;
+use btf_tests::program::{Outcome, TestDir, ours, peer, run, skip};
+use btf_tests::random::Random;
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+/// A name for a program that is loaded for a moment.
+const PINNED: &str = "/sys/fs/bpf/btf_link_objects_test";
+
+const FOLDERS: [&str; 4] = ["clang", "clang-eb", "gcc", "gcc-eb"];
+
+/// Those of this machine's byte order.
+const NATIVE: [&str; 2] = if cfg!(target_endian = "little") {
+    ["clang", "gcc"]
+} else {
+    ["clang-eb", "gcc-eb"]
+};
+
+fn path(folder: &str, name: &str) -> PathBuf {
+    corpus::root()
+        .join("bpf")
+        .join(folder)
+        .join(format!("{name}.o"))
+}
+
+fn read(folder: &str, name: &str) -> File {
+    File::read(&path(folder, name)).unwrap()
+}
+
+/// Links objects of the corpus.
+#[track_caller]
+fn linked(folder: &str, names: &[&str]) -> Vec<u8> {
+    let files: Vec<_> = names.iter().map(|name| read(folder, name)).collect();
+    link_files(&files, &Options::default())
+}
+
+#[track_caller]
+fn link_files(files: &[File], options: &Options<'_>) -> Vec<u8> {
+    match link(files, options) {
+        Ok(bytes) => bytes,
+        Err(failure) => panic!("{failure:?}"),
+    }
+}
+
+/// What keeps objects from being linked, as lines.
+#[track_caller]
+fn problems(files: &[File]) -> Vec<String> {
+    match link(files, &Options::default()) {
+        Err(Failure::Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn in_memory(name: &str, bytes: Vec<u8>) -> File {
+    File::new(name.to_owned(), bytes)
+}
+
+/// The names, values and sections of the symbols that name something.
+fn symbols(bytes: &[u8]) -> BTreeMap<String, Option<u64>> {
+    let file = ElfFile64::<object::Endianness>::parse(bytes).unwrap();
+    let named = file.symbols().filter(object::ObjectSymbol::is_global);
+    named
+        .map(|symbol| {
+            let value = symbol.section_index().map(|_| symbol.address());
+            (symbol.name().unwrap().to_owned(), value)
+        })
+        .collect()
+}
+
+fn section<'d>(bytes: &'d [u8], name: &str) -> &'d [u8] {
+    let file = ElfFile64::<object::Endianness>::parse(bytes).unwrap();
+    file.section_by_name(name).unwrap().data().unwrap()
+}
+
+fn btf(bytes: &[u8]) -> Loaded {
+    load(bytes, None).unwrap()
+}
+
+/// A section of BTF: name, size, and its variables with their offsets.
+type Datasec = (String, u32, Vec<(String, u32)>);
+
+/// The sections of BTF.
+fn datasecs(btf: &Btf) -> Vec<Datasec> {
+    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    let mut found = Vec::new();
+    for (id, ty) in btf.types() {
+        if let Type::Datasec(section) = ty {
+            let entry = |e: btf_core::types::VarSecinfo| (text(btf.name(e.ty).unwrap()), e.offset);
+            let entries = section.entries().map(entry).collect();
+            found.push((text(btf.name(id).unwrap()), section.size, entries));
+        }
+    }
+    found
+}
+
+#[test]
+fn linking_the_output_again_changes_nothing() {
+    for folder in FOLDERS {
+        for names in [
+            &["first"][..],
+            &["first", "second"],
+            &["second", "first", "tables"],
+            &["unused", "user"],
+            &["user", "plain"],
+            &["tables"],
+            &["plain"],
+        ] {
+            let once = linked(folder, names);
+            let again = link_files(&[in_memory("once.o", once.clone())], &Options::default());
+            assert!(once == again, "{folder} {names:?}");
+        }
+    }
+}
+
+#[test]
+fn the_running_kernel_computes_the_values() {
+    let Some(bpftool) = peer("bpftool") else {
+        return;
+    };
+    for folder in NATIVE {
+        for (names, expect) in [(["first", "second"], 1197), (["second", "first"], 2089)] {
+            let dir = TestDir::new();
+            let object = dir.write("out.o", &linked(folder, &names));
+            let data = dir.write("data", &[0; 64]);
+            let load = [
+                "prog".as_ref(),
+                "load".as_ref(),
+                object.as_os_str(),
+                PINNED.as_ref(),
+            ];
+            let _ = std::fs::remove_file(PINNED);
+            let loaded = run(&bpftool, load);
+            if loaded.stderr.contains("not permitted") {
+                return skip("no right to load BPF programs");
+            }
+            let _ = loaded.success();
+            let words = ["-j", "prog", "run", "pinned", PINNED, "data_in"].map(AsRef::as_ref);
+            let ran = run(&bpftool, words.into_iter().chain([data.as_os_str()]));
+            let _ = std::fs::remove_file(PINNED);
+            let value = format!("\"retval\":{expect},");
+            assert!(ran.stdout.contains(&value), "{folder} {names:?}: {ran}");
+        }
+    }
+}
+
+/// What bpftool prints of BTF, without ids and offsets that differ because it keeps bodies that have lost.
+fn dump(bpftool: &Path, file: &Path) -> Vec<String> {
+    let words = ["btf", "dump", "file"].map(AsRef::as_ref);
+    let text = run(bpftool, words.into_iter().chain([file.as_os_str()]))
+        .success()
+        .stdout;
+    let without = |line: &str| {
+        let words = line.trim().split(' ').filter(|word| {
+            !["type_id=", "ret_type_id=", "index_type_id=", "bits_offset="]
+                .iter()
+                .any(|key| word.starts_with(key))
+                && !word.starts_with('[')
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut lines: Vec<_> = text.lines().map(without).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn bpftool_links_the_same() {
+    let Some(bpftool) = peer("bpftool") else {
+        return;
+    };
+    for folder in FOLDERS {
+        // bpftool keeps the body of a weak function that has lost, and refuses tables of addresses.
+        for names in [["user", "unused"], ["unused", "first"], ["user", "second"]] {
+            let dir = TestDir::new();
+            let ours = dir.write("ours.o", &linked(folder, &names));
+            let theirs = dir.path("theirs.o");
+            let inputs = names.map(|name| path(folder, name));
+            let words = ["gen".into(), "object".into(), theirs.clone()];
+            let _ = run(&bpftool, words.into_iter().chain(inputs)).success();
+            assert_eq!(
+                dump(&bpftool, &ours),
+                dump(&bpftool, &theirs),
+                "{folder} {names:?}"
+            );
+            let (ours, theirs) = (std::fs::read(ours).unwrap(), std::fs::read(theirs).unwrap());
+            assert_eq!(symbols(&ours), symbols(&theirs), "{folder} {names:?}");
+            for name in [".text", "tc", ".data"] {
+                assert_eq!(
+                    section(&ours, name),
+                    section(&theirs, name),
+                    "{folder} {names:?} {name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn elf_checkers_find_nothing() {
+    let Some(elflint) = peer("eu-elflint") else {
+        return;
+    };
+    for folder in FOLDERS {
+        let dir = TestDir::new();
+        let file = dir.write("out.o", &linked(folder, &["second", "first", "tables"]));
+        let found = run(&elflint, ["--gnu-ld".as_ref(), file.as_os_str()]);
+        // It does not know that BPF has no dynamic linker, but it knows symbol tables.
+        let text = format!("{}{}", found.stdout, found.stderr);
+        assert!(!text.contains("symbol"), "{folder}: {text}");
+    }
+}
+
+#[test]
+fn symbols_of_one_object_come_first() {
+    for folder in FOLDERS {
+        let bytes = linked(folder, &["first", "second"]);
+        let file = ElfFile64::<object::Endianness>::parse(&bytes[..]).unwrap();
+        let locals = file
+            .symbols()
+            .take_while(object::ObjectSymbol::is_local)
+            .count();
+        assert!(file.symbols().skip(locals).all(|symbol| symbol.is_global()));
+        let table = file.section_by_name(".symtab").unwrap();
+        // The null symbol counts, and is not told.
+        assert_eq!(
+            usize::try_from(table.elf_section_header().sh_info.get(file.endian())),
+            Ok(locals + 1)
+        );
+    }
+}
+
+#[test]
+fn the_body_of_a_weak_function_that_has_lost_goes() {
+    for folder in FOLDERS {
+        let alone =
+            ["first", "second"].map(|name| section(&linked(folder, &[name]), ".text").len());
+        let size_of_pick = {
+            let bytes = linked(folder, &["second"]);
+            let file = ElfFile64::<object::Endianness>::parse(&bytes[..]).unwrap();
+            let pick = file.symbol_by_name("pick").unwrap();
+            usize::try_from(pick.size()).unwrap()
+        };
+        let both = linked(folder, &["first", "second"]);
+        assert_eq!(
+            section(&both, ".text").len(),
+            alone[0] + alone[1] - size_of_pick,
+            "{folder}"
+        );
+    }
+}
+
+#[test]
+fn a_type_id_in_an_instruction_is_the_types() {
+    for folder in ["clang", "clang-eb"] {
+        let bytes = linked(folder, &["second", "first", "ids"]);
+        let Loaded { btf, .. } = btf(&bytes);
+        let TypeId(id) = btf.find_by_name(b"own").next().unwrap();
+        let at = usize::try_from(symbols(&bytes)["own_id"].unwrap()).unwrap();
+        let word = section(&bytes, "tc")[at + 4..]
+            .first_chunk()
+            .copied()
+            .unwrap();
+        assert_eq!(btf.byte_order().u32(word), id, "{folder}");
+        let ids_alone = load(&read(folder, "ids").bytes, None).unwrap().btf;
+        assert_ne!(ids_alone.find_by_name(b"own").next(), Some(TypeId(id)));
+    }
+}
+
+#[test]
+fn tables_of_addresses_move_with_their_data() {
+    for folder in FOLDERS {
+        let bytes = linked(folder, &["second", "tables"]);
+        let Loaded { btf, .. } = btf(&bytes);
+        let data = section(&bytes, ".data");
+        let order = btf.byte_order();
+        let (addresses, _) = section(&bytes, ".data.table").as_chunks::<8>();
+        let values = addresses.iter().map(|&address| {
+            let at = usize::try_from(order.u64(address)).unwrap();
+            order.u32(data[at..].first_chunk().copied().unwrap())
+        });
+        assert_eq!(values.collect::<Vec<_>>(), [2, 3, 1], "{folder}");
+    }
+}
+
+/// An archive as `ar` writes it, with short names.
+fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = b"!<arch>\n".to_vec();
+    for (name, bytes) in members {
+        let name = format!("{name}/");
+        out.extend(
+            format!(
+                "{name:16}{:12}{:6}{:6}{:8}{:<10}`\n",
+                0,
+                0,
+                0,
+                644,
+                bytes.len()
+            )
+            .bytes(),
+        );
+        out.extend_from_slice(bytes);
+        out.resize(out.len().next_multiple_of(2), b'\n');
+    }
+    out
+}
+
+#[test]
+fn of_archives_only_what_is_needed_is_taken() {
+    for folder in FOLDERS {
+        let [unused, disagrees, user] =
+            ["unused", "disagrees", "user"].map(|name| read(folder, name));
+        let library = archive(&[
+            ("disagrees.o", &disagrees.bytes),
+            ("notes.txt", b"no object"),
+            ("unused.o", &unused.bytes),
+        ]);
+        // Whichever stands first.
+        for swap in [false, true] {
+            let mut files = vec![read(folder, "user"), in_memory("lib.a", library.clone())];
+            if swap {
+                files.reverse();
+            }
+            let bytes = link_files(&files, &Options::default());
+            let expect = link_files(
+                &[read(folder, "user"), read(folder, "unused")],
+                &Options::default(),
+            );
+            assert!(bytes == expect, "{folder}");
+        }
+        let alone = link_files(
+            &[user, in_memory("lib.a", archive(&[]))],
+            &Options::default(),
+        );
+        assert_eq!(symbols(&alone)["used"], None);
+    }
+}
+
+#[test]
+fn what_no_program_reaches_goes_if_wanted() {
+    for folder in FOLDERS {
+        let files = [read(folder, "user"), read(folder, "unused")];
+        let gc = Options { gc: Some(&[]) };
+        let bytes = link_files(&files, &gc);
+        assert!(
+            symbols(&bytes).keys().eq(["LICENSE", "used", "user"]),
+            "{folder}"
+        );
+        assert_eq!(section(&bytes, ".data").len(), 4, "{folder}");
+        let Loaded { btf, ext, .. } = btf(&bytes);
+        for name in [&b"big"[..], b"unused", b"unresolved"] {
+            assert_eq!(btf.find_by_name(name).count(), 0, "{folder}");
+        }
+        let small = (".data".to_owned(), 4, vec![("small".to_owned(), 0)]);
+        assert!(datasecs(&btf).contains(&small), "{folder}");
+        assert!(ext.unwrap().check(&btf).is_empty());
+        let keep = ["un?sed"].map(|text| btf_core::cli::pattern::Pattern::parse(text).unwrap());
+        let kept = link_files(&files, &Options { gc: Some(&keep) });
+        assert!(symbols(&kept).contains_key("big"), "{folder}");
+        let again = link_files(&[in_memory("once.o", bytes.clone())], &gc);
+        assert!(bytes == again, "{folder}");
+    }
+}
+
+#[test]
+fn objects_without_btf_take_part() {
+    for folder in FOLDERS {
+        let bytes = linked(folder, &["user", "plain"]);
+        assert!(symbols(&bytes)["used"].is_some());
+        let Loaded { btf, .. } = btf(&bytes);
+        assert!(btf.find_by_name(b"user").next().is_some());
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_with_both_places() {
+    let files = ["first", "second", "disagrees"].map(|name| {
+        let mut file = read("clang", name);
+        file.name = format!("{name}.o");
+        file
+    });
+    assert_eq!(
+        problems(&files),
+        [
+            "section `license` must be the same in all objects, and is `GPL` and `MIT`: first.o and disagrees.o",
+            "`twice` is defined twice: first.o (./first.c:23) and disagrees.o (./disagrees.c:17)",
+            "`first` is defined twice: first.o (./first.c:27) and disagrees.o (./disagrees.c:17)",
+            "`counts` is defined twice: second.o and disagrees.o",
+            "`counts` is declared in different ways: `type` is 2 and 1: second.o and disagrees.o",
+            "`scale` is declared in different ways: 1 parameters are not 2: second.o (./second.c:22) and disagrees.o",
+            "`origin` is declared in different ways: struct point is not struct origin: second.o and disagrees.o",
+        ]
+    );
+    let mixed = problems(&[read("clang", "first"), read("clang-eb", "second")]);
+    assert!(
+        mixed[0].starts_with("objects of different byte orders: "),
+        "{mixed:?}"
+    );
+}
+
+fn program(words: &[&Path]) -> Outcome {
+    run(&ours("btf-link"), words)
+}
+
+#[test]
+fn the_program_writes_all_or_nothing() {
+    let dir = TestDir::new();
+    let (out, old) = (dir.path("out.o"), dir.write("old.o", b"old"));
+    let [first, second, disagrees] =
+        ["first", "second", "disagrees"].map(|name| path("clang", name));
+    let link = Path::new("link");
+    let _ = program(&[link, &first, &second, Path::new("-o"), &out]).success();
+    assert_eq!(
+        std::fs::read(&out).unwrap(),
+        linked("clang", &["first", "second"])
+    );
+    let same = dir.path("same.o");
+    let _ = program(&[
+        Path::new("gen"),
+        Path::new("object"),
+        &same,
+        &first,
+        &second,
+    ])
+    .success();
+    assert_eq!(std::fs::read(&same).unwrap(), std::fs::read(&out).unwrap());
+    let failed = program(&[link, &first, &disagrees, Path::new("-o"), &old]);
+    assert_eq!(failed.status, Some(1), "{failed}");
+    let bad = dir.write("bad.o", b"\x7fELF bad");
+    let failed = program(&[link, &first, &bad, Path::new("-o"), &old]);
+    assert_eq!(failed.status, Some(2), "{failed}");
+    assert!(
+        failed.stderr.contains("bad.o: cannot read the ELF header"),
+        "{failed}"
+    );
+    assert_eq!(std::fs::read(&old).unwrap(), b"old");
+    assert_eq!(dir.names(), ["bad.o", "old.o", "out.o", "same.o"]);
+}
+
+#[test]
+fn damaged_objects_are_refused_or_linked() {
+    let mut random = Random::new(7);
+    let mut linked = 0;
+    for folder in FOLDERS {
+        for _ in 0..800 {
+            let mut files = vec![read(folder, "first"), read(folder, "second")];
+            let names = ["first", "second", "unused", "tables", "disagrees"];
+            let victim = read(folder, names[random.below(5)]);
+            files[random.below(2)].bytes = random.damage(&victim.bytes);
+            let gc = Options { gc: Some(&[]) };
+            for options in [Options::default(), gc] {
+                if let Ok(bytes) = link(&files, &options) {
+                    linked += 1;
+                    let again = link(&[in_memory("once.o", bytes)], &options);
+                    assert!(!matches!(again, Err(Failure::Impossible(_))), "{again:?}");
+                }
+            }
+        }
+    }
+    assert!(linked > 100, "{linked}");
+}
