@@ -120,17 +120,19 @@ fn convert(
         Err(error) if *error.kind() == ErrorKind::NoDebugInfo => return Ok(ModuleResult::Skipped),
         encoded => encoded?,
     };
-    if let Some(target) = target {
+    let is_unsigned = if let Some(target) = target {
         input.check_unchanged()?;
         let in_target = || target.display().to_string();
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).with_context(in_target)?;
         }
         output::to_file(target, &encoded).with_context(in_target)?;
+        false
     } else {
-        output::into_input(&input, &encoded)?;
-    }
+        output::into_input(&input, &encoded)?
+    };
     Ok(ModuleResult::Written {
+        is_unsigned,
         findings: encoded.findings.len() as u64,
         summary: encoded.summary,
     })

@@ -97,10 +97,16 @@ impl Search {
                 if kind.is_dir() {
                     inner.push(path);
                 } else if has_ending(&path, &ENDINGS) {
-                    let metadata = std::fs::metadata(&path);
-                    let metadata = metadata.map_err(failed(&path, "find the file"))?;
-                    if metadata.is_file() {
-                        self.add(&path, path.strip_prefix(top).unwrap_or(&path), &metadata);
+                    let name = path.strip_prefix(top).unwrap_or(&path);
+                    match std::fs::metadata(&path) {
+                        Ok(metadata) if metadata.is_file() => self.add(&path, name, &metadata),
+                        Ok(_) => {}
+                        // A link to nowhere: a module that fails when its turn comes, as any other that cannot be read.
+                        Err(_) => self.found.files.push(ModuleFile {
+                            name: name.to_owned(),
+                            path,
+                            size_bytes: 0,
+                        }),
                     }
                 } else if has_ending(&path, &PACKED_ENDINGS) {
                     self.found.packed += 1;
@@ -213,9 +219,10 @@ mod tests {
         symlink(top.join("b.ko"), top.join("c.ko")).unwrap();
         symlink(top, top.join("a/loop")).unwrap();
         symlink("nowhere", top.join("a/w")).unwrap();
+        symlink("nowhere", top.join("d.ko")).unwrap();
         let found = find(&[top.to_owned(), top.join("vmlinux"), top.join("a/z.ko")]).unwrap();
         let names: Vec<_> = found.files.iter().map(|file| file.name.clone()).collect();
-        let expect = ["b.ko", "a/y.ko.debug", "a/z.ko", "vmlinux"];
+        let expect = ["b.ko", "d.ko", "a/y.ko.debug", "a/z.ko", "vmlinux"];
         assert_eq!(names, expect.map(PathBuf::from));
         assert_eq!(found.packed, 1);
         assert_eq!(found.files[0].size_bytes, 4);

@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -179,16 +180,19 @@ fn a_bad_module_does_not_stop_the_others() {
     let bytes = fs::read(folder.join("a.ko")).unwrap();
     fs::write(folder.join("bad.ko"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(folder.join("packed.ko.xz"), "xz").unwrap();
+    symlink("nowhere", folder.join("link.ko")).unwrap();
     let before = fs::read(folder.join("bad.ko")).unwrap();
     let words = ["modules", "--report", "json", "--in-place", "--base"].map(Path::new);
     let outcome = dwarf2btf(words.into_iter().chain([&*base, &folder]));
     assert_eq!(outcome.status, Some(2), "{outcome}");
     assert!(outcome.stderr.contains("bad.ko: "), "{outcome}");
     let results: Vec<&str> = outcome.stdout.lines().collect();
-    assert_eq!(results.len(), 6, "{outcome}");
-    assert!(results[1].contains(r#""result":"failed""#), "{outcome}");
+    assert_eq!(results.len(), 7, "{outcome}");
+    for bad in &results[1..3] {
+        assert!(bad.contains(r#""result":"failed""#), "{outcome}");
+    }
     assert!(
-        results[4].contains(r#""written":3,"skipped":0,"failed":1,"packed":1"#),
+        results[5].contains(r#""written":3,"skipped":0,"failed":2,"packed":1"#),
         "{outcome}"
     );
     assert_eq!(fs::read(folder.join("bad.ko")).unwrap(), before);
@@ -201,4 +205,22 @@ fn a_bad_module_does_not_stop_the_others() {
     let words = ["modules", "-q", "--in-place", "--base"].map(Path::new);
     let _ = dwarf2btf(words.into_iter().chain([&*base, &folder.join("a.ko")])).success();
     assert!(fs::read(folder.join("a.ko")).unwrap() == written);
+}
+
+#[test]
+fn a_module_that_was_signed_is_to_be_signed_again() {
+    let dir = TestDir::new();
+    let (base, _) = base(&dir, &object(FOLDER, "image.elf"));
+    let mut bytes = fs::read(object(FOLDER, "enums.o")).unwrap();
+    // The signature, `struct module_signature` with its length, and the mark (Linux, include/linux/module_signature.h).
+    bytes.extend([7; 16]);
+    bytes.extend([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]);
+    bytes.extend(b"~Module signature appended~\n");
+    let module = dir.write("signed.ko", &bytes);
+    let words = ["modules", "--in-place", "--base"].map(Path::new);
+    let in_place = || dwarf2btf(words.into_iter().chain([&*base, &module])).success();
+    let first = in_place().stderr;
+    assert!(first.contains("1 written, 1 to be signed again"), "{first}");
+    let second = in_place().stderr;
+    assert!(!second.contains("signed"), "{second}");
 }

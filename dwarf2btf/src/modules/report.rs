@@ -2,8 +2,8 @@
 //!
 //! | `type` | keys |
 //! |---|---|
-//! | `module` | `path`, `result` (`written`, `skipped` as it has no DWARF, or `failed`), `error`, and of what was written `types`, `functions`, `variables`, `size_bytes`, `findings` |
-//! | `modules` | `written`, `skipped`, `failed`, `packed`, `findings` |
+//! | `module` | `path`, `result` (`written`, `skipped` as it has no DWARF, or `failed`), `error`, and of what was written `types`, `functions`, `variables`, `size_bytes`, `findings`, `signature_dropped` |
+//! | `modules` | `written`, `skipped`, `failed`, `packed`, `findings`, `signatures_dropped` |
 //!
 //! Behind them stands a `summary` of all, as [`crate::report`] has it of one file.
 
@@ -25,6 +25,8 @@ pub enum ModuleResult {
         summary: Summary,
         /// How many findings there are.
         findings: u64,
+        /// Whether the module had a signature, which the new file would belie.
+        is_unsigned: bool,
     },
     /// There is no DWARF in it, so nothing was written.
     Skipped,
@@ -45,13 +47,18 @@ impl ModuleResult {
                 Self::Failed(error) => {
                     line.text("result", "failed").text("error", error);
                 }
-                Self::Written { summary, findings } => {
+                Self::Written {
+                    summary,
+                    findings,
+                    is_unsigned,
+                } => {
                     line.text("result", "written")
                         .number("types", summary.types)
                         .number("functions", summary.functions)
                         .number("variables", summary.variables)
                         .number("size_bytes", summary.size_bytes)
-                        .number("findings", *findings);
+                        .number("findings", *findings)
+                        .flag("signature_dropped", *is_unsigned);
                 }
             }
         })
@@ -71,6 +78,8 @@ pub struct ModulesSummary {
     pub packed: u64,
     /// What BTF cannot say or what is doubtful, in all of them.
     pub findings: u64,
+    /// Written modules that have lost their signature.
+    pub signatures_dropped: u64,
     /// What was read and written, all together.
     pub total: Summary,
 }
@@ -87,8 +96,13 @@ impl ModulesSummary {
             match result {
                 ModuleResult::Skipped => sum.skipped += 1,
                 ModuleResult::Failed(_) => sum.failed += 1,
-                ModuleResult::Written { summary, findings } => {
+                ModuleResult::Written {
+                    summary,
+                    findings,
+                    is_unsigned,
+                } => {
                     sum.written += 1;
+                    sum.signatures_dropped += u64::from(*is_unsigned);
                     sum.findings += findings;
                     sum.total.add(summary);
                 }
@@ -105,6 +119,7 @@ impl ModulesSummary {
             (self.skipped, "without debug information"),
             (self.packed, "packed and not read"),
             (self.failed, "failed"),
+            (self.signatures_dropped, "to be signed again"),
         ] {
             if number > 0 {
                 let _ = write!(out, ", {} {what}", count(number));
@@ -123,7 +138,8 @@ impl ModulesSummary {
                 .number("skipped", self.skipped)
                 .number("failed", self.failed)
                 .number("packed", self.packed)
-                .number("findings", self.findings);
+                .number("findings", self.findings)
+                .number("signatures_dropped", self.signatures_dropped);
         });
         modules + &self.total.to_json(phases)
     }
@@ -150,6 +166,7 @@ mod tests {
                 ..Summary::default()
             },
             findings: 1,
+            is_unsigned: types == 4,
         }
     }
 
@@ -176,11 +193,10 @@ mod tests {
             [("ambiguous-address", 4), ("reordered-parameters", 2)]
         );
         let text = sum.to_text(Duration::ZERO);
-        let first =
-            "   modules  3 written, 1 without debug information, 7 packed and not read, 1 failed\n";
+        let first = "   modules  3 written, 1 without debug information, 7 packed and not read, 1 failed, 1 to be signed again\n";
         assert!(text.starts_with(first), "{text}");
         assert!(sum.to_json(&[]).starts_with(
-            r#"{"type":"modules","written":3,"skipped":1,"failed":1,"packed":7,"findings":3}"#
+            r#"{"type":"modules","written":3,"skipped":1,"failed":1,"packed":7,"findings":3,"signatures_dropped":1}"#
         ));
         assert_eq!(
             results[4].to_json("a".as_ref()),
