@@ -20,6 +20,7 @@
 //! Spec: Documentation/bpf/btf.rst, 4.4 ".BTF.base section".
 #![deny(clippy::indexing_slicing)]
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::builder::Builder;
@@ -28,6 +29,8 @@ use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::reader::Btf;
 use crate::refs::{rewrite_refs, type_refs};
+use crate::relocate::{Refusal, find_embedded, kernel_refusals};
+use crate::types::Type;
 use crate::wire::Info;
 
 /// Where a type of the old base goes.
@@ -37,6 +40,8 @@ enum Place {
     Base,
     /// The split BTF, as a whole.
     Split,
+    /// The split BTF, as a forward declaration.
+    Declared,
 }
 
 /// Split BTF on top of a distilled base.
@@ -70,109 +75,287 @@ enum Place {
 /// # Ok::<(), btf_core::Error>(())
 /// ```
 pub fn distill(split: &Btf) -> Result<Btf> {
-    let Some(old_base) = split.base() else {
-        let (what, value) = (
-            "base of BTF to distill: there is none, type ids start at",
-            1,
-        );
-        return Err(ErrorKind::Invalid { what, value }.into());
-    };
-    let places = find_places(split)?;
-    let in_place = |wanted| {
-        let ids = (0..).map(TypeId).zip(&places);
-        ids.filter(move |(_, place)| **place == Some(wanted))
-            .map(|(id, _)| id)
-    };
-
-    let mut map = vec![TypeId::VOID; old_base.end_id() as usize];
-    let mut note = |old: TypeId, new| {
-        if let Some(slot) = map.get_mut(old.0 as usize) {
-            *slot = new;
-        }
-    };
-    let mut base = Builder::new();
-    for id in in_place(Place::Base) {
-        note(id, push_named(&mut base, split, id)?);
-    }
-    let base = Arc::new(base.finish()?);
-    // From here on the ids of the new base are known, and with them those of the split types.
-
-    let own_end = base.end_id() + (split.end_id() - split.first_id());
-    for (id, new) in in_place(Place::Split).zip(own_end..) {
-        note(id, TypeId(new));
-    }
-    let new_id = |id: TypeId| match id.0.checked_sub(split.first_id()) {
-        Some(own) => TypeId(base.end_id().saturating_add(own)),
-        None => map.get(id.0 as usize).copied().unwrap_or_default(),
-    };
-    let mut builder = Builder::with_base(Arc::clone(&base));
-    let own = (split.first_id()..split.end_id()).map(TypeId);
-    for id in own.chain(in_place(Place::Split)) {
-        push_moved(&mut builder, split, id, new_id)?;
-    }
-    builder.finish()
+    Ok(Distilled::new(split, &Request::default())?.btf)
 }
 
-/// Where each type of the base goes, by id; `None` for those that are not needed.
-fn find_places(split: &Btf) -> Result<Vec<Option<Place>>> {
-    let mut places = vec![None; split.first_id() as usize];
-    let mut open = Vec::new();
-    for (id, record) in split.records() {
-        find_in(split, id, record, &mut places, &mut open)?;
+/// What is wanted of a distilled base.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Types of the base that are needed though no split type refers to them, such as those of `.BTF_ids`.
+    pub needed: Vec<TypeId>,
+    /// Whether the mistakes that kernels make when they match a distilled base are avoided.
+    ///
+    /// Forward declarations then stay in the split BTF, where nothing has to match. So do types for which the base itself has no
+    /// match, or several, by the kernel's rules: numbers and enumerations as a whole, structures as forward declarations.
+    pub for_kernels: bool,
+}
+
+/// Split BTF on top of a distilled base, and what became of each type.
+#[derive(Debug)]
+pub struct Distilled {
+    /// The split BTF.
+    pub btf: Btf,
+    /// Types of the old base that the split BTF only declares, because kernels would not match them.
+    pub declared: Vec<TypeId>,
+    /// Why kernels refuse it all the same, even the one that it was made for: structures that have no one match, and are held by
+    /// value.
+    pub refusals: Vec<Refusal>,
+    /// The new id of each type of the old base, by its id; `void` for those that are gone.
+    map: Vec<TypeId>,
+    /// The first id of the old split BTF.
+    first: u32,
+}
+
+impl Distilled {
+    /// Distils as `request` says.
+    ///
+    /// # Errors
+    /// Those of [`distill`], and of [`crate::relocate::kernel_refusals`].
+    pub fn new(split: &Btf, request: &Request) -> Result<Self> {
+        let Some(base) = split.base() else {
+            let (what, value) = (
+                "base of BTF to distill: there is none, type ids start at",
+                1,
+            );
+            return Err(ErrorKind::Invalid { what, value }.into());
+        };
+        let mut avoided = HashSet::new();
+        let mut made = Self::avoiding(split, request, &avoided)?;
+        if !request.for_kernels {
+            return Ok(made);
+        }
+        let old_ids: HashMap<TypeId, TypeId> = (0..)
+            .map(TypeId)
+            .zip(&made.map)
+            .map(|(old, &new)| (new, old))
+            .collect();
+        let embedded = find_embedded(&made.btf)?;
+        made.refusals = kernel_refusals(&made.btf, base)?;
+        made.refusals.retain(|refusal| {
+            let distilled = refusal.distilled().unwrap_or_default();
+            let is_composite = matches!(
+                made.btf.info(distilled).and_then(Info::kind),
+                Some(Kind::Struct | Kind::Union)
+            );
+            if is_composite && embedded.get(distilled.0 as usize) == Some(&true) {
+                return true;
+            }
+            avoided.extend(old_ids.get(&distilled).copied());
+            false
+        });
+        if avoided.is_empty() {
+            return Ok(made);
+        }
+        let mut again = Self::avoiding(split, request, &avoided)?;
+        again.refusals = kernel_refusals(&again.btf, base)?;
+        let is_composite = |id: &TypeId| {
+            let kind = split.info(*id).and_then(Info::kind);
+            matches!(kind, Some(Kind::Struct | Kind::Union))
+        };
+        again.declared = avoided.into_iter().filter(is_composite).collect();
+        again.declared.sort_unstable();
+        Ok(again)
+    }
+
+    fn avoiding(split: &Btf, request: &Request, avoided: &HashSet<TypeId>) -> Result<Self> {
+        let places = Places {
+            split,
+            request,
+            avoided,
+        };
+        let places = places.find()?;
+        let in_base = |place: &Place| *place == Place::Base;
+        let mut map = vec![TypeId::VOID; split.first_id() as usize];
+        let mut note = |old: TypeId, new| {
+            if let Some(slot) = map.get_mut(old.0 as usize) {
+                *slot = new;
+            }
+        };
+        let placed = || {
+            let ids = (0..).map(TypeId).zip(&places);
+            ids.filter_map(|(id, place)| Some((id, (*place)?)))
+        };
+        let mut base = Builder::new();
+        for (id, _) in placed().filter(|(_, place)| in_base(place)) {
+            note(id, push_named(&mut base, split, id)?);
+        }
+        let base = Arc::new(base.finish()?);
+        // From here on the ids of the new base are known, and with them those of the split types.
+
+        let own_end = base.end_id() + (split.end_id() - split.first_id());
+        let moved = || placed().filter(|(_, place)| !in_base(place));
+        for ((id, _), new) in moved().zip(own_end..) {
+            note(id, TypeId(new));
+        }
+        let new_id = |id: TypeId| match id.0.checked_sub(split.first_id()) {
+            Some(own) => TypeId(base.end_id().saturating_add(own)),
+            None => map.get(id.0 as usize).copied().unwrap_or_default(),
+        };
+        let mut builder = Builder::with_base(Arc::clone(&base));
+        for id in (split.first_id()..split.end_id()).map(TypeId) {
+            push_moved(&mut builder, split, id, new_id)?;
+        }
+        for (id, place) in moved() {
+            if place == Place::Declared {
+                let is_union = split.info(id).and_then(Info::kind) == Some(Kind::Union);
+                builder.fwd(split.name(id)?, is_union)?;
+            } else {
+                push_moved(&mut builder, split, id, new_id)?;
+            }
+        }
+        Ok(Self {
+            btf: builder.finish()?,
+            declared: Vec::new(),
+            refusals: Vec::new(),
+            map,
+            first: split.first_id(),
+        })
+    }
+
+    /// What the type `id` of the old split BTF or its base is now; so are the ids in `.BTF_ids` translated.
+    #[must_use]
+    pub fn new_id(&self, id: TypeId) -> Option<TypeId> {
+        let new = match id.0.checked_sub(self.first) {
+            Some(own) => TypeId(self.btf.first_id().saturating_add(own)),
+            None if id.is_void() => return Some(id),
+            None => *self.map.get(id.0 as usize)?,
+        };
+        (!new.is_void() && new.0 < self.btf.end_id()).then_some(new)
+    }
+}
+
+/// Whether a base looks distilled: nothing but numbers, declarations, and structures and enumerations of which only name and size
+/// are there.
+#[must_use]
+pub fn is_distilled(base: &Btf) -> bool {
+    base.base().is_none()
+        && base.types().all(|(_, ty)| match ty {
+            Type::Int(_) | Type::Float { .. } | Type::Fwd { .. } => true,
+            Type::Struct(composite) | Type::Union(composite) => composite.is_empty(),
+            Type::Enum(enumeration) => enumeration.is_empty(),
+            Type::Void
+            | Type::Ptr { .. }
+            | Type::Array { .. }
+            | Type::Typedef { .. }
+            | Type::Volatile { .. }
+            | Type::Const { .. }
+            | Type::Restrict { .. }
+            | Type::Func { .. }
+            | Type::FuncProto(_)
+            | Type::Var { .. }
+            | Type::Datasec(_)
+            | Type::DeclTag { .. }
+            | Type::TypeTag { .. }
+            | Type::Enum64(_)
+            | Type::Unknown { .. } => false,
+        })
+}
+
+/// Finds places.
+struct Places<'a> {
+    split: &'a Btf,
+    request: &'a Request,
+    /// Types that must not go into the new base.
+    avoided: &'a HashSet<TypeId>,
+}
+
+impl Places<'_> {
+    /// Where each type of the base goes, by id; `None` for those that are not needed.
+    fn find(&self) -> Result<Vec<Option<Place>>> {
+        let split = self.split;
+        let mut places = vec![None; split.first_id() as usize];
+        let mut open = Vec::new();
+        for &id in &self.request.needed {
+            if id.0 < split.first_id() {
+                self.find_one(id, &mut places, &mut open)?;
+            }
+        }
+        self.find_open(&mut places, &mut open)?;
+        for (id, record) in split.records() {
+            self.find_in(id, record, &mut places, &mut open)?;
+            self.find_open(&mut places, &mut open)?;
+        }
+        Ok(places)
+    }
+
+    fn find_open(&self, places: &mut [Option<Place>], open: &mut Vec<TypeId>) -> Result<()> {
         while let Some(id) = open.pop() {
-            let record = record_of(split, id)?;
-            find_in(split, id, record, &mut places, &mut open)?;
+            let record = record_of(self.split, id)?;
+            self.find_in(id, record, places, open)?;
         }
+        Ok(())
     }
-    Ok(places)
-}
 
-/// Finds places for the base's types that a record refers to, and notes those whose own references count.
-fn find_in(
-    split: &Btf,
-    id: TypeId,
-    record: &[u32],
-    places: &mut [Option<Place>],
-    open: &mut Vec<TypeId>,
-) -> Result<()> {
-    for (_, target) in type_refs(record) {
-        if target.is_void() || (split.first_id()..split.end_id()).contains(&target.0) {
-            continue;
+    /// Finds places for the base's types that a record refers to, and notes those whose own references count.
+    fn find_in(
+        &self,
+        id: TypeId,
+        record: &[u32],
+        places: &mut [Option<Place>],
+        open: &mut Vec<TypeId>,
+    ) -> Result<()> {
+        for (_, target) in type_refs(record) {
+            let own = self.split.first_id()..self.split.end_id();
+            if !own.contains(&target.0) {
+                let found = self.find_one(target, places, open);
+                found.map_err(|error| {
+                    if matches!(error.kind(), ErrorKind::TypeIdOutOfRange(_)) {
+                        error.in_type(id)
+                    } else {
+                        error
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a place for a type of the base.
+    fn find_one(
+        &self,
+        target: TypeId,
+        places: &mut [Option<Place>],
+        open: &mut Vec<TypeId>,
+    ) -> Result<()> {
+        if target.is_void() {
+            return Ok(());
         }
         let slot = places.get_mut(target.0 as usize);
-        let slot = slot.ok_or_else(|| no_such_type(target).in_type(id))?;
-        if slot.is_some() {
-            continue;
+        let slot = slot.ok_or_else(|| no_such_type(target))?;
+        if slot.is_none() {
+            let place = self.place_of(target)?;
+            *slot = Some(place);
+            if place == Place::Split {
+                open.push(target);
+            }
         }
-        let place = place_of(split, target)?;
-        *slot = Some(place);
-        if place == Place::Split {
-            open.push(target);
-        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Where a type goes that is referred to.
-fn place_of(split: &Btf, id: TypeId) -> Result<Place> {
-    let info = Info(record_of(split, id)?.get(1).copied().unwrap_or(0));
-    let is_named = !split.name(id)?.is_empty();
-    match info.kind() {
-        Some(
-            Kind::Int
-            | Kind::Float
-            | Kind::Fwd
-            | Kind::Struct
-            | Kind::Union
-            | Kind::Enum
-            | Kind::Enum64,
-        ) if is_named => Ok(Place::Base),
-        Some(Kind::Datasec | Kind::DeclTag) | None => {
-            let kind = info.kind().map_or("unknown kind", Kind::name);
-            let text = format!("distilling a base of which a {kind} is referred to");
-            Err(Error::new(ErrorKind::Unsupported(text)).in_type(id))
+    /// Where a type goes that is referred to.
+    fn place_of(&self, id: TypeId) -> Result<Place> {
+        let info = Info(record_of(self.split, id)?.get(1).copied().unwrap_or(0));
+        let is_named = !self.split.name(id)?.is_empty();
+        let is_avoided = self.avoided.contains(&id);
+        match info.kind() {
+            Some(Kind::Struct | Kind::Union) if is_named && is_avoided => Ok(Place::Declared),
+            Some(Kind::Fwd) if self.request.for_kernels => Ok(Place::Split),
+            Some(
+                Kind::Int
+                | Kind::Float
+                | Kind::Fwd
+                | Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64,
+            ) if is_named && !is_avoided => Ok(Place::Base),
+            Some(Kind::Datasec | Kind::DeclTag) | None => {
+                let kind = info.kind().map_or("unknown kind", Kind::name);
+                let text = format!("distilling a base of which a {kind} is referred to");
+                Err(Error::new(ErrorKind::Unsupported(text)).in_type(id))
+            }
+            Some(_) => Ok(Place::Split),
         }
-        Some(_) => Ok(Place::Split),
     }
 }
 

@@ -25,6 +25,7 @@
 //! Spec: Documentation/bpf/btf.rst, 4.4 ".BTF.base section".
 #![deny(clippy::indexing_slicing)]
 
+mod kernel;
 mod matching;
 
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TypeId;
 use crate::reader::Btf;
 
+pub use kernel::{Refusal, kernel_refusals};
+pub(crate) use matching::find_embedded;
 pub use matching::{Mismatch, Reason};
 
 /// Split BTF that was moved, and where its base's types are now.

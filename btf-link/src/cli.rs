@@ -4,9 +4,14 @@
 //! [`Command`] and a line in [`run`].
 
 mod core_check;
+mod distill;
 mod inputs;
 mod link;
 mod merge;
+mod preflight;
+mod prune;
+mod relocate;
+mod target;
 
 use std::io::Write as _;
 
@@ -24,6 +29,11 @@ Examples:
   btf-link merge --files-from list --sort -o all.btf
   btf-link core-check prog.bpf.o --against kernels/   will it find there what it asks for?
   btf-link link a.bpf.o b.bpf.o lib.a -o all.bpf.o  BPF objects into one
+  btf-link prune vmlinux --keep 'tcp_*' -o tcp.btf  only what these need
+  btf-link prune vmlinux --keep tcp_sock --blame task_struct
+  btf-link distill module.ko --base vmlinux --in-place
+  btf-link relocate module.ko --to new/vmlinux --in-place
+  btf-link preflight modules/ --against vmlinux other/vmlinux
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -69,6 +79,10 @@ enum Command {
     /// Link as `bpftool gen object OUT IN...` does
     #[command(name = "gen")]
     Gen(link::GenArgs),
+    Prune(prune::PruneArgs),
+    Distill(distill::DistillArgs),
+    Relocate(relocate::RelocateArgs),
+    Preflight(preflight::PreflightArgs),
 }
 
 impl Args {
@@ -82,9 +96,14 @@ impl Args {
     /// Whether standard output is for JSON.
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
-            None | Some(Command::Link(_) | Command::Gen(_)) => false,
+            None
+            | Some(
+                Command::Link(_) | Command::Gen(_) | Command::Distill(_) | Command::Relocate(_),
+            ) => false,
             Some(Command::CoreCheck(args)) => args.is_json(),
             Some(Command::Merge(args)) => args.is_json(),
+            Some(Command::Prune(args)) => args.is_json(),
+            Some(Command::Preflight(args)) => args.is_json(),
         }
     }
 }
@@ -107,6 +126,10 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         Some(Command::Merge(args)) => merge::run(args, printer),
         Some(Command::Link(args)) => link::run(args, printer),
         Some(Command::Gen(args)) => link::run_gen(args, printer),
+        Some(Command::Prune(args)) => prune::run(args, printer),
+        Some(Command::Distill(args)) => distill::run(args, printer),
+        Some(Command::Relocate(args)) => relocate::run(args, printer),
+        Some(Command::Preflight(args)) => preflight::run(args, printer),
     }
 }
 

@@ -81,7 +81,7 @@ impl KernelFiles {
     /// # Errors
     /// A file that cannot be read, or that holds several blobs of BTF.
     pub fn open(&self) -> Result<Kernel, Error> {
-        let source = sources::open_one(&self.path)?;
+        let source = sources::open_one(&self.path, None)?;
         Ok(Kernel::new(source.btf))
     }
 

@@ -4,7 +4,10 @@
 #![forbid(unsafe_code)]
 
 pub mod core_check;
+pub mod ids;
 pub mod kernels;
 pub mod link;
 pub mod merge;
+pub mod preflight;
 pub mod program;
+pub mod prune;

@@ -12,8 +12,10 @@ mod blobs;
 mod error;
 mod files;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ext::BtfExt;
 use crate::reader::Btf;
@@ -97,6 +99,60 @@ fn title(path: &Path, part: Option<Part>) -> String {
     }
 }
 
+/// A blob as it stands in a file, whose base is not looked for.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    /// The file as it was named, or as it was found in the folder that was.
+    pub path: PathBuf,
+    /// Which of several blobs this is, if there are several.
+    pub part: Option<Part>,
+    /// The BTF.
+    pub btf: Vec<u8>,
+    /// The section `.BTF.base` of the same file.
+    pub base: Option<Arc<[u8]>>,
+}
+
+/// Reads all files in their order, and those that folders hold, without a look at what the blobs mean.
+///
+/// # Errors
+/// The first file that cannot be read, with the reason; a folder without BTF.
+pub fn blobs(paths: &[PathBuf]) -> Result<Vec<Blob>, Error> {
+    let mut found = Vec::new();
+    for path in find(paths)? {
+        let contents = read(&path)?;
+        let base: Option<Arc<[u8]>> = contents.base.map(Into::into);
+        let parts = blobs::parts(&contents.btf, blobs::end_of_btf);
+        found.extend(parts.into_iter().map(|(part, bytes)| Blob {
+            path: path.clone(),
+            part,
+            btf: bytes.to_vec(),
+            base: base.clone(),
+        }));
+    }
+    Ok(found)
+}
+
+/// Checks that BTF continues the base that it was read with, as far as that can be seen.
+///
+/// # Errors
+/// [`ErrorKind`](crate::ErrorKind) of the first id or name that does not exist or does not start where a string does.
+pub fn check_base(btf: &Btf) -> crate::Result<()> {
+    bases::fit(btf)
+}
+
+/// All files in their order, and those that folders hold; standard input once.
+fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for path in paths {
+        files::find(path, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<Contents, Error> {
+    files::read(path).map_err(|error| Error::reading(path.display().to_string(), error))
+}
+
 /// Reads all files in their order, and those that folders hold; without any, the running kernel's.
 ///
 /// `base` is what split BTF continues that has no base of its own.
@@ -105,15 +161,29 @@ fn title(path: &Path, part: Option<Part>) -> String {
 /// The first file that cannot be read, with the reason; a folder without BTF; split BTF whose base is not found, or that
 /// does not continue `base`.
 pub fn open(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error> {
+    open_with(paths, base, NonZeroUsize::MIN)
+}
+
+/// Reads files as [`open`] does, several at a time.
+///
+/// # Errors
+/// Those of [`open`]; of several the first.
+pub fn open_with(
+    paths: &[PathBuf],
+    base: Option<&Path>,
+    threads: NonZeroUsize,
+) -> Result<Vec<Source>, Error> {
     let running = [PathBuf::from(RUNNING_KERNEL)];
     let named = if paths.is_empty() { &running } else { paths };
     let mut bases = Bases::new(base)?;
+    let files = find(named)?;
+    let read = |index: usize| {
+        let path: &PathBuf = &files[index];
+        blobs_of(path, read(path)?, &bases)
+    };
     let mut found = Vec::new();
-    for path in named {
-        files::visit(path, |path, contents| {
-            found.extend(blobs_of(path, contents, &bases)?);
-            Ok(())
-        })?;
+    for blobs in in_order(files.len(), threads, read) {
+        found.extend(blobs?);
     }
     // From here on everything that stands alone is known, and may be a base of the rest.
     for blob in &found {
@@ -135,12 +205,7 @@ pub fn open(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error
 /// # Errors
 /// A folder that cannot be read, or that holds no BTF.
 pub fn list(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut found = Vec::new();
-    files::visit_paths(path, |path| {
-        found.push(path.to_owned());
-        Ok(())
-    })?;
-    Ok(found)
+    find(&[path.to_owned()])
 }
 
 /// Whether the BTF of a file continues that of another file.
@@ -148,21 +213,20 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, Error> {
 /// # Errors
 /// A file that cannot be read.
 pub fn is_split(path: &Path) -> Result<bool, Error> {
-    let contents = files::read(path);
-    let contents = contents.map_err(|error| Error::reading(path.display().to_string(), error))?;
+    let contents = read(path)?;
     Ok(contents.base.is_some() || bases::is_split(&contents.btf))
 }
 
-/// Reads the BTF of one file.
+/// Reads the BTF of one file; `base` is what it continues, if that is not to be found.
 ///
 /// # Errors
 /// Those of [`open`], or a file with several blobs.
-pub fn open_one(path: &Path) -> Result<Source, Error> {
-    let mut sources = open(&[path.to_owned()], None)?;
+pub fn open_one(path: &Path, base: Option<&Path>) -> Result<Source, Error> {
+    let mut sources = open(&[path.to_owned()], base)?;
     let count = sources.len();
     match sources.pop() {
         Some(source) if count == 1 => Ok(source),
-        _ => Err(Error::many_bases(path, count)),
+        _ => Err(Error::many_blobs(path, count)),
     }
 }
 
@@ -183,6 +247,46 @@ pub fn open_on(path: &Path, base: &Arc<Btf>, base_path: &Path) -> Result<Arc<Btf
     let btf = Btf::parse(&contents.btf, Some(base.clone())).map_err(reading)?;
     bases::fit(&btf).map_err(|error| Error::wrong_base(&title, base_path, error))?;
     Ok(Arc::new(btf))
+}
+
+/// Calls `work` with each number below `count`, on several threads, and returns the results in order.
+fn in_order<R: Send>(
+    count: usize,
+    threads: NonZeroUsize,
+    work: impl Fn(usize) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work_off = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return done;
+            }
+            done.push((index, work(index)));
+        }
+    };
+    let mut results = std::thread::scope(|scope| {
+        // The calling thread works, too, so that one that cannot be started is no loss.
+        let others = 1..threads.get().min(count);
+        let others: Vec<_> = others
+            .filter_map(|_| {
+                std::thread::Builder::new()
+                    .spawn_scoped(scope, work_off)
+                    .ok()
+            })
+            .collect();
+        let mut results = work_off();
+        for other in others {
+            match other.join() {
+                Ok(done) => results.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// A blob that has been found.
@@ -224,17 +328,12 @@ fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>
         .transpose()
         .map_err(|error| Error::reading(format!("{}: .BTF.base", path.display()), error))?
         .map(Arc::new);
-    let btfs = blobs::split(&contents.btf, blobs::end_of_btf);
+    let btfs = blobs::parts(&contents.btf, blobs::end_of_btf);
     let exts = contents.ext.as_deref().unwrap_or_default();
     let exts = blobs::split(exts, blobs::end_of_ext);
     let count = btfs.len();
     let mut found = Vec::with_capacity(count);
-    for (index, &(offset, bytes)) in btfs.iter().enumerate() {
-        let part = (count > 1).then_some(Part {
-            number: index + 1,
-            count,
-            offset,
-        });
+    for (index, &(part, bytes)) in btfs.iter().enumerate() {
         // If some inputs had none, nobody knows which.
         let ext = exts.get(index).filter(|_| exts.len() == count);
         let ext = ext.map(|&(_, bytes)| bytes.into());

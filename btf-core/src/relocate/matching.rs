@@ -288,7 +288,7 @@ impl Found {
 
 /// Which types of the distilled base a member of a split type holds, by id: through qualifiers, typedefs, tags and arrays,
 /// but not through pointers.
-fn find_embedded(split: &Btf) -> Result<Vec<bool>> {
+pub(crate) fn find_embedded(split: &Btf) -> Result<Vec<bool>> {
     let mut embedded = vec![false; split.first_id() as usize];
     // No type is walked twice, so that neither long chains nor circles cost much.
     let mut is_known = vec![false; (split.end_id() - split.first_id()) as usize];

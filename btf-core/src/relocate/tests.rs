@@ -323,3 +323,62 @@ fn relocating_undoes_distilling() {
         assert_eq!(again.string_bytes(), distilled.string_bytes());
     }
 }
+
+/// What the kernel says of one distilled type: what matches it, or why nothing does.
+#[track_caller]
+fn check_kernel(distilled: &str, is_embedded: bool, base: &[&str], expect: &[Refusal]) {
+    let split = split_of(distilled, is_embedded);
+    let found = kernel_refusals(&split, &base_of(base)).unwrap();
+    assert_eq!(found, expect, "{distilled} in {base:?}");
+}
+
+#[test]
+fn the_kernel_matches_with_its_mistakes() {
+    let distilled = TypeId(1);
+    let several = |first, second| Refusal::Candidates {
+        distilled,
+        first: TypeId(first),
+        second: TypeId(second),
+    };
+    let none = |namesake: u32| Refusal::Unmapped {
+        distilled,
+        namesake: (namesake != 0).then_some(TypeId(namesake)),
+    };
+    // A declaration beside the definition; if the size counts, it is none.
+    check_kernel(
+        "struct a 8",
+        false,
+        &["fwd a", "struct a 8"],
+        &[several(2, 3)],
+    );
+    check_kernel("struct a 8", true, &["fwd a", "struct a 8"], &[]);
+    // Bitfields are taken for a union.
+    check_kernel("fwd a", false, &["bitfields a 8"], &[none(2)]);
+    check_kernel("fwd a", false, &["struct a 8"], &[]);
+    check_kernel("ufwd a", false, &["union a 8"], &[none(2)]);
+    check_kernel("ufwd a", false, &["ufwd a"], &[]);
+    check_kernel("ufwd a", false, &["bitfields a 8"], &[none(2)]);
+    // Whatever has the name matches a structure.
+    check_kernel("struct a 8", false, &["union a 8"], &[]);
+    check_kernel("struct a 4", false, &["int a 4"], &[]);
+    check_kernel("struct a 8", false, &["int a 4"], &[none(2)]);
+    // Sizes: of several, or if embedded.
+    check_kernel("struct a 8", false, &["struct a 16"], &[]);
+    check_kernel("struct a 8", true, &["struct a 16"], &[none(2)]);
+    check_kernel(
+        "struct a 8",
+        false,
+        &["struct a 8", "struct a 8"],
+        &[several(2, 3)],
+    );
+    check_kernel("struct a 8", false, &["struct a 8", "struct a 16"], &[]);
+    check_kernel("enum a 8", false, &["enum64 a 8"], &[]);
+    check_kernel("int a 4", false, &["unsigned a 4"], &[none(2)]);
+    check_kernel("int a 4", false, &[], &[none(0)]);
+    check_kernel(
+        "typedef a",
+        false,
+        &["typedef a"],
+        &[Refusal::Kind { distilled }],
+    );
+}

@@ -1,11 +1,12 @@
 //! The arguments that say what goes in; commands that take many files share them.
 
 use std::io::Read as _;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::sources::{STDIN, Source, open};
+use btf_core::cli::sources::{STDIN, Source, open_with};
 
 /// Where BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(crate) struct InputArgs {
 
 impl InputArgs {
     /// Reads all of them.
-    pub(crate) fn open(&self, base: Option<&Path>) -> Result<Vec<Source>> {
+    pub(crate) fn open(&self, base: Option<&Path>, threads: NonZeroUsize) -> Result<Vec<Source>> {
         let mut paths = Vec::new();
         for path in &self.files {
             match path.as_os_str().as_bytes().strip_prefix(b"@") {
@@ -35,7 +36,7 @@ impl InputArgs {
         if paths.is_empty() {
             bail!("no input: the list names no file");
         }
-        Ok(open(&paths, base)?)
+        Ok(open_with(&paths, base, threads)?)
     }
 }
 

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
-use btf_core::cli::sources::{Source, open};
+use btf_core::cli::sources::{Source, open_one};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, ThreadArgs, count, json_line, output, peak_memory_bytes,
     phase_tree, seconds, size,
 };
-use btf_core::wire::MAX_VLEN_16;
-use btf_core::{Btf, Builder, ByteOrder, Info};
+use btf_core::{Btf, Builder, ByteOrder};
 use btf_link::merge::{Failure, Options, merge};
 
 use super::inputs::InputArgs;
+use super::target::has_wide_vlen;
 
 /// Make one BTF of many, in which each type is there once
 ///
@@ -77,7 +77,9 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     threads.build_global().context("cannot start threads")?;
     let bar = printer.progress("merge");
 
-    let sources = args.inputs.open(args.base.as_deref())?;
+    let sources = args
+        .inputs
+        .open(args.base.as_deref(), args.threads.count())?;
     let base = args.base.as_ref().map(|path| open_base(path, &sources));
     let base = base.transpose()?;
     let order = byte_order(&sources, base.as_ref())?;
@@ -151,15 +153,7 @@ fn open_base(path: &std::path::Path, sources: &[Source]) -> Result<Arc<Btf>> {
     if let Some(base) = of_input {
         return Ok(Arc::clone(base));
     }
-    let mut found = open(&[path.to_owned()], None)?;
-    match (found.pop(), found.len()) {
-        (Some(source), 0) => Ok(source.btf),
-        (_, others) => bail!(
-            "{}: expected one blob of BTF as a base, found {}",
-            path.display(),
-            others + 1
-        ),
-    }
+    Ok(open_one(path, None)?.btf)
 }
 
 /// The byte order of all inputs, which must be the same.
@@ -187,14 +181,6 @@ fn byte_order(sources: &[Source], base: Option<&Arc<Btf>>) -> Result<ByteOrder> 
         );
     }
     Ok(order)
-}
-
-/// Whether a type has more elements than kernels before 7.2 know.
-fn has_wide_vlen(btf: &Btf) -> bool {
-    btf.records().any(|(_, record)| {
-        let info = Info(record.get(1).copied().unwrap_or(0));
-        info.vlen() > MAX_VLEN_16
-    })
 }
 
 fn in_input(failure: Failure, sources: &[Source]) -> anyhow::Error {

@@ -33,7 +33,7 @@ impl Bases {
             read: HashMap::new(),
         };
         if let Some(path) = named {
-            bases.named = Some((path.to_owned(), super::open_one(path)?.btf));
+            bases.named = Some((path.to_owned(), super::open_one(path, None)?.btf));
         }
         Ok(bases)
     }

@@ -4,6 +4,8 @@
 
 use crate::wire::{ByteOrder, Header};
 
+use super::Part;
+
 /// The blobs in `bytes` with their offsets, by `end`, which tells where the one at the start ends.
 ///
 /// What follows the last blob belongs to it. There is at least one, whose errors are left to its reader.
@@ -19,6 +21,24 @@ pub(super) fn split(bytes: &[u8], end: impl Fn(&[u8]) -> Option<u64>) -> Vec<(u6
     }
     blobs.push((offset, rest));
     blobs
+}
+
+/// As [`split`], with the place of each blob if there are several.
+pub(super) fn parts(
+    bytes: &[u8],
+    end: impl Fn(&[u8]) -> Option<u64>,
+) -> Vec<(Option<Part>, &[u8])> {
+    let blobs = split(bytes, end);
+    let count = blobs.len();
+    let numbered = blobs.into_iter().zip(1..).map(|((offset, bytes), number)| {
+        let part = Part {
+            number,
+            count,
+            offset,
+        };
+        ((count > 1).then_some(part), bytes)
+    });
+    numbered.collect()
 }
 
 /// The length of the first blob with the zeroes behind it, if another blob follows.

@@ -48,10 +48,10 @@ impl Error {
         }
     }
 
-    /// The base that was named is several.
-    pub(super) fn many_bases(base: &Path, count: usize) -> Self {
-        let base = base.display();
-        let text = format!("{base}: expected one blob of BTF as a base, found {count}");
+    /// A file holds several blobs where one is needed.
+    pub(super) fn many_blobs(path: &Path, count: usize) -> Self {
+        let path = path.display();
+        let text = format!("{path}: expected one blob of BTF, found {count}");
         Self { text, source: None }
     }
 }

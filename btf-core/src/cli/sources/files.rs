@@ -35,28 +35,13 @@ const COMPRESSED: [(&[u8], &str); 3] = [
 /// As many bytes as it takes to know what a file is.
 const START_LEN: u64 = 8;
 
-/// Hands the contents of a file to `take`, or of every file with BTF below a folder, in the order of their paths.
-pub(super) fn visit(
-    path: &Path,
-    mut take: impl FnMut(&Path, Contents) -> Result<(), Error>,
-) -> Result<(), Error> {
-    visit_paths(path, |path| {
-        let contents = read(path);
-        let contents =
-            contents.map_err(|error| Error::reading(path.display().to_string(), error))?;
-        take(path, contents)
-    })
-}
-
-/// Hands the path of a file to `take`, or of every file with BTF below a folder, in their order.
-pub(super) fn visit_paths(
-    path: &Path,
-    mut take: impl FnMut(&Path) -> Result<(), Error>,
-) -> Result<(), Error> {
+/// The file itself, or every file with BTF below a folder, in the order of their paths.
+pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     if !path.is_dir() {
-        return take(path);
+        found.push(path.to_owned());
+        return Ok(());
     }
-    let mut is_empty = true;
+    let before = found.len();
     // Paths are taken from the end.
     let mut todo = list(path)?;
     while let Some(path) = todo.pop() {
@@ -65,11 +50,10 @@ pub(super) fn visit_paths(
         if kind.is_ok_and(|kind| kind.is_dir()) {
             todo.extend(list(&path)?);
         } else if path.is_file() && has_btf(&path) {
-            take(&path)?;
-            is_empty = false;
+            found.push(path);
         }
     }
-    if is_empty {
+    if found.len() == before {
         return Err(Error::empty_folder(path));
     }
     Ok(())

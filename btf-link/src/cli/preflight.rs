@@ -1,0 +1,247 @@
+//! `btf-link preflight`: which kernels take which modules.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use btf_core::cli::sources::{Blob, blobs, open_one};
+use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
+use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, Version, preflight};
+use object::read::elf::{FileHeader, SectionHeader as _};
+use object::read::{FileKind, ReadCache, ReadRef};
+
+use super::TOOL;
+
+/// How a kernel's image tells its version.
+const BANNER: &[u8] = b"Linux version ";
+
+/// Tell which kernels take the BTF of which modules, and if not, why
+///
+/// The rules are those of each kernel's version, with the mistakes that it makes. A kernel's version stands in its image; of raw BTF
+/// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PreflightArgs {
+    /// Modules, or folders of them
+    #[arg(value_name = "MODULE", required = true)]
+    modules: Vec<PathBuf>,
+
+    /// A kernel; may be repeated
+    #[arg(long, value_name = "VMLINUX", required = true, num_args = 1..)]
+    against: Vec<PathBuf>,
+
+    /// The version of kernels that do not tell it themselves
+    #[arg(long, value_name = "VERSION", default_value_t = Version::NEWEST)]
+    kernel_version: Version,
+
+    /// Print a line of JSON for each module and kernel
+    #[arg(long)]
+    json: bool,
+}
+
+impl PreflightArgs {
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// A kernel and the name under which it is shown.
+struct Named {
+    title: String,
+    kernel: Kernel,
+}
+
+/// Checks each module against each kernel.
+pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus> {
+    let kernels = args
+        .against
+        .iter()
+        .map(|path| open_kernel(path, args.kernel_version, printer));
+    let kernels = kernels.collect::<Result<Vec<_>>>()?;
+    let modules = blobs(&args.modules)?;
+    let bar = printer.progress("preflight");
+    let total = (modules.len() * kernels.len()) as u64;
+    let mut answers = Vec::new();
+    for (index, module) in modules.iter().enumerate() {
+        for kernel in &kernels {
+            bar.set("checking", answers.len() as u64, total);
+            let btf = ModuleBtf {
+                btf: &module.btf,
+                base: module.base.as_deref(),
+            };
+            answers.push((index, preflight(&btf, &kernel.kernel)));
+        }
+    }
+    bar.finish();
+    let is_bad = answers.iter().any(|(_, answer)| !answer.verdict.is_good());
+    let text = if args.json {
+        to_json(&modules, &kernels, &answers)
+    } else {
+        to_table(&modules, &kernels, &answers)
+    };
+    super::print(&text)?;
+    Ok(ExitStatus::no_if(is_bad))
+}
+
+fn open_kernel(path: &Path, default: Version, printer: &Printer) -> Result<Named> {
+    let source = open_one(path, None)?;
+    let title = source.title();
+    if source.btf.base().is_some() {
+        bail!("{title}: this is split BTF, not that of a kernel");
+    }
+    let version = version_of(path).with_context(|| title.clone())?;
+    if version.is_none() && printer.verbosity() > 0 {
+        printer.warning(TOOL, &format!("{title}: taken for Linux {default}"));
+    }
+    Ok(Named {
+        title,
+        kernel: Kernel {
+            btf: source.btf,
+            version: version.unwrap_or(default),
+        },
+    })
+}
+
+/// The version that a kernel's image or the running kernel tells.
+fn version_of(path: &Path) -> Result<Option<Version>> {
+    if path.starts_with("/sys/kernel/btf") {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+        return Ok(release.ok().and_then(|release| release.parse().ok()));
+    }
+    let cache = ReadCache::new(File::open(path).context("cannot open the file")?);
+    let found = match FileKind::parse(&cache) {
+        Ok(FileKind::Elf32) => banner::<object::elf::FileHeader32<object::Endianness>, _>(&cache),
+        Ok(FileKind::Elf64) => banner::<object::elf::FileHeader64<object::Endianness>, _>(&cache),
+        _ => return Ok(None),
+    };
+    let found = found.context("cannot read the section `.rodata`")?;
+    Ok(found.and_then(|text| text.parse().ok()))
+}
+
+/// What follows the banner in the read-only data.
+fn banner<'a, Elf: FileHeader<Endian = object::Endianness>, R: ReadRef<'a>>(
+    file: R,
+) -> object::read::Result<Option<String>> {
+    let header = Elf::parse(file)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, file)?;
+    let Some((_, section)) = sections.section_by_name(endian, b".rodata") else {
+        return Ok(None);
+    };
+    let data = section.data(endian, file)?;
+    let starts = memchr::memmem::find_iter(data, BANNER).map(|at| at + BANNER.len());
+    let texts =
+        starts.map(|start| String::from_utf8_lossy(&data[start..data.len().min(start + 32)]));
+    // The same words stand in formats, too.
+    let mut versions = texts.filter(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+    Ok(versions.next().map(std::borrow::Cow::into_owned))
+}
+
+fn title_of(module: &Blob) -> String {
+    let path = module.path.display();
+    match module.part {
+        None => path.to_string(),
+        Some(part) => format!("{path}: blob {}", part.number),
+    }
+}
+
+/// A row for each module, a column for each kernel, and then what is in the way.
+fn to_table(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) -> String {
+    let mut out = String::new();
+    for (kernel, number) in kernels.iter().zip(1..) {
+        let title = escape_text(&kernel.title).into_owned();
+        let _ = writeln!(out, "[{number}] Linux {}, {title}", kernel.kernel.version);
+    }
+    let titles: Vec<_> = modules.iter().map(title_of).collect();
+    let width = titles
+        .iter()
+        .map(|title| title.chars().count())
+        .max()
+        .unwrap_or(0);
+    let heads = (1..=kernels.len()).map(|number| format!(" {:<8}", format!("[{number}]")));
+    let head = format!("{:width$} {}", "", heads.collect::<String>());
+    out.push_str(head.trim_end());
+    out.push('\n');
+    for (row, title) in answers.chunks(kernels.len()).zip(&titles) {
+        let cells = row
+            .iter()
+            .map(|(_, answer)| format!(" {:<8}", answer.verdict.word()));
+        let line = format!(
+            "{:width$} {}",
+            escape_text(title),
+            cells.collect::<String>()
+        );
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    for (at, (module, answer)) in answers.iter().enumerate() {
+        if answer.obstacles.is_empty() {
+            continue;
+        }
+        let number = at % kernels.len() + 1;
+        let title = &titles[*module];
+        let _ = writeln!(
+            out,
+            "\n{} [{number}]: {}",
+            escape_text(title),
+            answer.verdict.word()
+        );
+        for obstacle in &answer.obstacles {
+            push_obstacle(&mut out, obstacle);
+        }
+    }
+    out
+}
+
+fn push_obstacle(out: &mut String, obstacle: &Obstacle) {
+    let name = obstacle
+        .name
+        .as_deref()
+        .map(|name| format!("`{}`: ", escape_name(name)));
+    let _ = writeln!(out, "  {}{}", name.unwrap_or_default(), obstacle.text);
+    if let Some(wanted) = &obstacle.wanted {
+        let _ = writeln!(out, "    wanted: {wanted}");
+    }
+    for found in &obstacle.found {
+        let _ = writeln!(out, "    found:  {found}");
+    }
+}
+
+/// A line for each module and kernel.
+fn to_json(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) -> String {
+    let mut out = String::new();
+    for (at, (module, answer)) in answers.iter().enumerate() {
+        let kernel = &kernels[at % kernels.len()];
+        out.push_str(&json_line("preflight", |object| {
+            object
+                .text("module", &modules[*module].path.to_string_lossy())
+                .text("kernel", &kernel.title)
+                .text("version", &kernel.kernel.version.to_string())
+                .text("verdict", answer.verdict.word())
+                .array("obstacles", |array| {
+                    for obstacle in &answer.obstacles {
+                        array.object(|object| obstacle_to_json(object, obstacle));
+                    }
+                });
+        }));
+    }
+    out
+}
+
+fn obstacle_to_json(object: &mut JsonObject<'_>, obstacle: &Obstacle) {
+    if let Some(name) = &obstacle.name {
+        object.name("name", name);
+    }
+    object.text("text", &obstacle.text);
+    if let Some(wanted) = &obstacle.wanted {
+        object.text("wanted", wanted);
+    }
+    if !obstacle.found.is_empty() {
+        object.array("found", |array| {
+            for found in &obstacle.found {
+                array.text(found);
+            }
+        });
+    }
+}

@@ -1,0 +1,197 @@
+//! `btf-link prune`: of BTF only what some names need.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use btf_core::builder::WriteOptions;
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::sources::open_one;
+use btf_core::cli::{ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, size};
+use btf_core::types::Type;
+use btf_core::{Btf, TypeId};
+use btf_link::prune::{Cost, Kept};
+
+use super::TOOL;
+use super::target::has_wide_vlen;
+
+/// Keep of BTF only what some names need
+///
+/// Kept are the types, functions and variables of these names, all that they lead to, and the tags and sections that belong to
+/// that. Split BTF stays split. Exit status 1, and no output, if nothing has one of the names.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// Raw BTF or ELF
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// A name to keep; may be repeated
+    ///
+    /// `*`, `?`, `[a-z]` and `{a,b}` have their usual meaning, and the whole name must match; `/…/` is a regular expression, which
+    /// may match anywhere.
+    #[arg(short, long, value_name = "PATTERN", required = true, num_args = 1.., value_parser = Pattern::parse)]
+    keep: Vec<Pattern>,
+
+    /// Where to write the BTF; `-` is standard output
+    #[arg(short, long, value_name = "OUT", required_unless_present = "blame")]
+    output: Option<PathBuf>,
+
+    /// Show the shortest chain from a kept name to this type, and how many bytes would be gone without it; may be repeated
+    #[arg(long, value_name = "TYPE")]
+    blame: Vec<String>,
+
+    /// What FILE continues, if it is split BTF
+    #[arg(short = 'B', long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// Write the summary and what is blamed as lines of JSON to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl PruneArgs {
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// Prunes.
+pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
+    let source = open_one(&args.file, args.base.as_deref())?;
+    let (btf, title) = (&*source.btf, source.title());
+    let Some(roots) = find_roots(btf, &args.keep, printer) else {
+        return Ok(ExitStatus::No);
+    };
+    let kept = Kept::new(btf, &roots).with_context(|| title.clone())?;
+    let mut is_missing = false;
+    for wanted in &args.blame {
+        is_missing |= !blame(args, btf, &kept, &roots, wanted, printer)?;
+    }
+    let before = btf.blob_len();
+    if let Some(target) = &args.output {
+        let (builder, ids) = kept.build().with_context(|| title.clone())?;
+        let options = WriteOptions {
+            layout: btf.layout().is_some(),
+            wide_vlen: has_wide_vlen(btf),
+        };
+        let bytes = builder
+            .write(btf.byte_order(), options)
+            .with_context(|| title.clone())?;
+        output::write(target, &bytes).with_context(|| target.display().to_string())?;
+        let types = ids.iter().filter(|id| !id.is_void()).count() as u64;
+        if args.json {
+            let line = json_line("summary", |object| {
+                object
+                    .text("output", &target.to_string_lossy())
+                    .number("types_in", ids.len() as u64)
+                    .number("types", types)
+                    .number("input_size_bytes", before)
+                    .number("size_bytes", bytes.len() as u64);
+            });
+            super::print(&line)?;
+        } else {
+            printer.say(&format!(
+                "{} of {} types, {} of {}",
+                count(types),
+                count(ids.len() as u64),
+                size(bytes.len() as u64),
+                size(before)
+            ));
+        }
+    }
+    Ok(ExitStatus::no_if(is_missing))
+}
+
+/// The own types of the names to keep; `None` if nothing has one of them.
+fn find_roots(btf: &Btf, patterns: &[Pattern], printer: &Printer) -> Option<Vec<TypeId>> {
+    let mut roots = Vec::new();
+    let mut is_found = vec![false; patterns.len()];
+    for (id, ty) in btf.types() {
+        let name = btf.string(ty.name()).unwrap_or_default();
+        // The text of a tag is no name of a type.
+        if name.is_empty() || matches!(ty, Type::DeclTag { .. } | Type::TypeTag { .. }) {
+            continue;
+        }
+        let mut is_root = false;
+        for (pattern, is_found) in patterns.iter().zip(&mut is_found) {
+            let matches = pattern.matches(name);
+            *is_found |= matches;
+            is_root |= matches;
+        }
+        if is_root {
+            roots.push(id);
+        }
+    }
+    for (pattern, _) in patterns
+        .iter()
+        .zip(&is_found)
+        .filter(|(_, is_found)| !**is_found)
+    {
+        printer.failure(TOOL, &format!("nothing is called `{}`", pattern.text()));
+    }
+    is_found.iter().all(|&is_found| is_found).then_some(roots)
+}
+
+/// Tells why the types of a name are kept; whether one is.
+fn blame(
+    args: &PruneArgs,
+    btf: &Btf,
+    kept: &Kept<'_>,
+    roots: &[TypeId],
+    wanted: &str,
+    printer: &Printer,
+) -> Result<bool> {
+    let mut is_kept = false;
+    for id in btf.find_by_name(wanted.as_bytes()) {
+        let Some(cost) = kept.cost(roots, id)? else {
+            continue;
+        };
+        is_kept = true;
+        let text = if args.json {
+            json_line("blame", |object| to_json(object, btf, wanted, &cost))
+        } else {
+            let chain: Vec<_> = cost.chain.iter().map(|&id| describe(btf, id)).collect();
+            let (types, bytes) = (count(cost.types as u64), size(cost.bytes));
+            format!(
+                "{}\n  without it {types} types and {bytes} less\n",
+                chain.join("\n  -> ")
+            )
+        };
+        super::print(&text)?;
+    }
+    if !is_kept {
+        let text = format!("no type called `{wanted}` is kept");
+        printer.failure(TOOL, &text);
+    }
+    Ok(is_kept)
+}
+
+/// A type in a few words.
+fn describe(btf: &Btf, id: TypeId) -> String {
+    let kind = btf.ty(id).ok().and_then(|ty| ty.kind());
+    let kind = kind.map_or("type", btf_core::Kind::name);
+    let name = btf.name(id).unwrap_or_default();
+    if name.is_empty() {
+        format!("[{id}] {kind}")
+    } else {
+        format!("[{id}] {kind} `{}`", escape_name(name))
+    }
+}
+
+fn to_json(object: &mut JsonObject<'_>, btf: &Btf, wanted: &str, cost: &Cost) {
+    object
+        .name("name", wanted.as_bytes())
+        .number("id", cost.chain.last().map_or(0, |id| id.0).into())
+        .number("types", cost.types as u64)
+        .number("size_bytes", cost.bytes)
+        .array("chain", |chain| {
+            for &id in &cost.chain {
+                chain.object(|link| {
+                    let kind = btf.ty(id).ok().and_then(|ty| ty.kind());
+                    link.number("id", id.0.into())
+                        .text("kind", kind.map_or("UNKNOWN", btf_core::Kind::name))
+                        .name("name", btf.name(id).unwrap_or_default());
+                });
+            }
+        });
+}

@@ -1,0 +1,161 @@
+//! `btf-link relocate`: a module's BTF onto another kernel's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use btf_core::cli::sources::{Base, open_one};
+use btf_core::cli::{ExitStatus, Printer, output};
+use btf_core::distill::{Distilled, Request, is_distilled};
+use btf_core::elf::NewSection;
+use btf_core::relocate::{Relocated, mismatches, relocate};
+use btf_core::{Btf, TypeId};
+use btf_link::ids::{self, BtfIds};
+
+use super::TOOL;
+use super::target::{Subject, TargetArgs, bytes_of};
+
+/// Move the BTF of a module onto another kernel
+///
+/// Types are found by name, kind and size. Where the module has a `.BTF.base`, that says what it needs; otherwise the kernel that it
+/// was made for does, which is found or named with `--base`. If a type has no match, all of them are listed, nothing is written, and
+/// the exit status is 1.
+///
+/// An ELF file gets another `.BTF` and the ids in `.BTF_ids`; if it had a `.BTF.base`, it gets that of the new kernel.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RelocateArgs {
+    /// A module, or its split BTF
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The kernel to move to
+    #[arg(long, value_name = "VMLINUX")]
+    to: PathBuf,
+
+    /// What FILE continues now, if it has no `.BTF.base`
+    #[arg(short = 'B', long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Write only the BTF, of an ELF file, too
+    #[arg(long)]
+    raw: bool,
+}
+
+/// The steps of a move.
+struct Moved {
+    /// From the old base to a distilled one, unless there was one.
+    distilled: Option<Distilled>,
+    /// From there onto the new base.
+    relocated: Relocated,
+}
+
+impl Moved {
+    fn new_id(&self, id: TypeId) -> Option<TypeId> {
+        let id = match &self.distilled {
+            Some(distilled) => distilled.new_id(id)?,
+            None => id,
+        };
+        self.relocated.new_id(id)
+    }
+}
+
+/// Relocates.
+pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> {
+    let subject = Subject::open(&args.file, args.base.as_deref())?;
+    let (btf, title) = (&subject.source.btf, subject.source.title());
+    let Some(old_base) = btf.base() else {
+        bail!("{title}: this is no split BTF, so that there is nothing to move");
+    };
+    let to = open_one(&args.to, None)?;
+    if to.btf.byte_order() != subject.order() {
+        let orders = (subject.order(), to.btf.byte_order());
+        bail!(
+            "{title}: its byte order is {:?}, that of {} is {:?}",
+            orders.0,
+            to.title(),
+            orders.1
+        );
+    }
+    if to.btf.base().is_some() {
+        bail!("{}: this is split BTF, not that of a kernel", to.title());
+    }
+
+    let distilled = if subject.source.base == Base::Own || is_distilled(old_base) {
+        None
+    } else {
+        let needed = subject.ids.iter().flat_map(BtfIds::types).collect();
+        let request = Request {
+            needed,
+            for_kernels: false,
+        };
+        Some(Distilled::new(btf, &request).with_context(|| title.clone())?)
+    };
+    let split = distilled
+        .as_ref()
+        .map_or(&**btf, |distilled| &distilled.btf);
+    let missing = mismatches(split, &to.btf).with_context(|| title.clone())?;
+    if !missing.is_empty() {
+        for mismatch in &missing {
+            printer.failure(TOOL, &format!("{title}: {mismatch}"));
+        }
+        return Ok(ExitStatus::No);
+    }
+    let relocated = relocate(split, Arc::clone(&to.btf)).with_context(|| title.clone())?;
+    let moved = Moved {
+        distilled,
+        relocated,
+    };
+    write(args, &subject, &moved, printer)?;
+    let new = &moved.relocated.btf;
+    let count = new.end_id() - new.first_id();
+    printer.say(&format!("{count} types continue {}", to.title()));
+    Ok(ExitStatus::Done)
+}
+
+fn write(args: &RelocateArgs, subject: &Subject, moved: &Moved, printer: &Printer) -> Result<()> {
+    let (target, order) = (args.target.path(&args.file), subject.order());
+    let new = &moved.relocated.btf;
+    if subject.elf.is_none() || args.raw {
+        if args.raw && subject.elf.is_some() && target == args.file {
+            bail!("raw BTF in place of an ELF file: name an output with `-o`");
+        }
+        let bytes = bytes_of(new, order)?;
+        return output::write(target, &bytes).with_context(|| target.display().to_string());
+    }
+    let again = if subject.source.base == Base::Own {
+        let ids = subject.ids.iter().flat_map(BtfIds::types);
+        let needed = ids.filter_map(|id| moved.new_id(id)).collect();
+        let request = Request {
+            needed,
+            for_kernels: true,
+        };
+        Some(Distilled::new(new, &request).with_context(|| subject.source.title())?)
+    } else {
+        None
+    };
+    let new_id = |id| {
+        let id = moved.new_id(id)?;
+        again.as_ref().map_or(Some(id), |again| again.new_id(id))
+    };
+    let written: &Btf = again.as_ref().map_or(new, |again| &again.btf);
+    let btf = bytes_of(written, order)?;
+    let base = again.as_ref().and_then(|again| again.btf.base());
+    let base = base.map(|base| bytes_of(base, order)).transpose()?;
+    let new_ids = subject.new_ids(printer, new_id);
+    let mut sections = vec![NewSection {
+        name: ".BTF",
+        bytes: &btf,
+    }];
+    sections.extend(base.as_deref().map(|bytes| NewSection {
+        name: ".BTF.base",
+        bytes,
+    }));
+    sections.extend(new_ids.as_deref().map(|bytes| NewSection {
+        name: ids::SECTION,
+        bytes,
+    }));
+    subject.write_elf(target, &sections)
+}

@@ -1,0 +1,522 @@
+//! Goal: `btf-link distill`, `relocate` and `preflight` do to modules what libbpf and the kernel do, except where those are wrong.
+//! Method: modules of two kernels, distilled, moved onto both, and compared with what libbpf makes of the same file (bpftool); the
+//! mistakes of its matching, one by one, in BTF that is made here; files that are damaged or do not belong together.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use btf_core::builder::{MemberSpec, WriteOptions};
+use btf_core::elf::sections;
+use btf_core::{Btf, Builder, ByteOrder, Kind, TypeId};
+use btf_tests::input::read_btf;
+use btf_tests::program::{Outcome, TestDir, kernels, ours, peer, run};
+
+fn link(args: &[&Path]) -> Outcome {
+    run(&ours("btf-link"), args.iter().map(|arg| arg.as_os_str()))
+}
+
+/// The modules that are beside a kernel, by name.
+fn modules(kernel: &Path) -> Vec<PathBuf> {
+    let names = ["dummy.ko", "nf_conntrack.ko"];
+    let paths = names.map(|name| kernel.with_file_name("modules").join(name));
+    paths.into_iter().filter(|path| path.is_file()).collect()
+}
+
+fn dump(bpftool: &Path, base: &Path, file: &Path) -> Outcome {
+    let words = [
+        "-B".as_ref(),
+        base.as_os_str(),
+        "btf".as_ref(),
+        "dump".as_ref(),
+    ];
+    run(
+        bpftool,
+        words.into_iter().chain(["file".as_ref(), file.as_os_str()]),
+    )
+}
+
+fn flag(text: &str) -> &Path {
+    Path::new(text)
+}
+
+#[test]
+fn moved_modules_are_what_libbpf_makes_of_them() {
+    let Some(bpftool) = peer("bpftool") else {
+        return;
+    };
+    let dir = TestDir::new();
+    let kernels = kernels();
+    let (mut moved, mut refused) = (0, 0);
+    for kernel in &kernels {
+        for module in modules(kernel) {
+            let distilled = dir.path("distilled.ko");
+            let args = [
+                flag("distill"),
+                &module,
+                flag("--base"),
+                kernel,
+                flag("-o"),
+                &distilled,
+            ];
+            let _ = link(&args).success();
+            for target in &kernels {
+                let out = dir.path("moved.btf");
+                let args = [
+                    flag("relocate"),
+                    &distilled,
+                    flag("--to"),
+                    target,
+                    flag("--raw"),
+                    flag("-o"),
+                    &out,
+                ];
+                let outcome = link(&args);
+                let theirs = dump(&bpftool, target, &distilled);
+                if outcome.status == Some(0) {
+                    let ours = dump(&bpftool, target, &out).success();
+                    assert!(
+                        ours.stdout == theirs.success().stdout,
+                        "{}",
+                        module.display()
+                    );
+                    moved += 1;
+                } else {
+                    assert_eq!(outcome.status, Some(1), "{outcome}");
+                    assert_ne!(theirs.status, Some(0), "{outcome}");
+                    refused += 1;
+                }
+                let verdict = preflight(&distilled, target, "7.2");
+                assert_eq!(verdict["verdict"] == "loads", outcome.status == Some(0));
+            }
+        }
+    }
+    assert!(kernels.is_empty() || moved > 0, "{moved} {refused}");
+}
+
+/// What preflight says of one module and one kernel.
+fn preflight(module: &Path, kernel: &Path, version: &str) -> serde_json::Value {
+    // Of raw BTF, so that the version is what the test says.
+    let raw = tempfile::NamedTempFile::new().unwrap();
+    let btf = read_btf(kernel, None).unwrap();
+    let bytes = Builder::from_btf(&btf).write(btf.byte_order(), WriteOptions::default());
+    fs::write(raw.path(), bytes.unwrap()).unwrap();
+    let outcome = link(&[
+        flag("preflight"),
+        module,
+        flag("--against"),
+        raw.path(),
+        flag("--kernel-version"),
+        flag(version),
+        flag("--json"),
+    ]);
+    let answer: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let is_good = answer["verdict"] == "loads" || answer["verdict"] == "ignored";
+    assert_eq!(outcome.status, Some(i32::from(!is_good)), "{outcome}");
+    answer
+}
+
+#[test]
+fn ids_beside_the_btf_move_with_it() {
+    let dir = TestDir::new();
+    for kernel in kernels() {
+        let module = kernel.with_file_name("modules").join("nf_conntrack.ko");
+        if !module.is_file() {
+            continue;
+        }
+        let copy = dir.path("copy.ko");
+        fs::copy(&module, &copy).unwrap();
+        let args = [
+            flag("distill"),
+            &copy,
+            flag("--base"),
+            &kernel,
+            flag("--in-place"),
+        ];
+        let _ = link(&args).success();
+        let bytes = fs::read(&copy).unwrap();
+        assert!(sections(&*bytes).unwrap().base.is_some());
+        let ids = |file: &Path| {
+            btf_link::ids::BtfIds::read(&fs::read(file).unwrap())
+                .unwrap()
+                .unwrap()
+        };
+        let names = |file: &Path, base: &Arc<Btf>| {
+            let bytes = fs::read(file).unwrap();
+            let found = sections(&*bytes).unwrap();
+            let own_base = found
+                .base
+                .map(|base| Arc::new(Btf::parse(base, None).unwrap()));
+            let base = own_base.unwrap_or_else(|| Arc::clone(base));
+            let btf = Btf::parse(found.btf.unwrap(), Some(base)).unwrap();
+            let mut names: Vec<_> = ids(file)
+                .types()
+                .map(|id| btf.name(id).unwrap().to_vec())
+                .collect();
+            names.sort();
+            names
+        };
+        let base = read_btf(&kernel, None).unwrap();
+        let expect = names(&module, &base);
+        assert!(expect.contains(&b"bpf_xdp_ct_lookup".to_vec()));
+        assert_eq!(names(&copy, &base), expect);
+
+        // And back, onto a kernel in which all ids are other ones.
+        let sorted = btf_core::sort::sort_by_name(&base).unwrap().builder;
+        let mut other = sorted;
+        other.typedef(b"other_t", TypeId(1)).unwrap();
+        let order = base.byte_order();
+        let other_bytes = other.write(order, WriteOptions::default()).unwrap();
+        let other_path = dir.write("other.btf", &other_bytes);
+        let args = [
+            flag("relocate"),
+            &module,
+            flag("--base"),
+            &kernel,
+            flag("--to"),
+            &other_path,
+            flag("-o"),
+            &copy,
+        ];
+        let _ = link(&args).success();
+        let other = Arc::new(other.finish().unwrap());
+        assert_eq!(names(&copy, &other), expect);
+        break;
+    }
+}
+
+/// A type as the tests write it: kind, name, size.
+fn add(builder: &mut Builder, text: &str) -> TypeId {
+    let words: Vec<_> = text.split(' ').collect();
+    let size = words.get(2).map_or(4, |size| size.parse().unwrap());
+    let name = words[1].as_bytes();
+    let bits = [MemberSpec {
+        name: b"m",
+        ty: TypeId(1),
+        bit_offset: 0,
+        bitfield_size: 3,
+    }];
+    match words[0] {
+        "int" => builder.int(name, size, 1),
+        "struct" => builder.composite(Kind::Struct, name, size, &[]),
+        "union" => builder.composite(Kind::Union, name, size, &[]),
+        "bitfields" => builder.composite(Kind::Struct, name, size, &bits),
+        "fwd" => builder.fwd(name, false),
+        "ufwd" => builder.fwd(name, true),
+        _ => panic!("{text}"),
+    }
+    .unwrap()
+}
+
+/// A kernel with these types.
+fn kernel_with(types: &[&str]) -> Builder {
+    let mut builder = Builder::new();
+    add(&mut builder, "int first");
+    for text in types {
+        add(&mut builder, text);
+    }
+    builder
+}
+
+/// What is matched wrongly: what the module points to, its kernel, another kernel, and whether that takes the module as libbpf and
+/// as we distil it.
+type Mistake = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    [bool; 2],
+);
+
+const MISTAKES: [Mistake; 6] = [
+    // A declaration beside the definition, of which nobody knew when the module was made, or of which one could know.
+    (
+        "struct a 8",
+        &["struct a 8"],
+        &["fwd a", "struct a 8"],
+        [false, false],
+    ),
+    (
+        "struct a 8",
+        &["fwd a", "struct a 8"],
+        &["fwd a", "struct a 8"],
+        [false, true],
+    ),
+    // Bitfields are taken for a union.
+    ("fwd a", &["fwd a"], &["bitfields a 8"], [false, true]),
+    ("ufwd a", &["ufwd a"], &["union a 8"], [false, true]),
+    // Two of one size.
+    (
+        "struct a 8",
+        &["struct a 8", "struct a 8"],
+        &["struct a 8", "struct a 8"],
+        [false, true],
+    ),
+    // No mistake.
+    (
+        "struct a 8",
+        &["struct a 8"],
+        &["struct a 16"],
+        [true, true],
+    ),
+];
+
+#[test]
+fn what_kernels_match_wrongly_is_foretold_and_avoided() {
+    let dir = TestDir::new();
+    let bpftool = peer("bpftool");
+    for (row, (wanted, own, other, [as_libbpf, as_we])) in MISTAKES.iter().enumerate() {
+        let write = |name: &str, builder: &Builder| {
+            let bytes = builder
+                .write(ByteOrder::NATIVE, WriteOptions::default())
+                .unwrap();
+            dir.write(name, &bytes)
+        };
+        let own = kernel_with(own);
+        let own_path = write("own", &own);
+        let other_path = write("other", &kernel_with(other));
+        let own = Arc::new(own.finish().unwrap());
+        let mut probe = kernel_with(&[]);
+        let kind = add(&mut probe, wanted);
+        let kind = probe.finish().unwrap().info(kind).unwrap().kind();
+        let wanted_id = own
+            .find_by_name(b"a")
+            .find(|id| own.info(*id).unwrap().kind() == kind);
+        let mut split = Builder::with_base(Arc::clone(&own));
+        let ptr = split.ptr(wanted_id.unwrap()).unwrap();
+        split.typedef(b"module_type_t", ptr).unwrap();
+        let split = write("split", &split);
+
+        for (options, &expect) in [(&["--as-libbpf"][..], as_libbpf), (&[], as_we)] {
+            let out = dir.path("module");
+            let mut args = vec![
+                flag("distill"),
+                &*split,
+                flag("-q"),
+                flag("--base"),
+                &own_path,
+                flag("-o"),
+                &out,
+            ];
+            args.extend(options.iter().map(Path::new));
+            let _ = link(&args).success();
+            let object = elf_with(&dir, &out);
+            let answer = preflight(&object, &other_path, "7.2");
+            assert_eq!(answer["verdict"] == "loads", expect, "row {row}: {answer}");
+            if let Some(bpftool) = &bpftool {
+                let theirs = dump(bpftool, &other_path, &object);
+                assert_eq!(theirs.status == Some(0), expect, "row {row}: {theirs}");
+            }
+            // Ours finds the right one, but for two that nothing tells apart.
+            let moved = dir.path("moved");
+            let args = [
+                flag("relocate"),
+                &object,
+                flag("--to"),
+                &other_path,
+                flag("--raw"),
+                flag("-o"),
+                &moved,
+            ];
+            let outcome = link(&args);
+            let is_ambiguous = row == 4 && !options.is_empty();
+            assert_eq!(
+                outcome.status,
+                Some(i32::from(is_ambiguous)),
+                "row {row}: {outcome}"
+            );
+        }
+    }
+}
+
+/// An ELF file with the BTF at `path` and its base.
+fn elf_with(dir: &TestDir, path: &Path) -> PathBuf {
+    use btf_core::elf::{NewSection, put_sections};
+    let btf = fs::read(path).unwrap();
+    let base = fs::read(path.with_extension("base")).unwrap();
+    let empty = fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/dwarf/gcc-x86_64/program.o"),
+    );
+    let sections = [
+        NewSection {
+            name: ".BTF",
+            bytes: &btf,
+        },
+        NewSection {
+            name: ".BTF.base",
+            bytes: &base,
+        },
+    ];
+    let bytes = put_sections(&empty.unwrap(), &sections).unwrap().to_vec();
+    dir.write("module.ko", &bytes)
+}
+
+#[test]
+fn both_byte_orders_are_moved() {
+    let dir = TestDir::new();
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        let write = |name: &str, builder: &Builder| {
+            let bytes = builder.write(order, WriteOptions::default()).unwrap();
+            dir.write(name, &bytes)
+        };
+        let own = kernel_with(&["struct a 8", "struct b 8"]);
+        let own_path = write("own", &own);
+        let other_path = write(
+            "other",
+            &kernel_with(&["struct b 8", "int c", "struct a 8"]),
+        );
+        let mut split = Builder::with_base(Arc::new(own.finish().unwrap()));
+        split.ptr(TypeId(2)).unwrap();
+        split.typedef(b"b_t", TypeId(3)).unwrap();
+        let split = write("split", &split);
+        let out = dir.path("out");
+        let args = [
+            flag("relocate"),
+            &split,
+            flag("--base"),
+            &own_path,
+            flag("--to"),
+            &other_path,
+            flag("-o"),
+            &out,
+        ];
+        let _ = link(&args).success();
+        let other = read_btf(&other_path, None).unwrap();
+        let moved = Btf::parse(&fs::read(&out).unwrap(), Some(other)).unwrap();
+        assert_eq!(moved.byte_order(), order);
+        assert_eq!(moved.record(TypeId(5)).unwrap()[2], 4);
+        assert_eq!(moved.record(TypeId(6)).unwrap()[2], 2);
+
+        let wrong = kernel_with(&["struct a 8", "struct b 8"]);
+        let swapped = if order == ByteOrder::Little {
+            ByteOrder::Big
+        } else {
+            ByteOrder::Little
+        };
+        let wrong = dir.write(
+            "wrong",
+            &wrong.write(swapped, WriteOptions::default()).unwrap(),
+        );
+        fs::write(&out, "old").unwrap();
+        let args = [
+            flag("relocate"),
+            &split,
+            flag("--base"),
+            &own_path,
+            flag("--to"),
+            &wrong,
+            flag("-o"),
+            &out,
+        ];
+        let outcome = link(&args);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains("byte order"), "{outcome}");
+        assert_eq!(fs::read(&out).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused_and_nothing_written() {
+    let dir = TestDir::new();
+    let write = |name: &str, builder: &Builder| {
+        let bytes = builder
+            .write(ByteOrder::Little, WriteOptions::default())
+            .unwrap();
+        dir.write(name, &bytes)
+    };
+    let own = kernel_with(&["struct a_long_name 8", "struct another_long_name 8"]);
+    let own_path = write("own", &own);
+    let wrong = write("wrong", &kernel_with(&["struct q 8", "fwd r"]));
+    let mut split = Builder::with_base(Arc::new(own.finish().unwrap()));
+    split.ptr(TypeId(2)).unwrap();
+    split.typedef(b"b_t", TypeId(3)).unwrap();
+    let split = write("split", &split);
+    let cut = dir.write("cut", &fs::read(&split).unwrap()[..30]);
+    let out = dir.write("out", b"old");
+    let check = |status: i32, args: &[&Path], expect: &str| {
+        let outcome = link(&[args, &[flag("-o"), &out]].concat());
+        assert_eq!(outcome.status, Some(status), "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
+        assert_eq!(fs::read(&out).unwrap(), b"old");
+        assert!(!dir.names().contains(&"out.base".to_owned()));
+    };
+    let (base, to) = (flag("--base"), flag("--to"));
+    check(
+        2,
+        &[flag("distill"), &split, base, &wrong],
+        "does not continue",
+    );
+    check(2, &[flag("distill"), &cut, base, &own_path], "truncated");
+    check(2, &[flag("distill"), &own_path], "no split BTF");
+    check(
+        2,
+        &[flag("relocate"), &own_path, to, &own_path],
+        "no split BTF",
+    );
+    check(
+        2,
+        &[flag("relocate"), &split, base, &wrong, to, &own_path],
+        "does not continue",
+    );
+    check(
+        1,
+        &[flag("relocate"), &split, base, &own_path, to, &wrong],
+        "the base has none",
+    );
+    check(
+        2,
+        &[flag("relocate"), &split, base, &own_path, to, &cut],
+        "cut",
+    );
+    check(
+        1,
+        &[flag("prune"), &own_path, flag("--keep"), flag("nothing_*")],
+        "nothing is called",
+    );
+    check(2, &[flag("prune"), &cut, flag("--keep"), flag("a")], "cut");
+}
+
+#[test]
+fn pruning_keeps_what_is_needed_and_tells_why() {
+    let dir = TestDir::new();
+    let kernel = kernels().into_iter().next();
+    let Some(kernel) = kernel else { return };
+    let out = dir.path("out.btf");
+    let outcome = link(&[
+        flag("prune"),
+        &kernel,
+        flag("--keep"),
+        flag("nf_conntrack_tuple"),
+        flag("--blame"),
+        flag("nf_inet_addr"),
+        flag("-o"),
+        &out,
+    ])
+    .success();
+    assert!(
+        outcome
+            .stdout
+            .contains("STRUCT `nf_conntrack_tuple`\n  -> "),
+        "{outcome}"
+    );
+    assert!(
+        outcome
+            .stdout
+            .contains("UNION `nf_inet_addr`\n  without it "),
+        "{outcome}"
+    );
+    let pruned = read_btf(&out, None).unwrap();
+    assert!(pruned.end_id() < 60, "{outcome}");
+    assert!(btf_core::validate::validate(&pruned, btf_core::validate::Profile::User).is_empty());
+    let again = dir.path("again.btf");
+    let args = [
+        flag("prune"),
+        &out,
+        flag("--keep"),
+        flag("nf_conntrack_tuple"),
+        flag("-o"),
+        &again,
+    ];
+    let _ = link(&args).success();
+    assert_eq!(fs::read(&out).unwrap(), fs::read(&again).unwrap());
+}
