@@ -8,24 +8,16 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
-use crate::kind::Kind;
-use crate::reader::Btf;
-use crate::wire::{ByteOrder, Info, MAGIC, VERSION, parse_header};
+use crate::wire::{ByteOrder, MAGIC, VERSION, parse_header};
 
 /// The section's name in errors.
-const SECTION: &str = ".BTF.ext";
+pub(crate) const SECTION: &str = ".BTF.ext";
 
 /// The header's length in bytes without CO-RE relocations; the shortest there is.
 const HEADER_LEN: u32 = 24;
 
 /// The header's length in bytes with CO-RE relocations.
 const HEADER_LEN_CORE: u32 = 32;
-
-/// The length of an instruction in bytes.
-const INSTRUCTION_LEN: u32 = 8;
-
-/// The largest number of a kind of CO-RE relocation, "type matches".
-const MAX_CORE_KIND: u32 = 12;
 
 /// What `.BTF.ext` says, per section of instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,20 +133,13 @@ impl BtfExt {
     /// [`ErrorKind::Magic`], [`ErrorKind::Truncated`], or [`ErrorKind::Invalid`] for an unknown version, flag, length
     /// or field, an empty list, or a part that is not aligned.
     pub fn parse(bytes: &[u8]) -> Result<(ByteOrder, Self)> {
-        let (order, header) = parse_header(bytes, HEADER_LEN, HEADER_LEN_CORE)
-            .map_err(|error| error.at(SECTION, 0))?;
-        let input = Input {
-            bytes,
-            order,
-            header,
-        };
-        let parts = [input.part(8)?, input.part(16)?, input.part(24)?];
-        let [func_info, line_info, core_relo] = parts;
+        let [func_info, line_info, core_relo] = parts(bytes)?;
         let ext = Self {
             func_info: blocks(&func_info)?,
             line_info: blocks(&line_info)?,
             core_relo: blocks(&core_relo)?,
         };
+        let order = ByteOrder::of_magic(bytes).unwrap_or(ByteOrder::NATIVE);
         Ok((order, ext))
     }
 
@@ -229,87 +214,18 @@ impl BtfExt {
         }
         Ok(())
     }
-
-    /// Checks the section against the BTF beside it and returns everything that is wrong, in the order of the lists.
-    ///
-    /// The errors are [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] and [`ErrorKind::Invalid`] for
-    /// instruction offsets that are not those of an instruction or do not ascend, for a `func_info` whose type is no
-    /// FUNC, and for an unknown kind of relocation.
-    #[must_use]
-    pub fn check(&self, btf: &Btf) -> Vec<Error> {
-        let mut check = Check {
-            btf,
-            errors: Vec::new(),
-        };
-        check.blocks(&self.func_info, |check, record| {
-            check.ty(record.type_id, true);
-        });
-        check.blocks(&self.line_info, |check, record| {
-            check.string(record.file_name);
-            check.string(record.line_text);
-        });
-        check.blocks(&self.core_relo, |check, record| {
-            check.ty(record.type_id, false);
-            check.string(record.access);
-            if record.kind > MAX_CORE_KIND {
-                check.invalid("kind of a CO-RE relocation", record.kind);
-            }
-        });
-        check.errors
-    }
 }
 
-/// Collects what is wrong.
-struct Check<'a> {
-    btf: &'a Btf,
-    errors: Vec<Error>,
-}
-
-impl Check<'_> {
-    fn add(&mut self, kind: ErrorKind) {
-        self.errors.push(kind.into());
-    }
-
-    fn invalid(&mut self, what: &'static str, value: u32) {
-        let value = value.into();
-        self.add(ErrorKind::Invalid { what, value });
-    }
-
-    fn string(&mut self, offset: StrOffset) {
-        if self.btf.string_tail(offset).is_none() {
-            self.add(ErrorKind::StringOutOfRange(offset.0));
-        }
-    }
-
-    fn ty(&mut self, id: TypeId, is_func: bool) {
-        let kind = self.btf.info(id).and_then(Info::kind);
-        if id.0 >= self.btf.end_id() {
-            self.add(ErrorKind::TypeIdOutOfRange(id));
-        } else if is_func && kind != Some(Kind::Func) {
-            self.invalid("type of a function, which is no FUNC", id.0);
-        }
-    }
-
-    fn blocks<R: Record<WORDS>, const WORDS: usize>(
-        &mut self,
-        blocks: &[Block<R>],
-        check: impl Fn(&mut Self, &R),
-    ) {
-        for block in blocks {
-            self.string(block.section);
-            let mut before = None;
-            for record in &block.records {
-                let insn_off = record.words().first().copied();
-                if insn_off.is_some_and(|off| !off.is_multiple_of(INSTRUCTION_LEN))
-                    || insn_off <= before
-                {
-                    self.invalid("instruction offset", insn_off.unwrap_or(0));
-                }
-                before = insn_off;
-                check(self, record);
-            }
-        }
-    }
+/// The three lists of the section: `func_info`, `line_info` and `core_relo`.
+pub(crate) fn parts(bytes: &[u8]) -> Result<[Part; 3]> {
+    let (order, header) =
+        parse_header(bytes, HEADER_LEN, HEADER_LEN_CORE).map_err(|error| error.at(SECTION, 0))?;
+    let input = Input {
+        bytes,
+        order,
+        header,
+    };
+    Ok([input.part(8)?, input.part(16)?, input.part(24)?])
 }
 
 /// The section while it is read.
@@ -320,9 +236,9 @@ struct Input<'a> {
 }
 
 /// A list in the section: where it starts in bytes from the section's start, and its words.
-struct Part {
-    start: u64,
-    words: Vec<u32>,
+pub(crate) struct Part {
+    pub(crate) start: u64,
+    pub(crate) words: Vec<u32>,
 }
 
 impl Input<'_> {

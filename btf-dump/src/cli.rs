@@ -4,6 +4,7 @@
 //! [`Command`] and a line in [`run`].
 
 mod c;
+mod check;
 mod kfuncs;
 mod layout;
 mod list;
@@ -26,6 +27,7 @@ Examples:
   btf-dump /sys/kernel/btf/nf_tables        those of a module; its base is found
   btf-dump prog.bpf.o --json
   btf-dump c -o vmlinux.h                   the running kernel's types as a C header
+  btf-dump check prog.bpf.o                 would the kernel take it?
   btf-dump layout task_struct               members, holes and cache lines of a structure
 ";
 
@@ -34,7 +36,7 @@ const MAN_SECTIONS: &[ManSection] = &[
         title: "EXIT STATUS",
         text: "
   0    done
-  1    ran, and the answer is no: nothing was found
+  1    ran, and the answer is no: nothing was found, or BTF is refused
   2    could not run: usage, input or output, bad input",
     },
     ManSection {
@@ -44,7 +46,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours off.",
     },
 ];
 
-/// Show BTF: list types, write C headers, declare kfuncs, lay structures out
+/// Show BTF: list types, check them, write C headers, declare kfuncs, lay structures out
 ///
 /// Without a command, lists the types as `bpftool btf dump file` does.
 #[derive(Debug, Parser)]
@@ -74,6 +76,10 @@ enum Command {
     /// All types of the files, each once, in an order and under names that do not depend on the order of modules; with the frame
     /// and the macros of bpftool's headers.
     C(c::CArgs),
+    /// Say whether the kernel would take BTF, and why not
+    ///
+    /// All faults at once, by the rules of any kernel from Linux 6.1 to 7.2: for its own BTF, that of a module, or a user's.
+    Check(check::CheckArgs),
     /// Declare the functions that BPF programs may call, of kernels and modules
     Kfuncs(kfuncs::KfuncsArgs),
     /// Show where the members of structures and unions lie, and what lies between them
@@ -109,6 +115,7 @@ impl Args {
         match &self.command {
             None => self.list.is_json(),
             Some(Command::C(_)) => false,
+            Some(Command::Check(args)) => args.is_json(),
             Some(Command::Kfuncs(args)) => args.is_json(),
             Some(Command::Layout(args)) => args.is_json(),
         }
@@ -130,6 +137,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     match args.command {
         None => list::run(&args.list, printer),
         Some(Command::C(ref args)) => c::run(args, printer),
+        Some(Command::Check(ref args)) => check::run(args, printer),
         Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
         Some(Command::Layout(ref args)) => layout::run(args, printer),
     }

@@ -2,12 +2,13 @@
 //!
 //! Each module makes one kind of text from [`btf_core::Btf`]; [`btf_core::cli::sources`] finds and reads the BTF, [`mod@select`] picks types. The program around it is
 //! `main` and `cli`, where each command has a module of its own.
-#![forbid(unsafe_code)]
 
 pub mod c;
+pub mod check;
 pub mod kfuncs;
 pub mod layout;
 pub mod listing;
+pub mod live;
 pub mod pointer;
 pub mod select;
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use btf_core::elf::{Loaded, load};
+use btf_core::validate::{Profile, check_ext};
 use btf_core::{Btf, Type, TypeId};
 use btf_link::link::{Failure, File, Options, link};
 use btf_tests::corpus;
@@ -357,13 +358,14 @@ fn what_no_program_reaches_goes_if_wanted() {
             "{folder}"
         );
         assert_eq!(section(&bytes, ".data").len(), 4, "{folder}");
-        let Loaded { btf, ext, .. } = btf(&bytes);
+        let Loaded { btf, .. } = btf(&bytes);
         for name in [&b"big"[..], b"unused", b"unresolved"] {
             assert_eq!(btf.find_by_name(name).count(), 0, "{folder}");
         }
         let small = (".data".to_owned(), 4, vec![("small".to_owned(), 0)]);
         assert!(datasecs(&btf).contains(&small), "{folder}");
-        assert!(ext.unwrap().check(&btf).is_empty());
+        let ext = section(&bytes, ".BTF.ext");
+        assert_eq!(check_ext(ext, &btf, Profile::User.into()), []);
         let keep = ["un?sed"].map(|text| btf_core::cli::pattern::Pattern::parse(text).unwrap());
         let kept = link_files(&files, &Options { gc: Some(&keep) });
         assert!(symbols(&kept).contains_key("big"), "{folder}");

@@ -11,6 +11,7 @@ mod bases;
 mod blobs;
 mod error;
 mod files;
+mod raw;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::relocate::relocate;
 use bases::Bases;
 pub use error::Error;
 use files::Contents;
+pub use raw::{RawSource, open_raw};
 
 /// The BTF of the running kernel, which is read if no file is named.
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -190,7 +192,7 @@ pub fn open_with(
         if let Found::Whole(source) = blob
             && source.base == Base::None
         {
-            bases.offer(source);
+            bases.offer(&source.path, source.part, &source.btf);
         }
     }
     let sources = found.into_iter().map(|blob| match blob {

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::builder::Builder;
+use crate::ids::TypeId;
+use crate::reader::Btf;
 use crate::testing::{ORDERS, Random};
+use crate::validate::{Profile, Rule, check_ext};
 
 fn sample() -> BtfExt {
     let block = StrOffset(1);
@@ -34,7 +37,7 @@ fn sample() -> BtfExt {
             records: vec![CoreRelo {
                 insn_off: 8,
                 type_id: TypeId(1),
-                access: StrOffset(4),
+                access: StrOffset(7),
                 kind: 12,
             }],
         }],
@@ -47,6 +50,7 @@ fn btf() -> Btf {
     b.int(b"int", 4, 0).unwrap();
     let proto = b.func_proto(TypeId(1), &[]).unwrap();
     b.func(b"f", proto, 0).unwrap();
+    assert_eq!(b.add_string(b"0").unwrap(), StrOffset(7));
     b.finish().unwrap()
 }
 
@@ -117,30 +121,53 @@ fn bad_lists() {
 #[test]
 fn checked_against_types() {
     let btf = btf();
-    assert!(sample().check(&btf).is_empty());
+    let check = |ext: &BtfExt| {
+        let bytes = ext.write(ByteOrder::Little).unwrap();
+        let findings = check_ext(&bytes, &btf, Profile::User.into());
+        findings
+            .iter()
+            .map(|f| (f.rule, f.offset.unwrap(), f.value))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check(&sample()), []);
     let mut ext = sample();
     ext.func_info[0].section = StrOffset(99);
+    ext.func_info[0].records[0].insn_off = 8;
     ext.func_info[0].records[0].type_id = TypeId(1);
     ext.line_info[0].records[0].insn_off = 16;
     ext.line_info[0].records[1].line_text = StrOffset(98);
-    ext.core_relo[0].records[0] = CoreRelo {
-        insn_off: 4,
-        type_id: TypeId(9),
-        access: StrOffset(0),
-        kind: 13,
+    let relo = |type_id, access, kind| CoreRelo {
+        insn_off: 8 * kind,
+        type_id: TypeId(type_id),
+        access: StrOffset(access),
+        kind,
     };
-    let kinds: Vec<_> = ext.check(&btf).iter().map(|e| e.kind().clone()).collect();
-    let invalid = |what, value| ErrorKind::Invalid { what, value };
-    let expect = [
-        ErrorKind::StringOutOfRange(99),
-        invalid("type of a function, which is no FUNC", 1),
-        invalid("instruction offset", 16),
-        ErrorKind::StringOutOfRange(98),
-        invalid("instruction offset", 4),
-        ErrorKind::TypeIdOutOfRange(TypeId(9)),
-        invalid("kind of a CO-RE relocation", 13),
+    ext.core_relo[0].records = vec![
+        relo(1, 7, 0),
+        relo(1, 5, 1),
+        relo(9, 7, 2),
+        relo(1, 7, 11),
+        relo(1, 99, 12),
+        relo(1, 7, 13),
     ];
-    assert_eq!(kinds, expect);
+    ext.core_relo[0].records[1].insn_off = 4;
+    let expect = [
+        (Rule::ExtString, 36, 99),
+        (Rule::ExtStart, 44, 8),
+        (Rule::ExtFunction, 48, 1),
+        (Rule::ExtInstruction, 80, 16),
+        (Rule::ExtString, 88, 98),
+        (Rule::ExtInstruction, 124, 4),
+        (Rule::ExtAccess, 132, 5),
+        (Rule::ExtType, 144, 9),
+        (Rule::ExtAccess, 164, 7),
+        (Rule::ExtString, 180, 99),
+        (Rule::ExtKind, 200, 13),
+    ];
+    assert_eq!(check(&ext), expect);
+    let cut = sample().write(ByteOrder::Little).unwrap();
+    let found = check_ext(&cut[..70], &btf, Profile::User.into());
+    assert_eq!(found[0].rule, Rule::ExtFormat);
 }
 
 #[test]
@@ -159,7 +186,7 @@ fn rewriting_reaches_everything() {
     );
     done.unwrap();
     assert_eq!((names, types), (8, 2));
-    assert_eq!(ext.core_relo[0].records[0].access, StrOffset(14));
+    assert_eq!(ext.core_relo[0].records[0].access, StrOffset(17));
     assert_eq!(ext.func_info[0].records[0].type_id, TypeId(13));
 }
 
@@ -179,8 +206,8 @@ fn damaged_sections_do_not_panic() {
                 *byte ^= 1 << random.below(8);
             }
         }
+        let _ = check_ext(&bytes, &btf, Profile::User.into());
         if let Ok((order, ext)) = BtfExt::parse(&bytes) {
-            let _ = ext.check(&btf);
             assert_eq!(
                 BtfExt::parse(&ext.write(order).unwrap()).unwrap(),
                 (order, ext)

@@ -1,15 +1,19 @@
 //! Checks each type by itself: its words, the ids and names in it, and the kinds it refers to.
 
+use super::target::{Change, Target};
 use super::{Report, Rule};
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::{Kind, Third};
 use crate::reader::Btf;
 use crate::refs::{name_refs, type_refs};
 use crate::types::{Composite, Datasec, Int, Type};
-use crate::wire::{Info, MAX_NAME_OFFSET, MAX_TYPE_ID, linkage};
+use crate::wire::{Info, MAX_NAME_OFFSET, MAX_TYPE_ID, MAX_VLEN_16, linkage};
 
 /// The longest name in bytes that the kernel accepts (`KSYM_NAME_LEN`).
 const MAX_NAME_LEN: usize = 512;
+
+/// The largest kind that kernels before 7.2 can express.
+const MAX_KIND_5: u32 = 31;
 
 /// The largest number of bits of an integer.
 const MAX_INT_BITS: u32 = 128;
@@ -30,12 +34,19 @@ pub(super) fn check(btf: &Btf, id: TypeId, record: &[u32], report: &mut Report<'
     if info.kind_flag() && !kind.info().has_kind_flag {
         report.add(Rule::KindFlagUnused, id, 1, 1u32);
     }
+    if report.target.is_kernel() {
+        check_version(id, kind, info, report);
+    }
     if kind.info().third == Third::Unused && third != 0 {
         report.add(Rule::WordUnused, id, 2, third);
     }
     check_ids(btf, id, kind, record, report);
     check_name(btf, id, kind, StrOffset(name), report);
     for (word, name) in name_refs(record) {
+        if kind == Kind::FuncProto && word > 0 {
+            check_param_name(btf, id, word, name, report);
+            continue;
+        }
         check_name_offset(btf, id, word, name, report);
         if word > 0 && (name.0 != 0 || matches!(kind, Kind::Enum | Kind::Enum64)) {
             check_identifier(btf, id, word, name, report);
@@ -44,30 +55,48 @@ pub(super) fn check(btf: &Btf, id: TypeId, record: &[u32], report: &mut Report<'
     check_values(btf, id, &Type::from_record(record), report);
 }
 
+/// Checks what kernels of some versions only refuse.
+fn check_version(id: TypeId, kind: Kind, info: Info, report: &mut Report<'_>) {
+    let is_tag = matches!(kind, Kind::DeclTag | Kind::TypeTag);
+    if is_tag && info.kind_flag() && !report.target.has(Change::TagAttributes) {
+        report.add(Rule::KindFlagTag, id, 1, 1u32);
+    }
+    let is_wide = info.vlen() > MAX_VLEN_16 || info.kind_number() > MAX_KIND_5;
+    if is_wide && !report.target.has(Change::WideInfo) {
+        report.add(Rule::InfoReserved, id, 1, info.0);
+    }
+}
+
 /// Checks that the type ids exist and are of kinds that can stand there.
 fn check_ids(btf: &Btf, id: TypeId, kind: Kind, record: &[u32], report: &mut Report<'_>) {
-    // What `void` may be: the target of a pointer, modifier or FUNC_PROTO, whose parameters are checked elsewhere.
-    let may_be_void = matches!(kind, Kind::Ptr | Kind::FuncProto) || kind.is_modifier();
     for (word, target) in type_refs(record) {
         if target.is_void() {
-            if !may_be_void {
+            // The parameters of prototypes are checked elsewhere.
+            if matches!(kind, Kind::Func | Kind::DeclTag) {
+                report.add(Rule::TargetKind, id, word, 0u32);
+            } else if !kind.is_modifier() && !matches!(kind, Kind::Ptr | Kind::FuncProto) {
                 report.add(Rule::VoidTarget, id, word, 0u32);
             }
             continue;
         }
         if target.0 >= btf.end_id() {
             report.add(Rule::TypeIdRange, id, word, target.0);
-            continue;
         }
         if target.0 > MAX_TYPE_ID {
-            report.add(Rule::TypeIdLimit, id, word, target.0);
+            // The kernel looks at these when it resolves them, if it does.
+            if matches!(kind, Kind::Func | Kind::FuncProto | Kind::DeclTag) {
+                report.add_for_tools(Rule::TypeIdLimit, id, word, target.0);
+            } else {
+                report.add(Rule::TypeIdLimit, id, word, target.0);
+            }
         }
         let allowed = btf
             .info(target)
             .and_then(Info::kind)
             .is_none_or(|target| may_refer(kind, target));
         if !allowed {
-            report.add(Rule::TargetKind, id, word, target.0);
+            // What the kernel makes of it is found where types are resolved.
+            report.add_for_tools(Rule::TargetKind, id, word, target.0);
         }
     }
 }
@@ -109,6 +138,25 @@ fn check_name_offset(btf: &Btf, id: TypeId, word: usize, name: StrOffset, report
     }
 }
 
+/// Checks the name of a parameter, at which the kernel looks when it resolves a user's prototypes.
+fn check_param_name(btf: &Btf, id: TypeId, word: usize, name: StrOffset, report: &mut Report<'_>) {
+    if name.0 == 0 {
+        return;
+    }
+    match btf.string_tail(name) {
+        None => report.add_for_tools(Rule::NameRange, id, word, name.0),
+        Some(tail) if !is_identifier(tail) => {
+            report.add_for_tools(Rule::ParamNameInvalid, id, word, name.0);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Whether the kernel takes the name of a parameter.
+pub(super) fn is_param_name(btf: &Btf, name: StrOffset) -> bool {
+    name.0 == 0 || (name.0 <= MAX_NAME_OFFSET && btf.string_tail(name).is_some_and(is_identifier))
+}
+
 /// Checks the type's own name as its kind demands it.
 fn check_name(btf: &Btf, id: TypeId, kind: Kind, name: StrOffset, report: &mut Report<'_>) {
     let first = btf.string_tail(name).and_then(<[u8]>::first).copied();
@@ -131,7 +179,10 @@ fn check_name(btf: &Btf, id: TypeId, kind: Kind, name: StrOffset, report: &mut R
                 check_identifier(btf, id, 0, name, report);
             }
         }
-        Kind::Datasec => match btf.string_tail(name).map(is_section_name) {
+        Kind::Datasec => match btf
+            .string_tail(name)
+            .map(|tail| is_section_name(tail, report.target))
+        {
             _ if first == Some(0) => report.add(Rule::NameMissing, id, 0, name.0),
             Some(false) => report.add(Rule::SectionName, id, 0, name.0),
             Some(true) | None => {}
@@ -164,15 +215,25 @@ fn is_identifier(tail: &[u8]) -> bool {
     let starts = tail
         .first()
         .is_some_and(|&byte| is_letter(byte) || is_extra(byte));
-    starts
-        && ends_in_time(tail, |byte| {
-            is_letter(byte) || byte.is_ascii_digit() || is_extra(byte)
-        })
+    starts && ends_in_time(tail, is_identifier_byte)
+}
+
+/// Whether a byte may stand inside an identifier.
+fn is_identifier_byte(byte: u8) -> bool {
+    is_letter(byte) || byte.is_ascii_digit() || matches!(byte, b'_' | b'.')
 }
 
 /// Whether `tail` starts with a section's name that a NUL ends.
-fn is_section_name(tail: &[u8]) -> bool {
-    ends_in_time(tail, |byte| matches!(byte, b' '..=b'~' | 0xa0..))
+fn is_section_name(tail: &[u8], target: Target) -> bool {
+    if !target.is_kernel() || target.has(Change::AnySectionNames) {
+        return ends_in_time(tail, |byte| matches!(byte, b' '..=b'~' | 0xa0..));
+    }
+    match tail.split_first() {
+        Some((b'?', rest)) if target.has(Change::OptionalSections) => {
+            ends_in_time(rest, is_identifier_byte)
+        }
+        _ => is_identifier(tail),
+    }
 }
 
 /// Whether a NUL follows up to 512 bytes that pass.
@@ -212,8 +273,11 @@ fn check_values(btf: &Btf, id: TypeId, ty: &Type<'_>, report: &mut Report<'_>) {
         Type::DeclTag {
             target, component, ..
         } => {
-            if !component_exists(btf, target, component) {
-                report.add(Rule::TagComponent, id, 3, component.cast_unsigned());
+            let value = component.cast_unsigned();
+            if component < -1 {
+                report.add(Rule::TagIndex, id, 3, value);
+            } else if !component_exists(btf, target, component) {
+                report.add(Rule::TagComponent, id, 3, value);
             }
         }
         Type::Void

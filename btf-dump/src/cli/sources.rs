@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use btf_core::cli::sources::{Source, open};
+use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw};
 
 /// Where the BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -21,5 +21,10 @@ impl SourceArgs {
     /// Reads all of them.
     pub(crate) fn open(&self) -> Result<Vec<Source>> {
         Ok(open(&self.files, self.base.as_deref())?)
+    }
+
+    /// Reads the bytes of all of them, whatever they are.
+    pub(crate) fn open_raw(&self) -> Result<Vec<Result<RawSource, Error>>> {
+        Ok(open_raw(&self.files, self.base.as_deref())?)
     }
 }

@@ -9,7 +9,7 @@ use crate::types::{name_refs, type_refs};
 use crate::wire::Header;
 use crate::{Error as BtfError, ErrorKind};
 
-use super::{Error, RUNNING_KERNEL, Source, files};
+use super::{Error, Part, RUNNING_KERNEL, files};
 
 /// Where the image of a kernel may be, from each folder above a module: that of a build or of an installed kernel.
 const IMAGES: [&str; 2] = ["vmlinux", "build/vmlinux"];
@@ -39,10 +39,9 @@ impl Bases {
     }
 
     /// Adds one of the files; one that holds several blobs is no base.
-    pub(super) fn offer(&mut self, source: &Source) {
-        if source.part.is_none() {
-            let entry = (source.path.clone(), source.btf.clone());
-            self.offered.push(entry);
+    pub(super) fn offer(&mut self, path: &Path, part: Option<Part>, btf: &Arc<Btf>) {
+        if part.is_none() {
+            self.offered.push((path.to_owned(), btf.clone()));
         }
     }
 
@@ -91,6 +90,25 @@ impl Bases {
         }
         misfits.dedup();
         Err(Error::no_base(what, &misfits))
+    }
+
+    /// The base that fits a blob, or the one that is named, and where it is.
+    pub(super) fn find(&mut self, path: &Path, blob: &[u8]) -> Option<(Arc<Btf>, PathBuf)> {
+        if let Some((base_path, base)) = &self.named {
+            return Some((base.clone(), base_path.clone()));
+        }
+        let fits = |base: &Arc<Btf>| {
+            let btf = Btf::parse(blob, Some(base.clone()));
+            btf.is_ok_and(|btf| fit(&btf).is_ok())
+        };
+        let offered = self.offered.iter().find(|(_, base)| fits(base));
+        if let Some((base_path, base)) = offered {
+            return Some((base.clone(), base_path.clone()));
+        }
+        candidates(path).find_map(|base_path| {
+            let base = self.read(&base_path).filter(fits)?;
+            Some((base, base_path))
+        })
     }
 
     /// Reads a file that may be a base, once.

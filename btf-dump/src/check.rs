@@ -1,0 +1,384 @@
+//! Would the kernel take it? What [`btf_core::validate`] finds in a file, for people and for programs.
+//!
+//! In JSON there is a line `{"type":"finding", …}` for each finding, with the keys `file`, `severity`, `rule`, `section`,
+//! `offset`, `id`, `kind`, `name`, `value` and `text`, and behind them a line `{"type":"file", …}` with `file`, `profile`,
+//! `kernel`, `verdict` (`accepted` or `refused`), `faults` and `warnings`; `live` if the running kernel was asked. Keys
+//! about a type are left out where no type is to blame.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use btf_core::cli::sources::{RawSource, check_base};
+use btf_core::cli::{
+    JsonObject, Printer, Stream, Style, count, escape_name, escape_text, json_line,
+};
+use btf_core::validate::{
+    Finding, KernelVersion, Profile, Rule, Severity, Target, check, check_ext,
+};
+use btf_core::{Btf, ByteOrder};
+use memchr::memmem;
+
+use crate::live::{self, Answer};
+
+/// How many findings of each rule are shown unless all are asked for.
+const MAX_SHOWN: usize = 5;
+
+/// The structure that the BTF of every kernel has, and nobody else's.
+const MARK_OF_KERNELS: &[u8] = b"\0bpf_ctx_convert\0";
+
+/// What is found out about a blob.
+#[derive(Debug)]
+pub struct Report {
+    /// What it is called.
+    pub title: String,
+    /// What it was checked for.
+    pub target: Target,
+    /// The types, as far as they can be read.
+    pub btf: Option<Btf>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What the running kernel says, if it was asked.
+    pub live: Option<Live>,
+}
+
+/// What the running kernel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Its answer.
+    Answer(Answer),
+    /// It is not asked, because the answer would not be about this.
+    NotAsked(&'static str),
+}
+
+/// For whom a blob is made, as far as it shows.
+#[must_use]
+pub fn guess_profile(source: &RawSource) -> Profile {
+    if source.is_split {
+        Profile::Module
+    } else if source.ext.is_none() && memmem::find(&source.blob, MARK_OF_KERNELS).is_some() {
+        Profile::Vmlinux
+    } else {
+        Profile::User
+    }
+}
+
+/// Checks a blob, the section `.BTF.ext` beside it, and the section `.BTF.base`, which is a blob of its own.
+#[must_use]
+pub fn examine(source: &RawSource, profile: Option<Profile>, kernel: KernelVersion) -> Vec<Report> {
+    let profile = profile.unwrap_or_else(|| guess_profile(source));
+    let mut target = Target::new(profile, kernel);
+    target.is_object = source.is_elf && profile == Profile::User;
+    let mut reports = Vec::new();
+    if let Some(base) = &source.own_base {
+        // The kernel reads it as it reads its own.
+        let target = Target::new(Profile::Vmlinux, kernel);
+        let checked = check(base, None, target);
+        let mut findings = checked.findings;
+        // Nobody looks types up in it.
+        findings.retain(|finding| finding.rule != Rule::Unsorted);
+        reports.push(Report {
+            title: format!("{}: .BTF.base", source.title()),
+            target,
+            btf: checked.btf,
+            findings,
+            live: None,
+        });
+    }
+    let base = source
+        .base_btf
+        .clone()
+        .filter(|_| profile == Profile::Module);
+    let checked = check(&source.blob, base, target);
+    let mut findings = Vec::new();
+    if let Some(part) = source.part {
+        findings.extend(Finding::about_blob(Rule::Pasted, target, part.count as u64));
+    }
+    if let Some(btf) = &checked.btf
+        && btf.base().is_some()
+        && check_base(btf).is_err()
+    {
+        findings.extend(Finding::about_blob(
+            Rule::BaseInexact,
+            target,
+            btf.first_string().into(),
+        ));
+    }
+    findings.extend(checked.findings);
+    if let (Some(ext), Some(btf)) = (&source.ext, &checked.btf) {
+        findings.extend(check_ext(ext, btf, target));
+    }
+    reports.push(Report {
+        title: source.title(),
+        target,
+        btf: checked.btf,
+        findings,
+        live: None,
+    });
+    reports
+}
+
+impl Report {
+    /// How many findings are of that severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity == severity)
+            .count()
+    }
+
+    /// Whether the kernel takes it, by what is known of its rules.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.count(Severity::Fault) == 0
+    }
+
+    /// Asks the running kernel about `blob`, which this report is about.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn ask(&mut self, blob: &[u8]) -> std::io::Result<()> {
+        let is_foreign = ByteOrder::of_magic(blob).is_some_and(|order| order != ByteOrder::NATIVE);
+        self.live = Some(if self.target.profile != Profile::User {
+            Live::NotAsked("it can be asked about users' BTF only")
+        } else if self.target.is_object {
+            Live::NotAsked("libbpf completes the BTF of an object before it loads it")
+        } else if is_foreign {
+            Live::NotAsked("this is BTF for machines of the other byte order")
+        } else {
+            Live::Answer(live::load(blob)?)
+        });
+        Ok(())
+    }
+
+    /// Whether the running kernel was asked and says something else.
+    #[must_use]
+    pub fn is_contradicted(&self) -> bool {
+        match &self.live {
+            Some(Live::Answer(answer)) => self.is_accepted() != (*answer == Answer::Accepted),
+            Some(Live::NotAsked(_)) | None => false,
+        }
+    }
+
+    /// The report as text, all findings if `shows_all`, else a few of each rule.
+    #[must_use]
+    pub fn text(&self, printer: &Printer, shows_all: bool) -> String {
+        let paint = |style, text: &str| printer.paint(Stream::Out, style, text);
+        let verdict = if self.is_accepted() {
+            paint(Style::Number, "accepted")
+        } else {
+            paint(Style::Error, "refused")
+        };
+        let mut out = format!(
+            "{}: {verdict} by Linux {} as {}{}\n",
+            paint(Style::Heading, &escape_text(&self.title)),
+            self.target.kernel,
+            role(self.target),
+            self.counts(),
+        );
+        let mut shown: HashMap<Rule, usize> = HashMap::new();
+        for finding in &self.findings {
+            let shown = shown.entry(finding.rule).or_default();
+            *shown += 1;
+            if *shown <= MAX_SHOWN || shows_all {
+                self.put_finding(finding, printer, &mut out);
+            }
+        }
+        for &rule in Rule::ALL {
+            let hidden = shown
+                .get(&rule)
+                .map_or(0, |shown| shown.saturating_sub(MAX_SHOWN));
+            if hidden > 0 && !shows_all {
+                let hidden = count(hidden as u64);
+                let line = format!("  … {hidden} more of {rule}; -v shows all\n");
+                out += &paint(Style::Faint, line.trim_end());
+                out.push('\n');
+            }
+        }
+        self.put_live(printer, &mut out);
+        out
+    }
+
+    /// How many faults and warnings there are, with the comma before them.
+    fn counts(&self) -> String {
+        let mut out = String::new();
+        for (severity, word) in [(Severity::Fault, "fault"), (Severity::Warning, "warning")] {
+            let number = self.count(severity) as u64;
+            if number > 0 {
+                out += ", ";
+                out += &plural(number, word);
+            }
+        }
+        out
+    }
+
+    fn put_finding(&self, finding: &Finding, printer: &Printer, out: &mut String) {
+        let style = match finding.severity {
+            Severity::Fault => Style::Error,
+            Severity::Warning => Style::Warning,
+        };
+        let word = format!("{:<7}", finding.severity.name());
+        *out += "  ";
+        *out += &printer.paint(Stream::Out, style, &word);
+        if let Some(offset) = finding.offset {
+            let _ = write!(out, " {}+{offset:#x}", finding.rule.section());
+        }
+        if let Some((kind, name)) = self.type_of(finding) {
+            let id = finding.type_id.unwrap_or_default();
+            let name = printer.paint(Stream::Out, Style::Name, &escape_name(name));
+            let space = if name.is_empty() { "" } else { " " };
+            let _ = write!(out, " {id} {kind}{space}{name}");
+        } else if let Some(id) = finding.type_id {
+            let _ = write!(out, " {id}");
+        }
+        let colon = if finding.offset.is_some() || finding.type_id.is_some() {
+            ": "
+        } else {
+            " "
+        };
+        let text = finding.rule.text();
+        let _ = match finding.value {
+            value @ 0..0x1_0000 => write!(out, "{colon}{text}: {value} "),
+            value => write!(out, "{colon}{text}: {value:#x} "),
+        };
+        let rule = format!("[{}]", finding.rule);
+        *out += &printer.paint(Stream::Out, Style::Faint, &rule);
+        out.push('\n');
+    }
+
+    /// The kind and name of the type that is to blame, if it can be read.
+    fn type_of(&self, finding: &Finding) -> Option<(&'static str, &[u8])> {
+        let (btf, id) = (self.btf.as_ref()?, finding.type_id?);
+        let kind = btf.ty(id).ok()?.kind()?;
+        Some((kind.name(), btf.name(id).unwrap_or_default()))
+    }
+
+    fn put_live(&self, printer: &Printer, out: &mut String) {
+        let (style, text) = match &self.live {
+            None => return,
+            Some(Live::NotAsked(why)) => (
+                Style::Faint,
+                format!("the running kernel is not asked: {why}"),
+            ),
+            Some(Live::Answer(answer)) => {
+                let text = match answer {
+                    Answer::Accepted => "the running kernel accepts it".to_owned(),
+                    Answer::Refused(refusal) => format!(
+                        "the running kernel refuses it: {}: {}",
+                        live::describe(refusal.errno),
+                        if refusal.message.is_empty() {
+                            "without a message"
+                        } else {
+                            &refusal.message
+                        }
+                    ),
+                };
+                if self.is_contradicted() {
+                    (Style::Error, format!("{text}, against what is said above"))
+                } else {
+                    (Style::Number, text)
+                }
+            }
+        };
+        let _ = writeln!(
+            out,
+            "  {} {}",
+            printer.paint(Stream::Out, style, "live   "),
+            escape_text(&text)
+        );
+    }
+
+    /// The report as JSON Lines.
+    #[must_use]
+    pub fn json(&self, source: &RawSource) -> String {
+        let mut out = String::new();
+        for finding in &self.findings {
+            out += &json_line("finding", |line| {
+                self.put_place(source, line);
+                line.text("severity", finding.severity.name());
+                line.text("rule", finding.rule.name());
+                line.text("section", finding.rule.section());
+                if let Some(offset) = finding.offset {
+                    line.number("offset", offset);
+                }
+                if let Some(id) = finding.type_id {
+                    line.number("id", id.0.into());
+                }
+                if let Some((kind, name)) = self.type_of(finding) {
+                    line.text("kind", kind).name("name", name);
+                }
+                line.number("value", finding.value);
+                line.text("text", finding.rule.text());
+            });
+        }
+        out += &json_line("file", |line| {
+            self.put_place(source, line);
+            line.text("profile", self.target.profile.name());
+            line.text("kernel", &self.target.kernel.to_string());
+            let verdict = if self.is_accepted() {
+                "accepted"
+            } else {
+                "refused"
+            };
+            line.text("verdict", verdict);
+            line.number("faults", self.count(Severity::Fault) as u64);
+            line.number("warnings", self.count(Severity::Warning) as u64);
+            if let Some(live) = &self.live {
+                line.object("live", |object| {
+                    put_live(live, self.is_contradicted(), object);
+                });
+            }
+        });
+        out
+    }
+
+    fn put_place(&self, source: &RawSource, line: &mut JsonObject<'_>) {
+        line.name("file", source.path.as_os_str().as_encoded_bytes());
+        if let Some(part) = source.part {
+            line.number("blob", part.number as u64);
+        }
+        if self.title.ends_with(": .BTF.base") {
+            line.flag("is_base", true);
+        }
+    }
+}
+
+fn put_live(live: &Live, is_contradicted: bool, object: &mut JsonObject<'_>) {
+    match live {
+        Live::NotAsked(why) => {
+            object.text("not_asked", why);
+        }
+        Live::Answer(Answer::Accepted) => {
+            object
+                .text("verdict", "accepted")
+                .flag("disagrees", is_contradicted);
+        }
+        Live::Answer(Answer::Refused(refusal)) => {
+            object
+                .text("verdict", "refused")
+                .flag("disagrees", is_contradicted);
+            object.number("errno", refusal.errno.unsigned_abs().into());
+            object.text("message", &refusal.message);
+        }
+    }
+}
+
+/// A number of things.
+#[must_use]
+pub fn plural(number: u64, word: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {word}{ending}", count(number))
+}
+
+/// As what a kernel gets the BTF.
+fn role(target: Target) -> &'static str {
+    if target.profile == Profile::Vmlinux {
+        "its own (vmlinux)"
+    } else if target.profile == Profile::Module {
+        "a module's"
+    } else if target.is_object {
+        "a user's, completed by libbpf"
+    } else {
+        "a user's"
+    }
+}
