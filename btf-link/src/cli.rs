@@ -6,7 +6,7 @@
 mod core_check;
 mod distill;
 mod inputs;
-mod link;
+pub(crate) mod link;
 mod merge;
 mod preflight;
 mod prune;

@@ -70,6 +70,28 @@ impl From<Error> for Failure {
     }
 }
 
+/// A symbol that an object shares with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedSymbol {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Whether the object defines it, or needs it.
+    pub is_defined: bool,
+    /// Whether it gives way to another definition, or may stay undefined.
+    pub is_weak: bool,
+    /// Its `STV_*`.
+    pub visibility: u8,
+}
+
+/// The symbols of an object that another linker has to know. Those in sections that all objects may have are not among them.
+///
+/// # Errors
+/// What is wrong with the object.
+pub fn shared_symbols(file: &File) -> btf_core::Result<Vec<SharedSymbol>> {
+    let object = Object::parse(file.name.clone(), &file.bytes)?;
+    Ok(object.shared().collect())
+}
+
 /// Links objects, and what they need of archives, into one object.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ for order in little big; do
     [[ $order == little ]] && suffix= || suffix=-eb
     for source in *.c; do
         name=${source%.c} debug=-g gcc_debug=-gbtf
+        [[ $name == many ]] && continue # for many.sh
         [[ $name == plain ]] && debug= gcc_debug=
         mkdir -p "../clang$suffix" "../gcc$suffix"
         "$CLANG" --target="bpf${suffix:+eb}" -mcpu=v3 -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"

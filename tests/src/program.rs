@@ -160,20 +160,36 @@ pub fn ours(name: &'static str) -> PathBuf {
     if let Some(path) = variable(name) {
         return path;
     }
-    let test = std::env::current_exe().expect("a test has a path");
-    let is_deps = |folder: &&Path| folder.file_name().is_none_or(|name| name != "deps");
-    let folder = test
-        .ancestors()
-        .skip(1)
-        .find(is_deps)
-        .expect("tests are in a folder");
-    let program = BUILT.get_or_init(|| build(name, folder));
+    let program = BUILT.get_or_init(|| build(&["--bin", name], name));
     assert!(program.ends_with(name), "one test runs one of our programs");
     program.clone()
 }
 
-/// Builds a program into `folder`, whose name tells the profile.
-fn build(name: &str, folder: &Path) -> PathBuf {
+/// The plugin for GNU ld, built first as [`ours`] builds programs.
+///
+/// # Panics
+/// If it cannot be built.
+#[must_use]
+pub fn ours_plugin() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let file = "libbtf_link_plugin.so";
+    BUILT.get_or_init(|| build(&["--lib"], file)).clone()
+}
+
+/// The folder of the running test's profile.
+fn folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let is_deps = |folder: &&Path| folder.file_name().is_none_or(|name| name != "deps");
+    let mut folders = test.ancestors().skip(1);
+    folders
+        .find(is_deps)
+        .expect("tests are in a folder")
+        .to_owned()
+}
+
+/// Builds what `targets` select, in the profile that the name of the running test's folder tells; returns the path of `file`.
+fn build(targets: &[&str], file: &str) -> PathBuf {
+    let folder = folder();
     let profile = folder
         .file_name()
         .and_then(OsStr::to_str)
@@ -186,20 +202,19 @@ fn build(name: &str, folder: &Path) -> PathBuf {
         "--locked",
         // With the features of dependencies that a build of everything has: so nothing is built twice.
         "--workspace",
-        "--bin",
-        name,
         "--profile",
         profile,
     ];
     let status = Command::new(cargo)
         .args(args)
+        .args(targets)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(
         status.is_ok_and(|status| status.success()),
-        "`{name}` cannot be built"
+        "`{file}` cannot be built"
     );
-    folder.join(name)
+    folder.join(file)
 }
 
 /// The program that `BTF_TESTS_<NAME>` names, or that is on `PATH`; without it, [`skip`]s.

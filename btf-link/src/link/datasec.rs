@@ -6,9 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use btf_core::Result;
 use btf_core::types::VarSecinfo;
 use btf_core::wire::linkage;
-use btf_core::{Result, Type};
 
 use super::declared::Entities;
 use super::layout::Layout;
@@ -97,9 +97,7 @@ struct Gatherer<'a, 'o, 'd> {
 
 impl<'o> Gatherer<'_, 'o, '_> {
     fn add(&mut self, index: usize, object: &'o Object<'_>) {
-        let Some(btf) = &object.btf else { return };
-        for (_, ty) in btf.types() {
-            let Type::Datasec(datasec) = ty else { continue };
+        for (btf, datasec) in object.datasecs() {
             let name = btf.string(datasec.name).unwrap_or_default();
             let section = object.section(name);
             for entry in datasec.entries() {

@@ -62,15 +62,12 @@ pub(crate) fn declared<'o>(objects: &'o [Object<'_>]) -> Declared<'o> {
     let of_object = |object: &'o Object<'_>| {
         let mut names = HashMap::new();
         let mut maps = HashSet::new();
-        if let Some(btf) = &object.btf {
-            for id in btf.find_by_name(b".maps") {
-                if let Ok(Type::Datasec(section)) = btf.ty(id) {
-                    maps.extend(section.entries().map(|entry| entry.ty));
-                }
+        for (btf, section) in object.datasecs() {
+            if btf.string(section.name).is_ok_and(|name| name == b".maps") {
+                maps.extend(section.entries().map(|entry| entry.ty));
             }
         }
-        let btf = object.btf.iter();
-        for (btf, (id, ty)) in btf.flat_map(|btf| btf.types().map(move |found| (btf, found))) {
+        for (btf, id, ty) in object.entities() {
             if let Type::Func { name, linkage, .. } | Type::Var { name, linkage, .. } = ty
                 && linkage != linkage::STATIC
                 && let Ok(name) = btf.string(name)
@@ -139,8 +136,7 @@ fn places(object: &Object<'_>) -> HashMap<TypeId, Vec<(usize, u64)>> {
             places.entry(record.type_id).or_default().push(at);
         }
     }
-    for (_, ty) in btf.types() {
-        let Type::Datasec(datasec) = ty else { continue };
+    for (_, datasec) in object.datasecs() {
         let Some(section) = section(datasec.name) else {
             continue;
         };
@@ -204,7 +200,7 @@ impl<'o> Maker<'_, 'o, '_> {
             });
             self.left_out = left_out.map(|(_, symbol)| symbol.name).collect();
             of.resize(btf.end_id() as usize, None);
-            for (id, ty) in btf.types() {
+            for (_, id, ty) in object.entities() {
                 let (Type::Func {
                     name,
                     proto: target,
@@ -302,8 +298,7 @@ impl<'o> Maker<'_, 'o, '_> {
 
     /// Adds the tags on an object's functions and variables to the entities.
     fn add_tags(&mut self, index: usize, object: &'o Object<'_>) {
-        let btf = object.btf.iter();
-        for (btf, (_, ty)) in btf.flat_map(|btf| btf.types().map(move |found| (btf, found))) {
+        for (btf, _, ty) in object.tags() {
             let Type::DeclTag {
                 name,
                 target,

@@ -9,7 +9,8 @@
 use std::collections::HashMap;
 
 use btf_core::ext::BtfExt;
-use btf_core::{Btf, ByteOrder, Error, ErrorKind, Result, Type};
+use btf_core::types::Datasec;
+use btf_core::{Btf, ByteOrder, Error, ErrorKind, Info, Kind, Result, Type, TypeId, wire};
 use object::elf::{
     EM_BPF, ET_REL, FileHeader64, GRP_COMDAT, Rel64, Rela64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON,
     SHN_UNDEF, SHT_GROUP, SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA,
@@ -20,6 +21,8 @@ use object::read::elf::{
     FileHeader as _, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
 };
 use object::{Endianness, SectionIndex, SymbolIndex};
+
+use super::SharedSymbol;
 
 type Header = FileHeader64<Endianness>;
 type Sections<'d> = SectionTable<'d, Header>;
@@ -51,11 +54,43 @@ pub(crate) struct Object<'d> {
     /// By the numbers of the file.
     pub(crate) symbols: Vec<Symbol<'d>>,
     pub(crate) btf: Option<Btf>,
+    pub(crate) declarations: Declarations,
     pub(crate) ext: Option<BtfExt>,
     /// The signatures of its groups, of which one is kept, with the sections of each.
     pub(crate) groups: Vec<(&'d [u8], Vec<usize>)>,
     /// The number of the first linked section of each name.
     by_name: HashMap<&'d [u8], usize>,
+}
+
+/// The records of an object's BTF that are no types, in the order of their ids: few among many.
+#[derive(Debug, Default)]
+pub(crate) struct Declarations {
+    /// FUNCs and VARs.
+    pub(crate) entities: Vec<TypeId>,
+    pub(crate) datasecs: Vec<TypeId>,
+    pub(crate) tags: Vec<TypeId>,
+}
+
+impl Declarations {
+    fn of(btf: &Btf) -> Self {
+        let mut found = Self::default();
+        for (id, record) in btf.records() {
+            let kind = record.get(1).and_then(|&info| Info(info).kind());
+            if matches!(kind, Some(Kind::Func | Kind::Var)) {
+                found.entities.push(id);
+            } else if kind == Some(Kind::Datasec) {
+                found.datasecs.push(id);
+            } else if kind == Some(Kind::DeclTag) {
+                found.tags.push(id);
+            }
+        }
+        found
+    }
+
+    fn all(&self) -> impl Iterator<Item = TypeId> + '_ {
+        let lists = [&self.entities, &self.datasecs, &self.tags];
+        lists.into_iter().flatten().copied()
+    }
 }
 
 /// A section that is linked.
@@ -195,6 +230,10 @@ impl<'d> Object<'d> {
             .symbols(endian, bytes, SHT_SYMTAB)
             .map_err(|error| elf("the symbol table", error))?;
         let (btf, ext) = reader.btf(&symbols)?;
+        let declarations = btf.as_ref().map(Declarations::of).unwrap_or_default();
+        if let Some(btf) = &btf {
+            check_names(btf, &declarations)?;
+        }
         let mut object = Self {
             name,
             order: order_of(endian),
@@ -202,6 +241,7 @@ impl<'d> Object<'d> {
             sections: reader.sections()?,
             symbols: Vec::new(),
             btf,
+            declarations,
             ext,
             groups: reader.groups(&symbols)?,
             by_name: HashMap::new(),
@@ -239,6 +279,56 @@ impl<'d> Object<'d> {
             .map(|symbol| symbol.name)
     }
 
+    /// What another linker has to know.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = SharedSymbol> + '_ {
+        let is_shared = |symbol: &&Symbol<'_>| {
+            let section = match symbol.place {
+                Place::Section(section) => self.sections.get(section).map(|section| section.name),
+                Place::Undefined | Place::Absolute => None,
+                Place::Nowhere => return false,
+            };
+            symbol.binding != Binding::Local
+                && !matches!(section, Some(b"license" | b"version" | b".jumptables"))
+        };
+        let shared = self.symbols.iter().filter(is_shared);
+        shared.map(|symbol| SharedSymbol {
+            name: symbol.name.to_vec(),
+            is_defined: symbol.place != Place::Undefined,
+            is_weak: symbol.binding == Binding::Weak,
+            visibility: symbol.visibility,
+        })
+    }
+
+    /// The functions and variables in its BTF, decoded.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = (&Btf, TypeId, Type<'_>)> {
+        self.decoded(&self.declarations.entities)
+    }
+
+    /// The DATASECs in its BTF.
+    pub(crate) fn datasecs(&self) -> impl Iterator<Item = (&Btf, Datasec<'_>)> {
+        let decoded = self.decoded(&self.declarations.datasecs);
+        decoded.filter_map(|(btf, _, ty)| {
+            if let Type::Datasec(datasec) = ty {
+                return Some((btf, datasec));
+            }
+            None
+        })
+    }
+
+    /// The tags on declarations in its BTF, decoded.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&Btf, TypeId, Type<'_>)> {
+        self.decoded(&self.declarations.tags)
+    }
+
+    fn decoded<'o>(
+        &'o self,
+        ids: &'o [TypeId],
+    ) -> impl Iterator<Item = (&'o Btf, TypeId, Type<'o>)> {
+        let btf = self.btf.as_ref();
+        ids.iter()
+            .filter_map(move |&id| Some((btf?, id, btf?.ty(id).ok()?)))
+    }
+
     /// The number of the first linked section of this name.
     pub(crate) fn section(&self, name: &[u8]) -> Option<usize> {
         (name.len() <= MAX_NAME)
@@ -273,20 +363,21 @@ impl<'d> Reader<'d> {
             self.apply(name, symbols, &mut bytes)?;
             Ok(bytes)
         };
-        let btf = found
-            .btf
-            .map(|bytes| Btf::parse(&relocate(bytes, b".BTF")?, None));
-        let btf = btf.transpose()?;
-        btf.as_ref().map_or(Ok(()), check_names)?;
-        let ext = found
-            .ext
-            .map(|bytes| relocate(bytes, b".BTF.ext"))
-            .transpose()?;
-        if btf.is_none() && ext.is_some() {
-            return Err(bad("`.BTF.ext` is there, but no `.BTF`".to_owned()));
+        let Some(bytes) = found.btf else {
+            if found.ext.is_some() {
+                return Err(bad("`.BTF.ext` is there, but no `.BTF`".to_owned()));
+            }
+            return Ok((None, None));
+        };
+        // What GCC writes for a file without types is not BTF: it has no strings.
+        if wire::Header::parse(bytes).is_ok_and(|(_, header)| header.type_len == 0) {
+            return Ok((None, None));
         }
-        let ext = ext.map(|bytes| BtfExt::parse(&bytes)).transpose()?;
-        Ok((btf, ext.map(|(_, ext)| ext)))
+        let btf = Btf::parse(&relocate(bytes, b".BTF")?, None)?;
+        let ext = found.ext.map(|bytes| relocate(bytes, b".BTF.ext"));
+        let ext = ext.transpose()?.map(|bytes| BtfExt::parse(&bytes));
+        let ext = ext.transpose()?.map(|(_, ext)| ext);
+        Ok((Some(btf), ext))
     }
 
     /// Applies the relocations of a section by symbols that are not sections': by sections', the offset is there already.
@@ -569,16 +660,13 @@ impl<'d> Reader<'d> {
 }
 
 /// Checks that the names of functions, variables and sections, and the texts of tags, are not too long.
-fn check_names(btf: &Btf) -> Result<()> {
-    for (id, ty) in btf.types() {
-        let is_looked_up = matches!(
-            ty,
-            Type::Func { .. } | Type::Var { .. } | Type::Datasec(_) | Type::DeclTag { .. }
-        );
-        let tail = btf.string_bytes().get(ty.name().0 as usize..);
+fn check_names(btf: &Btf, declarations: &Declarations) -> Result<()> {
+    for id in declarations.all() {
+        let name = btf.ty(id)?.name();
+        let tail = btf.string_bytes().get(name.0 as usize..);
         let tail = tail.map(|tail| tail.get(..=MAX_NAME).unwrap_or(tail));
-        if is_looked_up && tail.is_some_and(|tail| !tail.contains(&0)) {
-            let (what, value) = ("name, which is too long, at", ty.name().0.into());
+        if tail.is_some_and(|tail| !tail.contains(&0)) {
+            let (what, value) = ("name, which is too long, at", name.0.into());
             return Err(Error::new(ErrorKind::Invalid { what, value }).in_type(id));
         }
     }

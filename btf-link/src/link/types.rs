@@ -8,7 +8,9 @@ use btf_core::dedup::{Fragment, Merged, Merger, Numbering};
 use btf_core::ext::BtfExt;
 use btf_core::graph::reachable;
 use btf_core::types::{rewrite_refs, type_refs};
-use btf_core::{Btf, Builder, Error, ErrorKind, Kind, Result, StrOffset, Type, TypeId};
+use btf_core::{Btf, Builder, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
+
+use rayon::prelude::*;
 
 use super::declared::Entities;
 use super::object::Object;
@@ -39,23 +41,39 @@ pub(crate) fn gather<'o>(
     problems: &mut Vec<Problem>,
 ) -> Gathered<'o> {
     let names = Names::new();
-    let mut names_here = LocalNames::new(&names);
-    let mut parts = Vec::with_capacity(objects.len());
-    for (index, object) in objects.iter().enumerate() {
-        let part = match &object.btf {
-            None => Ok(Part::default()),
-            Some(btf) => {
-                let gone = entities.gone.get(index).map_or(&[][..], Vec::as_slice);
-                gather_object(btf, object, gone, &mut names_here)
-            }
-        };
-        parts.push(part.unwrap_or_else(|error| {
-            problems.push(Problem::of(object, error.to_string()));
-            Part::default()
-        }));
+    let indices: Vec<_> = (0..objects.len()).collect();
+    let gathered: Vec<_> = chunks(&indices)
+        .map(|chunk| {
+            let mut names = LocalNames::new(&names);
+            let parts = chunk.iter().map(|&index| {
+                let (object, gone) = (objects.get(index)?, entities.gone.get(index)?);
+                let btf = object.btf.as_ref()?;
+                Some(gather_object(btf, object, gone, &mut names))
+            });
+            (parts.collect::<Vec<_>>(), names.created)
+        })
+        .collect();
+    let (mut parts, mut created) = (Vec::with_capacity(objects.len()), Vec::new());
+    for (some, names) in gathered {
+        parts.extend(some);
+        created.extend(names);
     }
-    let strings = names.strings(&names_here.created);
-    Gathered { parts, strings }
+    let parts = parts.into_iter().zip(objects).map(|(part, object)| {
+        part.unwrap_or_else(|| Ok(Part::default()))
+            .unwrap_or_else(|error| {
+                problems.push(Problem::of(object, error.to_string()));
+                Part::default()
+            })
+    });
+    Gathered {
+        parts: parts.collect(),
+        strings: names.strings(&created),
+    }
+}
+
+/// Equal shares of a list, one for each thread, in order.
+fn chunks<T: Sync>(list: &[T]) -> rayon::slice::Chunks<'_, T> {
+    list.par_chunks(list.len().div_ceil(rayon::current_num_threads()).max(1))
 }
 
 fn gather_object<'o>(
@@ -68,20 +86,21 @@ fn gather_object<'o>(
     let mut part = Part::default();
     part.locals.resize(btf.end_id() as usize, 0);
     let mut next = 1;
-    for (id, ty) in btf.types() {
-        if matches!(ty, Type::Func { .. } | Type::Var { .. } | Type::Datasec(_)) {
-            continue;
-        }
-        if let Type::Unknown { .. } = ty {
-            let kind = btf.info(id).map_or(0, btf_core::Info::kind_number);
-            return Err(Error::new(ErrorKind::UnknownKind(kind)).in_type(id));
-        }
-        // A tag goes with what it is on.
-        let is_type = if let Type::DeclTag { target, .. } = ty {
-            let kind = btf.info(target).and_then(btf_core::Info::kind);
-            !matches!(kind, Some(Kind::Func | Kind::Var)) && !is_in(&needless, target)
+    part.fragment.words.reserve(btf.words().len());
+    part.fragment.starts.reserve(btf.starts().len());
+    for (id, record) in btf.records() {
+        let info = Info(record.get(1).copied().unwrap_or(0));
+        let Some(kind) = info.kind() else {
+            let kind = ErrorKind::UnknownKind(info.kind_number());
+            return Err(Error::new(kind).in_type(id));
+        };
+        let is_entity = |kind| matches!(kind, Some(Kind::Func | Kind::Var));
+        let is_type = if kind == Kind::DeclTag {
+            // It goes with what it is on.
+            let target = TypeId(record.get(2).copied().unwrap_or(0));
+            !is_entity(btf.info(target).and_then(Info::kind)) && !is_in(&needless, target)
         } else {
-            !is_in(&needless, id)
+            !is_entity(Some(kind)) && kind != Kind::Datasec && !is_in(&needless, id)
         };
         if is_type && let Some(slot) = part.locals.get_mut(id.0 as usize) {
             *slot = next;
@@ -136,7 +155,7 @@ fn needless(btf: &Btf, object: &Object<'_>, gone: &[TypeId]) -> Vec<bool> {
     // What nothing refers to stays for itself, and so does what it leads to.
     let mut is_top = vec![true; btf.end_id() as usize];
     for (_, record) in btf.records() {
-        let kind = record.get(1).and_then(|&info| btf_core::Info(info).kind());
+        let kind = record.get(1).and_then(|&info| Info(info).kind());
         if matches!(kind, Some(Kind::Datasec | Kind::DeclTag)) {
             continue;
         }
@@ -167,12 +186,18 @@ impl Gathered<'_> {
     /// Merges the types.
     pub(crate) fn merge(&self) -> Merged {
         let merger = Merger::new();
-        let mut worker = merger.worker();
-        for (index, part) in (0..).zip(&self.parts) {
-            worker.add(index, &part.fragment);
-        }
-        let gathered = worker.finish();
-        merger.finish(vec![gathered], &|index, into| {
+        let indices: Vec<_> = (0..self.parts.len()).collect();
+        let gathered = chunks(&indices).map(|chunk| {
+            let mut worker = merger.worker();
+            for &index in chunk {
+                if let (Some(part), Ok(index)) = (self.parts.get(index), u32::try_from(index)) {
+                    worker.add(index, &part.fragment);
+                }
+            }
+            worker.finish()
+        });
+        let gathered = gathered.collect();
+        merger.finish(gathered, &|index, into| {
             if let Some(part) = self.parts.get(index as usize) {
                 into.clone_from(&part.fragment);
             }
