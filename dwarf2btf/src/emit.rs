@@ -61,6 +61,13 @@ fn is_arena(kfunc: KfuncFlags, index: usize, target: Output, merged: &Merged) ->
 /// The text of the attribute that an arena pointer's target gets.
 const ARENA: &[u8] = b"address_space(1)";
 
+/// How many bytes of strings are written for each byte that strings of the input can be in. Strings that are the ends of
+/// others, which linkers merge, need little more than one; those that overlap on purpose could add up to the square of the input.
+const MAX_STRINGS_PER_BYTE: usize = 4;
+
+/// The limit of the string section in bytes for small inputs: tags and the like are not of the input.
+const MIN_STRING_LIMIT: usize = 1 << 16;
+
 /// How many types were written, and functions and variables among them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
@@ -91,6 +98,9 @@ pub(crate) fn emit(
     }
     let features = options.features;
     let mut emitter = Emitter::new(names);
+    emitter.max_string_bytes = MAX_STRINGS_PER_BYTE
+        .saturating_mul(image.string_bytes())
+        .max(MIN_STRING_LIMIT);
     // Most types and functions have a name, of 16 bytes in the mean.
     let strings = numbering.len() + choice.functions.len();
     emitter.reserve(strings, 16 * strings);
@@ -135,6 +145,8 @@ pub(crate) struct Emitter<'e, 'a> {
     names: &'e Names<'a>,
     base: Option<&'e Base>,
     strings: FastMap<Name, StrOffset>,
+    /// The largest string section, in bytes.
+    max_string_bytes: usize,
     /// Types made for arena pointers and prototypes: their words, and the id.
     made: FastMap<Vec<u32>, TypeId>,
 }
@@ -149,6 +161,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
             names,
             base,
             strings: FastMap::default(),
+            max_string_bytes: usize::MAX,
             made: FastMap::default(),
         }
     }
@@ -195,7 +208,19 @@ impl<'e, 'a> Emitter<'e, 'a> {
             .names
             .with(name, |bytes| self.builder.add_string(bytes))?;
         self.strings.insert(name, offset);
+        self.check_strings()?;
         Ok(offset)
+    }
+
+    /// Refuses strings that add up to more than an input's do.
+    fn check_strings(&self) -> Result<()> {
+        let len = self.builder.strings().bytes().len();
+        if len <= self.max_string_bytes {
+            return Ok(());
+        }
+        let (value, limit) = (len as u64, self.max_string_bytes as u64);
+        let what = "string section in bytes, for strings that overlap in the input,";
+        Err(ErrorKind::TooLarge { what, value, limit }.into())
     }
 
     /// Writes a function and its tags, but for what the base has; gives the number of functions written.
@@ -213,6 +238,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
             proto = self.arena_proto(function.proto, kfunc, merged, numbering)?;
         }
         let name = self.builder.add_string(function.name)?;
+        self.check_strings()?;
         let info = Info::new(Kind::Func, linkage::STATIC, false);
         let (id, is_new) = self.made_once(&[name.0, info.0, proto.0])?;
         for &(component, text) in &function.tags {
@@ -340,6 +366,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
             };
             let name = self.names.bytes(variable.name);
             ids[index] = self.builder.var(&name, ty, linkage)?;
+            self.check_strings()?;
             count += 1;
             for &tag in &variable.tags {
                 let text = self.names.bytes(tag);

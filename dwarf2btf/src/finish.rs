@@ -4,7 +4,7 @@
     reason = "offsets in a unit, and the lengths of lists made from it, fit 30 bits: `units` refuses longer units"
 )]
 
-use btf_core::{ByteOrder, Info, Kind, Result};
+use btf_core::{ByteOrder, Info, Kind, Result, TypeId};
 
 use crate::finding::FindingKind;
 use crate::references::{Link, type_size};
@@ -71,22 +71,22 @@ impl<'a> UnitReader<'_, 'a> {
         self.find_at(state, &void_words, FindingKind::VoidMember);
     }
 
-    /// Notes something doubtful about the types whose records hold these words.
+    /// Notes something doubtful about the types whose records hold these words. What was fetched from another unit is for
+    /// that one to tell.
     fn find_at(&mut self, state: &UnitState<'a>, words: &[usize], kind: FindingKind) {
         if words.is_empty() {
             return;
         }
-        let dies = self
-            .references
-            .dies_of_ids(state.index, self.fragment.len());
+        let dies = self.references.dies_of_ids(self.fragment.len());
         for &at in words {
             // Records lie one behind the other.
             let id = self
                 .fragment
                 .starts
                 .partition_point(|&start| start as usize <= at);
-            let die = dies.get(id).copied().unwrap_or((state.index, 0));
-            self.note_finding_at(die, kind);
+            if !self.fragment.is_weak(TypeId(id as u32)) {
+                self.note_finding(state, dies.get(id).copied().unwrap_or(0), kind);
+            }
         }
     }
 
@@ -126,7 +126,7 @@ impl<'a> UnitReader<'_, 'a> {
             let Some(base) = self.references.resolve(link).filter(|base| *base != 0) else {
                 continue;
             };
-            let Some(record) = self.fragment.record(btf_core::TypeId(base)) else {
+            let Some(record) = self.fragment.record(TypeId(base)) else {
                 continue;
             };
             let is_signed = Info(record[1]).kind() == Some(Kind::Int)

@@ -63,9 +63,9 @@ impl<'a> UnitReader<'_, 'a> {
                 self.fetch(die, Extent::Whole)?;
             }
         }
-        let dangling: Vec<ForeignDie> = self.references.dangling_referrers().collect();
+        let dangling: Vec<u32> = self.references.dangling_referrers().collect();
         for referrer in dangling {
-            self.note_finding_at(referrer, FindingKind::DanglingReference);
+            self.note_finding(state, referrer, FindingKind::DanglingReference);
         }
         let homes = self
             .foreign_forwards
@@ -84,9 +84,11 @@ impl<'a> UnitReader<'_, 'a> {
             Some(other) => other,
             None => self.enter(unit)?,
         };
+        let before = self.die_count;
         self.fetching = true;
         let result = self.fetch_die(&mut other, offset, extent);
         self.fetching = false;
+        self.fetched_die_count += self.die_count - before + 1;
         let is_there = result.map_err(|malformed| self.locate(unit, malformed))?;
         self.entered.insert(unit, other);
         Ok(is_there)
@@ -104,7 +106,7 @@ impl<'a> UnitReader<'_, 'a> {
         let code = bytes.uleb()?;
         let table = Arc::clone(&other.table);
         let Some(plan) = table.plan(code) else {
-            return Err(Malformed::new(offset as usize, "code of an abbreviation"));
+            return Ok(false);
         };
         let kind = match plan.action {
             Action::Struct => Some(ScopeKind::Struct),

@@ -85,8 +85,8 @@ pub(crate) struct References {
     local: Vec<Target>,
     foreign: Vec<Target>,
     pub(crate) foreign_dies: Vec<ForeignDie>,
-    /// The number of each type of another unit that is referred to, and the DIE that does.
-    foreign_referrers: Vec<(u32, ForeignDie)>,
+    /// The number of each type of another unit that is referred to, and the DIE of this unit that does.
+    foreign_referrers: Vec<(u32, u32)>,
     /// The numbers, in order, of those that are nothing that can be referred to.
     dangling: Vec<u32>,
     foreign_numbers: FastMap<ForeignDie, u32>,
@@ -125,8 +125,13 @@ impl References {
         TargetSlot::Foreign(self.foreign_number(die))
     }
 
-    /// A link to a type of another unit, and the DIE that has it.
-    pub(crate) fn foreign(&mut self, die: ForeignDie, referrer: ForeignDie) -> Link {
+    /// A link to a type of another unit.
+    pub(crate) fn foreign(&mut self, die: ForeignDie) -> Link {
+        Link::foreign(self.foreign_number(die))
+    }
+
+    /// A link to a type of another unit, from a DIE of this one.
+    pub(crate) fn foreign_from(&mut self, referrer: u32, die: ForeignDie) -> Link {
         let number = self.foreign_number(die);
         self.foreign_referrers.push((number, referrer));
         Link::foreign(number)
@@ -143,8 +148,8 @@ impl References {
         number.is_some_and(|number| self.dangling.binary_search(&number).is_ok())
     }
 
-    /// The DIEs that refer to what is no type in another unit.
-    pub(crate) fn dangling_referrers(&self) -> impl Iterator<Item = ForeignDie> {
+    /// The DIEs of this unit that refer to what is no type in another one.
+    pub(crate) fn dangling_referrers(&self) -> impl Iterator<Item = u32> {
         let is_dangling = |number| self.dangling.binary_search(number).is_ok();
         let all = self.foreign_referrers.iter();
         all.filter(move |(number, _)| is_dangling(number))
@@ -210,19 +215,16 @@ impl References {
         }
     }
 
-    /// For each local id up to `count` the DIE that became it, of this unit, whose number is `unit`, or of another; DIE 0 if it
-    /// comes from none. Element 0 is `void`.
-    pub(crate) fn dies_of_ids(&self, unit: u32, count: usize) -> Vec<ForeignDie> {
+    /// For each local id up to `count` the DIE of this unit that became it, 0 if it comes from none. Element 0 is `void`.
+    pub(crate) fn dies_of_ids(&self, count: usize) -> Vec<u32> {
         let dies = (0_u32..)
             .step_by(32)
             .zip(&self.dies)
             .flat_map(|(base, &(bits, _))| {
                 (0..32).filter_map(move |bit| (bits >> bit & 1 != 0).then_some(base + bit))
             });
-        let own = dies.map(|die| (unit, die)).zip(&self.local);
-        let foreign = self.foreign_dies.iter().copied().zip(&self.foreign);
-        let mut of_ids = vec![(unit, 0); count + 1];
-        for (die, target) in own.chain(foreign) {
+        let mut of_ids = vec![0; count + 1];
+        for (die, target) in dies.zip(&self.local) {
             if let &Target::Id(id) = target
                 && let Some(of_id) = of_ids.get_mut(id as usize)
             {

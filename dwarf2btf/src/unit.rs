@@ -134,6 +134,8 @@ pub(crate) struct UnitReader<'c, 'a> {
     pub(crate) function_depth: usize,
     /// The unit that DIEs are fetched from, if it is not the one that is read.
     pub(crate) fetching: bool,
+    /// The number of DIEs of other units looked at.
+    pub(crate) fetched_die_count: u64,
     /// The DIE that is being read, for findings about its attributes; not that of leaves.
     pub(crate) die: u32,
     /// The tables used last, by their index among those of all units.
@@ -206,6 +208,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             findings: Vec::new(),
             function_depth: 0,
             fetching: false,
+            fetched_die_count: 0,
             die: 0,
             tables: Vec::new(),
             attributes: Attributes::default(),
@@ -508,19 +511,15 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         Ok(())
     }
 
-    /// Notes something doubtful.
+    /// Notes something doubtful. Units tell of their own DIEs, not those that fetch them.
     #[cold]
     pub(crate) fn note_finding(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
-        self.note_finding_at((state.index, die), kind);
-    }
-
-    /// As [`UnitReader::note_finding`], of any unit.
-    #[cold]
-    pub(crate) fn note_finding_at(&mut self, (unit, die): ForeignDie, kind: FindingKind) {
-        let start = self.context.units.all[unit as usize].range.start;
-        let die_offset = start as u64 + u64::from(die);
+        if self.fetching && self.context.languages.keeps(state.language) {
+            return;
+        }
+        let die_offset = state.unit.range.start as u64 + u64::from(die);
         self.findings.push(Finding {
-            unit,
+            unit: state.index,
             die_offset,
             kind,
         });

@@ -7,12 +7,14 @@
     reason = "there are fewer units than 2^31, which take at least a header each"
 )]
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use btf_core::dedup::{Fragment, FragmentIndex, Gathered, Merger, Worker};
-use btf_core::{Error, Result, TypeId};
+use btf_core::{Error, ErrorKind, Result, TypeId};
 
 use crate::Observer;
 use crate::finding::Finding;
@@ -76,6 +78,19 @@ struct Thread<'t, 'a> {
     harvest: Harvest,
 }
 
+/// How many DIEs units may read of each other for each byte of the input, and at least.
+///
+/// What each of many units has by value of one large type is read for each of them, up to the square of the input. Units have one
+/// DIE for each 12 bytes or so: this is fifty times of what there is.
+const FETCHED_PER_BYTE: u64 = 4;
+const MIN_FETCHED: u64 = 1 << 20;
+
+/// The error if units read more DIEs of each other.
+fn too_much_fetched() -> Error {
+    let what = "input whose units refer to others' types so that these are read fifty times over";
+    ErrorKind::Unsupported(what.into()).into()
+}
+
 /// Reads all units; what has no order of its own is sorted into that of the input.
 ///
 /// # Errors
@@ -84,9 +99,11 @@ pub(crate) fn read_units(task: &Task<'_, '_>) -> Result<Harvest> {
     let next = AtomicU32::new(0);
     let done = AtomicU64::new(0);
     let failed = Mutex::new(None);
+    let fetched = AtomicU64::new(0);
     let release = Release::default();
     let units = &task.context.units.all;
-    let total = units.iter().map(|unit| unit.range.len() as u64).sum();
+    let total: u64 = units.iter().map(|unit| unit.range.len() as u64).sum();
+    let max_fetched = total.saturating_mul(FETCHED_PER_BYTE).max(MIN_FETCHED);
     let harvests = rayon::broadcast(|_| {
         let mut thread = Thread::new(task);
         loop {
@@ -98,6 +115,12 @@ pub(crate) fn read_units(task: &Task<'_, '_>) -> Result<Harvest> {
                 // Units before this one have been taken already, and are read to their end.
                 next.store(units.len() as u32, Ordering::Relaxed);
                 fail(&failed, index, error);
+            }
+            let own = std::mem::take(&mut thread.reader.fetched_die_count);
+            if fetched.fetch_add(own, Ordering::Relaxed) + own > max_fetched {
+                // Whichever unit it is: that depends on the order in which they are read.
+                next.store(units.len() as u32, Ordering::Relaxed);
+                fail(&failed, u32::MAX, too_much_fetched());
             }
             let bytes = unit.range.len() as u64;
             let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -226,7 +249,7 @@ struct Release(Mutex<Released>);
 #[derive(Debug, Default)]
 struct Released {
     /// The units that have been read ahead of `next`.
-    ahead: Vec<u32>,
+    ahead: BinaryHeap<Reverse<u32>>,
     /// All units before this one have been read.
     next: u32,
     /// All units before this one have been given back.
@@ -240,9 +263,9 @@ impl Release {
             .0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.ahead.push(index);
-        while let Some(at) = state.ahead.iter().position(|unit| *unit == state.next) {
-            state.ahead.swap_remove(at);
+        state.ahead.push(Reverse(index));
+        while state.ahead.peek() == Some(&Reverse(state.next)) {
+            state.ahead.pop();
             state.next += 1;
         }
         let (Some(first), Some(last)) = (

@@ -65,6 +65,17 @@ pub struct Image<'a> {
     data: &'a [u8],
 }
 
+impl Image<'_> {
+    /// The bytes that strings can be in: those of the file, and of units and strings once more, as they may be packed.
+    pub(crate) fn string_bytes(&self) -> usize {
+        let more = self.more_units.iter();
+        let units = more.chain([&self.debug_info, &self.debug_types]);
+        let strings = [&self.debug_str, &self.debug_line_str];
+        let sections = units.chain(strings).map(|section| section.data.len());
+        sections.fold(self.data.len(), usize::saturating_add)
+    }
+}
+
 /// A debug section, ready to be read.
 #[derive(Clone, Debug)]
 pub struct Section<'a> {

@@ -149,11 +149,11 @@ impl<'a> UnitReader<'_, 'a> {
         Ok((relocated.value, relocated.section))
     }
 
-    /// A link from the DIE that is being read to one of its unit.
+    /// A link to a DIE of the unit that is being walked.
     pub(crate) fn own_link(&mut self, state: &UnitState<'a>, die: u32) -> Link {
-        if self.fetching {
-            self.references
-                .foreign((state.index, die), (state.index, self.die))
+        // 0 is in the header: in every unit that stands for void.
+        if self.fetching && die != 0 {
+            self.references.foreign((state.index, die))
         } else {
             Link::die(die)
         }
@@ -216,7 +216,8 @@ impl<'a> UnitReader<'_, 'a> {
         };
         match foreign {
             Some((unit, offset)) if unit == state.index && !self.fetching => Ok(Link::die(offset)),
-            Some(die) => Ok(self.references.foreign(die, (state.index, self.die))),
+            Some(die) if self.fetching => Ok(self.references.foreign(die)),
+            Some(die) => Ok(self.references.foreign_from(self.die, die)),
             None => {
                 self.note_finding(state, self.die, FindingKind::DanglingReference);
                 Ok(Link::VOID)

@@ -40,6 +40,7 @@ pub(super) const AT_LOW_PC: u64 = 0x11;
 pub(super) const FORM_ADDR: u64 = 0x01;
 pub(super) const FORM_BLOCK4: u64 = 0x04;
 pub(super) const FORM_DATA2: u64 = 0x05;
+pub(super) const FORM_DATA4: u64 = 0x06;
 pub(super) const FORM_DATA8: u64 = 0x07;
 pub(super) const FORM_STRING: u64 = 0x08;
 pub(super) const FORM_DATA1: u64 = 0x0b;

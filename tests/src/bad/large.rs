@@ -5,11 +5,13 @@
 
 use super::dwarf::{
     AT_ABSTRACT_ORIGIN, AT_BYTE_SIZE, AT_LOW_PC, AT_MEMBER_LOCATION, AT_NAME, AT_TYPE, FIRST_DIE,
-    FORM_ADDR, FORM_DATA1, FORM_DATA2, FORM_REF4, FORM_STRING, TAG_LEXICAL_BLOCK, TAG_MEMBER,
-    TAG_PARAMETER, TAG_POINTER, TAG_STRUCT, TAG_SUBPROGRAM, UNIT, abbreviations, file, join,
-    one_unit, unit,
+    FORM_ADDR, FORM_DATA1, FORM_DATA2, FORM_DATA4, FORM_REF_ADDR, FORM_REF4, FORM_STRING,
+    FORM_STRP, TAG_LEXICAL_BLOCK, TAG_MEMBER, TAG_PARAMETER, TAG_POINTER, TAG_STRUCT,
+    TAG_SUBPROGRAM, TAG_TYPEDEF, UNIT, abbreviations, file, file_with, join, one_unit, unit,
 };
+use super::image::section;
 use super::{Bad, Row, make};
+use crate::random::Random;
 
 /// The bytes of an input of one-byte DIEs.
 pub const DIES_LEN: usize = 1 << 19;
@@ -87,6 +89,16 @@ const ROWS: &[Row] = &[
         "parameters-with-origins",
         "parameters find their origins at once",
         || parameters_with_origins(60_000),
+    ),
+    (
+        "by-value-in-many-units",
+        "a large type that others have by value is not read without end",
+        || by_value_in_units(10_000, 3_000),
+    ),
+    (
+        "overlapping-names",
+        "names that overlap do not add up to the square of the input",
+        || overlapping_names(10_000),
     ),
     (
         "nesting-too-deep",
@@ -174,6 +186,49 @@ fn environments(count: u16) -> Vec<u8> {
         ]))
     };
     file(abbreviations(&rows), (1..=count).flat_map(one).collect())
+}
+
+/// A structure of `members` members, and `units` units with a structure each that has it as a member.
+fn by_value_in_units(members: u32, units: usize) -> Vec<u8> {
+    let sized: &[(u64, u64)] = &[(AT_NAME, FORM_STRING), (AT_BYTE_SIZE, FORM_DATA4)];
+    let rows = [
+        UNIT,
+        (TAG_STRUCT, true, sized),
+        (TAG_MEMBER, false, &[(AT_TYPE, FORM_REF4)]),
+        (TAG_MEMBER, false, &[(AT_TYPE, FORM_REF_ADDR)]),
+    ];
+    let structure = FIRST_DIE + 1;
+    // Of type void, so that each is a finding.
+    let member = join(&[&[3], &0_u32.to_le_bytes()]);
+    let size = members.to_le_bytes();
+    let large = join(&[
+        b"\x01\x02l\0",
+        &size,
+        &member.repeat(members as usize),
+        b"\0\0",
+    ]);
+    let user = join(&[
+        b"\x01\x02u\0",
+        &size,
+        b"\x04",
+        &structure.to_le_bytes(),
+        b"\0\0",
+    ]);
+    let info = join(&[&unit(&large), &unit(&user).repeat(units)]);
+    file(abbreviations(&rows), info)
+}
+
+/// Typedefs whose names are one string from each of its bytes on.
+fn overlapping_names(count: u32) -> Vec<u8> {
+    let mut random = Random::new(7);
+    let letters = b"abcdefghijklmnopqrst";
+    let text = (0..count).map(|_| letters[random.below(letters.len())]);
+    let strings: Vec<u8> = text.chain([0]).collect();
+    let rows = [UNIT, (TAG_TYPEDEF, false, &[(AT_NAME, FORM_STRP)][..])];
+    let typedefs = (0..count).flat_map(|offset| join(&[&[2], &offset.to_le_bytes()]));
+    let dies = join(&[&[1], &typedefs.collect::<Vec<u8>>(), &[0]]);
+    let more = vec![section(".debug_str", strings)];
+    file_with(abbreviations(&rows), unit(&dies), more)
 }
 
 /// A function of many parameters, and an instance of it.
