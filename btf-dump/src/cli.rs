@@ -5,6 +5,7 @@
 
 mod c;
 mod check;
+mod diff;
 mod kfuncs;
 mod layout;
 mod list;
@@ -29,6 +30,7 @@ Examples:
   btf-dump c -o vmlinux.h                   the running kernel's types as a C header
   btf-dump check prog.bpf.o                 would the kernel take it?
   btf-dump layout task_struct               members, holes and cache lines of a structure
+  btf-dump diff vmlinux-6.1 vmlinux-6.12    what has changed between two kernels
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -36,7 +38,7 @@ const MAN_SECTIONS: &[ManSection] = &[
         title: "EXIT STATUS",
         text: "
   0    done
-  1    ran, and the answer is no: nothing was found, or BTF is refused
+  1    ran, and the answer is no: nothing was found, BTF is refused, or there are differences
   2    could not run: usage, input or output, bad input",
     },
     ManSection {
@@ -80,6 +82,11 @@ enum Command {
     ///
     /// All faults at once, by the rules of any kernel from Linux 6.1 to 7.2: for its own BTF, that of a module, or a user's.
     Check(check::CheckArgs),
+    /// Tell what has changed between two kernels, modules or BPF programs
+    ///
+    /// By name and meaning: types, functions, variables and kfuncs that were added, removed or changed, and what in them. What is
+    /// only numbered, sorted or encoded in another way is no difference.
+    Diff(diff::DiffArgs),
     /// Declare the functions that BPF programs may call, of kernels and modules
     Kfuncs(kfuncs::KfuncsArgs),
     /// Show where the members of structures and unions lie, and what lies between them
@@ -116,6 +123,7 @@ impl Args {
             None => self.list.is_json(),
             Some(Command::C(_)) => false,
             Some(Command::Check(args)) => args.is_json(),
+            Some(Command::Diff(args)) => args.is_json(),
             Some(Command::Kfuncs(args)) => args.is_json(),
             Some(Command::Layout(args)) => args.is_json(),
         }
@@ -138,6 +146,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         None => list::run(&args.list, printer),
         Some(Command::C(ref args)) => c::run(args, printer),
         Some(Command::Check(ref args)) => check::run(args, printer),
+        Some(Command::Diff(ref args)) => diff::run(args, printer),
         Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
         Some(Command::Layout(ref args)) => layout::run(args, printer),
     }

@@ -56,6 +56,10 @@ pub enum Style {
     Number,
     /// What matters less.
     Faint,
+    /// What a difference takes away.
+    Removed,
+    /// What it adds.
+    Added,
 }
 
 impl Style {
@@ -70,8 +74,9 @@ impl Style {
             Self::Warning => "\x1b[1;33m",
             Self::Heading => "\x1b[1m",
             Self::Name => "\x1b[36m",
-            Self::Number => "\x1b[32m",
+            Self::Number | Self::Added => "\x1b[32m",
             Self::Faint => "\x1b[2m",
+            Self::Removed => "\x1b[31m",
         }
     }
 }

@@ -10,6 +10,7 @@
 
 use super::classes::halves;
 use super::fragment::{Fragment, Name, for_each_type_word, u32_len};
+use crate::graph::without_end;
 use crate::kind::Kind;
 use crate::wire::Info;
 
@@ -283,26 +284,4 @@ impl Keys {
             }
         }
     }
-}
-
-/// Which nodes a cycle can be reached from along edges, which are given as (to, from).
-fn without_end(mut edges: Vec<(usize, usize)>, count: usize) -> Vec<bool> {
-    edges.sort_unstable();
-    let mut out_degree = vec![0_u32; count];
-    for &(_, from) in &edges {
-        out_degree[from] += 1;
-    }
-    let mut goes_on: Vec<bool> = out_degree.iter().map(|&degree| degree != 0).collect();
-    let mut queue: Vec<usize> = (0..count).filter(|&node| !goes_on[node]).collect();
-    while let Some(node) = queue.pop() {
-        let first = edges.partition_point(|&(to, _)| to < node);
-        for &(_, from) in edges[first..].iter().take_while(|&&(to, _)| to == node) {
-            out_degree[from] -= 1;
-            if out_degree[from] == 0 {
-                goes_on[from] = false;
-                queue.push(from);
-            }
-        }
-    }
-    goes_on
 }

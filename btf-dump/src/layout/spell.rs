@@ -28,6 +28,8 @@ pub(crate) struct Speller<'b> {
     budget: usize,
     /// Room for the chain of one type, kept so that it is allocated once.
     chain: Vec<Type<'b>>,
+    /// Whether types without a name are marked: `struct {…}`, and enumerations with their values.
+    marks_nameless: bool,
 }
 
 /// A declaration in its parts: `const struct s (*name[2])(int)`.
@@ -54,6 +56,15 @@ impl<'b> Speller<'b> {
             names: Names::new(btf),
             budget: LONG_BUDGET,
             chain: Vec::new(),
+            marks_nameless: false,
+        }
+    }
+
+    /// A speller that marks types without a name, of which pahole writes only `struct `.
+    pub(crate) fn marking_nameless(btf: &'b Btf) -> Self {
+        Self {
+            marks_nameless: true,
+            ..Self::new(btf)
         }
     }
 
@@ -110,7 +121,42 @@ impl<'b> Speller<'b> {
             keyword(ty)
         };
         out.extend_from_slice(word.as_bytes());
+        if self.marks_nameless && ty.name() == StrOffset::EMPTY {
+            return self.put_inside(out, ty);
+        }
         out.extend_from_slice(self.name(ty.name()));
+    }
+
+    /// Appends what stands for the name of a type without one.
+    fn put_inside(&mut self, out: &mut Vec<u8>, ty: Type<'_>) {
+        let (Type::Enum(values) | Type::Enum64(values)) = ty else {
+            if matches!(ty, Type::Struct(_) | Type::Union(_)) {
+                out.extend_from_slice("{…}".as_bytes());
+            }
+            return;
+        };
+        out.extend_from_slice(b"{ ");
+        for (index, value) in values.enumerators().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if out.len() > MAX_DECLARATOR.max(self.budget) {
+                out.extend_from_slice(ELLIPSIS.as_bytes());
+                break;
+            }
+            out.extend_from_slice(self.name(value.name));
+            out.extend_from_slice(b" = ");
+            let mut buffer = itoa::Buffer::new();
+            out.extend_from_slice(if values.is_signed {
+                buffer.format(value.value.cast_signed()).as_bytes()
+            } else {
+                buffer.format(value.value).as_bytes()
+            });
+        }
+        out.extend_from_slice(b" }");
+        self.budget = self
+            .budget
+            .saturating_sub(out.len().saturating_sub(MAX_DECLARATOR));
     }
 
     /// Appends a type without a declared name.

@@ -1,0 +1,280 @@
+//! `btf-dump diff`: what has changed between two blobs, or between all blobs of two folders.
+
+mod files;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::pattern::Pattern;
+use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, output};
+use btf_dump::diff::breaking::{Exports, is_breaking};
+use btf_dump::diff::html::Page;
+use btf_dump::diff::{Change, Counts, Diff, What, json, text};
+use clap::ValueEnum;
+
+use super::TOOL;
+use files::{Pair, Sides};
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump diff vmlinux-6.1 vmlinux-6.12
+  btf-dump diff old new task_struct           one structure
+  btf-dump diff old new --kind kfunc
+  btf-dump diff old new --summary             how much of what
+  btf-dump diff old new --breaking            what programs notice that were made for the old one
+  btf-dump diff old new --html -o diff.html   a page to search
+  btf-dump diff /lib/modules/6.1 /lib/modules/6.12    kernels with their modules
+";
+
+/// The arguments of `diff`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(crate) struct DiffArgs {
+    /// The old BTF: raw, ELF, a folder, or `-` for standard input
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+
+    /// The new BTF
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+
+    /// Only what is called so; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
+    #[arg(value_name = "NAME", value_parser = Pattern::parse)]
+    names: Vec<Pattern>,
+
+    /// The BTF that OLD continues, if it is split
+    #[arg(long, value_name = "FILE")]
+    old_base: Option<PathBuf>,
+
+    /// The BTF that NEW continues, if it is split
+    #[arg(long, value_name = "FILE")]
+    new_base: Option<PathBuf>,
+
+    /// Only these kinds; may be repeated
+    #[arg(short, long, value_name = "KIND")]
+    kind: Vec<Kind>,
+
+    /// Leave out what has changed only because something that it holds has
+    #[arg(long)]
+    direct: bool,
+
+    /// Only what programs notice that were made for OLD: BPF programs (CO-RE) and modules from outside of the tree
+    ///
+    /// Types and members that are gone, lie elsewhere or have another type, changed sizes, values of enumerators, prototypes of kfuncs and of
+    /// exported functions. What is exported OLD must tell by its symbols; otherwise every function counts.
+    #[arg(long)]
+    breaking: bool,
+
+    /// Let the tags of declarations count
+    #[arg(long)]
+    tags: bool,
+
+    /// Show only how much of which kind has changed
+    #[arg(long)]
+    summary: bool,
+
+    /// Write JSON Lines: an object for each difference, then how much of which kind has changed
+    #[arg(long)]
+    json: bool,
+
+    /// Write a page for a browser: a list to search, and the layouts of both sides beside each other
+    #[arg(long, conflicts_with_all = ["json", "summary"])]
+    html: bool,
+
+    /// Where to write [default: standard output]
+    #[arg(
+        short,
+        long,
+        value_name = "OUT",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    output: PathBuf,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Structures
+    Struct,
+    /// Unions
+    Union,
+    /// Enumerations
+    Enum,
+    /// Typedefs
+    Typedef,
+    /// Integers and floating-point numbers
+    Number,
+    /// Functions that BPF programs may call
+    Kfunc,
+    /// Functions, kfuncs not included
+    Func,
+    /// Variables
+    Var,
+    /// Structures and unions that are only declared
+    Forward,
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Struct => "struct",
+            Self::Union => "union",
+            Self::Enum => "enum",
+            Self::Typedef => "typedef",
+            Self::Number => "number",
+            Self::Kfunc => "kfunc",
+            Self::Func => "func",
+            Self::Var => "var",
+            Self::Forward => "forward",
+        }
+    }
+}
+
+impl DiffArgs {
+    /// Whether standard output is for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a change is shown.
+    fn wants(&self, diff: &Diff<'_>, change: &Change) -> bool {
+        let is_through = matches!(change.what, What::Through(..));
+        let of_kind = || self.kind.iter().any(|kind| kind.word() == change.word());
+        let has_name = || {
+            let name = diff.name(change);
+            self.names.iter().any(|pattern| pattern.matches(name))
+        };
+        !(self.direct && is_through)
+            && (self.kind.is_empty() || of_kind())
+            && (self.names.is_empty() || has_name())
+    }
+}
+
+/// Tells the differences.
+pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
+    let (old, new) = files::open(args)?;
+    let sides = Sides::new(&old, &new, args.tags)?;
+    let pairs = sides.pairs();
+    let diffs = sides.diffs(&pairs);
+    let mut report = Report {
+        args,
+        printer,
+        is_one: pairs.len() == 1,
+        out: String::new(),
+        page: Page::new(),
+        total: Vec::new(),
+        is_empty: true,
+        has_warned: false,
+    };
+    for (pair, diff) in pairs.iter().zip(&diffs) {
+        match diff {
+            Some(diff) => report.put_pair(pair, diff, &sides.exports(args, pair)?),
+            None => report.put_lonely(pair),
+        }
+    }
+    report.finish();
+    output::write(&args.output, report.out.as_bytes()).context("cannot write")?;
+    Ok(ExitStatus::no_if(!report.is_empty))
+}
+
+/// What is written about all files.
+struct Report<'a> {
+    args: &'a DiffArgs,
+    printer: &'a Printer,
+    is_one: bool,
+    out: String,
+    page: Page,
+    total: Vec<(&'static str, Counts)>,
+    is_empty: bool,
+    has_warned: bool,
+}
+
+impl Report<'_> {
+    /// Writes what has changed in a file.
+    fn put_pair(&mut self, pair: &Pair, diff: &Diff<'_>, exports: &Exports) {
+        let args = self.args;
+        let exports = Some(exports).filter(|exports| !exports.is_empty());
+        if args.breaking && exports.is_none() && !self.has_warned {
+            self.has_warned = true;
+            let text =
+                "the symbols of the old file do not tell what is exported; every function counts";
+            self.printer.warning(TOOL, text);
+        }
+        let is_breaking = |change: &Change| is_breaking(diff, change, exports);
+        let wanted = diff
+            .changes
+            .iter()
+            .filter(|change| args.wants(diff, change) && (!args.breaking || is_breaking(change)));
+        let changes: Vec<&Change> = wanted.collect();
+        if changes.is_empty() {
+            return;
+        }
+        self.is_empty = false;
+        self.total = Counts::sum(&self.total, &Counts::of(changes.iter().copied()));
+        if args.html {
+            self.page.add(&pair.name, diff, &changes, &is_breaking);
+        } else if args.json {
+            self.put_json(pair);
+            if !args.summary {
+                self.out.push_str(&json::write(diff, &changes));
+            }
+        } else if !args.summary {
+            if !self.is_one {
+                let heading = format!("@@ {} @@", escape_text(&pair.name));
+                self.put_line(Style::Heading, &heading);
+            }
+            let options = text::Options {
+                colors: self.printer.has_colors(Stream::Out),
+                lists_all: self.printer.verbosity() > 0,
+            };
+            self.out.push_str(&text::write(diff, &changes, options));
+        }
+    }
+
+    /// Writes that only one folder has a file.
+    fn put_lonely(&mut self, pair: &Pair) {
+        self.is_empty = false;
+        if self.args.html {
+            return self.page.add_lonely(&pair.name, pair.new.is_some());
+        }
+        if self.args.json {
+            return self.put_json(pair);
+        }
+        let (sign, style) = if pair.new.is_some() {
+            ("+", Style::Added)
+        } else {
+            ("-", Style::Removed)
+        };
+        let line = format!("{sign} file {}", escape_text(&pair.name));
+        self.put_line(style, &line);
+    }
+
+    fn put_json(&mut self, pair: &Pair) {
+        let (old, new) = (pair.old_title.as_deref(), pair.new_title.as_deref());
+        self.out.push_str(&json::file(&pair.name, old, new));
+    }
+
+    fn put_line(&mut self, style: Style, line: &str) {
+        self.out
+            .push_str(&self.printer.paint(Stream::Out, style, line));
+        self.out.push('\n');
+    }
+
+    /// Writes how much has changed, if that is asked for.
+    fn finish(&mut self) {
+        if self.args.html {
+            let page = std::mem::take(&mut self.page);
+            let titles = [&self.args.old, &self.args.new].map(|path| path.display().to_string());
+            self.out = page.finish(&escape_text(&titles[0]), &escape_text(&titles[1]));
+        } else if self.args.json {
+            self.out.push_str(&json::summary(&self.total));
+        } else if self.args.summary && !self.is_empty {
+            self.out.push_str(&text::summary(&self.total));
+        }
+    }
+}

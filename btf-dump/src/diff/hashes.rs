@@ -1,0 +1,168 @@
+//! Hashes of names, so that names of two blobs are compared without a look at their bytes.
+//!
+//! The string section is gone over once. A bit for each byte tells where strings start and a population count which string
+//! it is: both stay in the processor's cache, which a table by offset would not. Names that start inside a string (a linker may
+//! share the ends of names) are hashed one by one, and kept.
+//!
+//! The seed is random for each run, so nobody can make two names that collide; no order depends on hashes.
+
+use btf_core::dedup::FastMap;
+use btf_core::{ErrorKind, Result};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// How many bytes of names inside of strings are hashed for each byte of the section: hostile input uses all ends of one long
+/// string as names.
+const INSIDE_FACTOR: usize = 16;
+
+/// What may be hashed in any case, in bytes.
+const INSIDE_BYTES: usize = 1 << 20;
+
+/// The hashes of the strings of one blob, without its base's.
+#[derive(Debug)]
+pub(super) struct Hashes<'b> {
+    section: &'b [u8],
+    /// The offset of the first byte of `section`.
+    first: u32,
+    seed: u64,
+    /// Whether a string starts at each byte.
+    is_start: Vec<u64>,
+    /// For each word of `is_start`, how many strings start before it.
+    ranks: Vec<u32>,
+    /// The hash of each string and where it ends in `section`.
+    strings: Vec<(u64, u32)>,
+    /// The same of names inside of strings, by offset.
+    inside: FastMap<u32, (u64, &'b [u8])>,
+    budget: usize,
+}
+
+impl<'b> Hashes<'b> {
+    /// Hashes all strings of `section`, which ends with NUL as every section does that has been read.
+    pub(super) fn new(section: &'b [u8], first: u32, seed: u64) -> Self {
+        let mut is_start = vec![0_u64; section.len() / 64 + 1];
+        let mut strings = Vec::with_capacity(section.len() / 16);
+        let mut start = 0;
+        for end in memchr::memchr_iter(0, section) {
+            if let Some(word) = is_start.get_mut(start / 64) {
+                *word |= 1 << (start % 64);
+            }
+            let string = section.get(start..end).unwrap_or_default();
+            // The reader has seen to it that offsets fit 32 bits.
+            let end_offset = u32::try_from(end).unwrap_or(u32::MAX);
+            strings.push((xxh3_64_with_seed(string, seed), end_offset));
+            start = end + 1;
+        }
+        let mut rank = 0;
+        let ranks = is_start.iter().map(|word| {
+            let before = rank;
+            rank += word.count_ones();
+            before
+        });
+        Self {
+            ranks: ranks.collect(),
+            section,
+            first,
+            seed,
+            is_start,
+            strings,
+            inside: FastMap::default(),
+            budget: section.len().saturating_mul(INSIDE_FACTOR) + INSIDE_BYTES,
+        }
+    }
+
+    /// Sees to it that the name at `offset`, which the blob itself has, is known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StringOutOfRange`]; [`ErrorKind::TooLarge`] if names inside of strings are out of all proportion.
+    #[inline]
+    pub(super) fn learn(&mut self, offset: u32) -> Result<()> {
+        match self.find(offset) {
+            Some(_) => Ok(()),
+            None => self.learn_inside(offset),
+        }
+    }
+
+    #[cold]
+    fn learn_inside(&mut self, offset: u32) -> Result<()> {
+        let missing = || ErrorKind::StringOutOfRange(offset);
+        let local = offset.checked_sub(self.first).ok_or_else(missing)?;
+        let tail = self.section.get(local as usize..).ok_or_else(missing)?;
+        let len = memchr::memchr(0, tail).ok_or_else(missing)?;
+        let name = tail.get(..len).unwrap_or_default();
+        let hash = self.hash_inside(name)?;
+        self.inside.insert(offset, (hash, name));
+        Ok(())
+    }
+
+    /// The hash of a name that is the end of another one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] if such names are out of all proportion.
+    pub(super) fn hash_inside(&mut self, name: &[u8]) -> Result<u64> {
+        let Some(left) = self.budget.checked_sub(name.len()) else {
+            let limit = (self.section.len() * INSIDE_FACTOR + INSIDE_BYTES) as u64;
+            return Err(ErrorKind::TooLarge {
+                what: "length of names that are ends of other names, in bytes",
+                value: limit + name.len() as u64,
+                limit,
+            }
+            .into());
+        };
+        self.budget = left;
+        Ok(xxh3_64_with_seed(name, self.seed))
+    }
+
+    /// The hash and the bytes of the name at `offset`, if it has been learned or is a whole string.
+    #[inline]
+    pub(super) fn find(&self, offset: u32) -> Option<(u64, &'b [u8])> {
+        let local = offset.checked_sub(self.first)?;
+        let word = *self.is_start.get(local as usize / 64)?;
+        let bit = 1_u64 << (local % 64);
+        if word & bit == 0 {
+            return self.inside.get(&offset).copied();
+        }
+        let rank = *self.ranks.get(local as usize / 64)? + (word & (bit - 1)).count_ones();
+        let &(hash, end) = self.strings.get(rank as usize)?;
+        Some((hash, self.section.get(local as usize..end as usize)?))
+    }
+
+    /// The offset of the first string.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_by_their_bytes() {
+        let long = [b"\0abc\0bc\0".as_slice(), &[b'x'; 200], b"\0c\0"].concat();
+        let mut hashes = Hashes::new(&long, 100, 7);
+        for (offset, name) in [
+            (100, &b""[..]),
+            (101, b"abc"),
+            (105, b"bc"),
+            (102, b"bc"),
+            (309, b"c"),
+        ] {
+            hashes.learn(offset).unwrap();
+            let expect = Some((xxh3_64_with_seed(name, 7), name));
+            assert_eq!(hashes.find(offset), expect, "{offset}");
+        }
+        for missing in [0, 99, 311, u32::MAX] {
+            let error = hashes.learn(missing).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::StringOutOfRange(_)));
+        }
+    }
+
+    #[test]
+    fn ends_of_one_string_have_a_budget() {
+        let mut section = vec![b'a'; 1 << 16];
+        section[0] = 0;
+        section.push(0);
+        let mut hashes = Hashes::new(&section, 0, 7);
+        let failed = (1..1 << 16).find_map(|offset| hashes.learn(offset).err());
+        assert!(matches!(failed.unwrap().kind(), ErrorKind::TooLarge { .. }));
+    }
+}

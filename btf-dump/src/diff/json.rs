@@ -1,0 +1,342 @@
+//! Differences as JSON Lines.
+//!
+//! ```json
+//! {"type":"file","name":"vmlinux","old":"a/vmlinux","new":"b/vmlinux"}
+//! {"type":"added","kind":"struct","name":"s","new_id":9,"size":8,"members":[MEMBER,…]}
+//! {"type":"removed","kind":"enum","name":"e","old_id":7,"size":4,"enumerators":[VALUE,…]}
+//! {"type":"changed","kind":"struct","name":"t","old_id":3,"new_id":4,"old_size":8,"new_size":16,
+//!  "members":[{"change":"moved","old":MEMBER,"new":MEMBER},{"change":"added","new":MEMBER}]}
+//! {"type":"through","kind":"struct","name":"u","old_id":5,"new_id":6,"cause":{"kind":"struct","name":"t","new_id":4}}
+//! {"type":"summary","kind":"struct","added":1,"removed":0,"changed":1,"through":1}
+//! ```
+//!
+//! A `file` line stands before the lines about it; one without `old` or `new` is there on one side only. `kind` is `struct`, `union`,
+//! `enum`, `typedef`, `number`, `func`, `kfunc`, `var` or `forward`.
+//!
+//! - MEMBER: `{"name":"a.b","type":"int","bit_offset":32,"size":4}`; `size` in bytes, which types without one do not have; bitfields have
+//!   `bits`. Members of unnamed structures are listed with those around them.
+//! - `enumerators` of VALUE: `{"name":"A","value":"-1"}`; the value is text, as many readers round what is beyond 2^53.
+//! - `params` of `{"index":0,"name":"p","type":"int"}` and `result`, a type, for functions; `target`, a type, for typedefs
+//!   and variables that are not members of something unnamed; `linkage`, `section`, `encoding`, `tags`: text.
+//!
+//! A typedef or variable that became something unnamed has `new_size` and `new_members`, too. What has changed has `old_` and `new_` before these keys, and only those that have changed; `kfunc` is `yes` or `no`. Lists have
+//! objects with `old`, `new` or both, and in `change` the words `added`, `removed`, `renamed`, `moved`, `retyped`,
+//! `resized` (the type is called as before and has another size) and, of an enumerator, `revalued`, separated by spaces.
+
+use btf_core::cli::{JsonArray, JsonObject, json_line};
+use btf_core::types::Param;
+use btf_core::{Type, TypeId};
+use rayon::prelude::*;
+
+use super::detail::{encoding_word, linkage_word, values};
+use super::spell::Spell;
+use super::{Change, Counts, Detail, Diff, Leaf, Leaves, Value, What};
+
+/// So many items are written by one thread at a time.
+const CHUNK: usize = 256;
+
+/// Writes the changes of a diff, or those of them that are wanted.
+#[must_use]
+pub fn write(diff: &Diff<'_>, changes: &[&Change]) -> String {
+    let parts: Vec<String> = changes
+        .par_chunks(CHUNK)
+        .map(|changes| {
+            let mut writer = Writer {
+                diff,
+                old: Spell::new(diff.old),
+                new: Spell::new(diff.new),
+            };
+            changes.iter().map(|change| writer.line(change)).collect()
+        })
+        .collect();
+    parts.concat()
+}
+
+/// The line before those of a file.
+#[must_use]
+pub fn file(name: &str, old: Option<&str>, new: Option<&str>) -> String {
+    json_line("file", |object| {
+        object.text("name", name);
+        for (key, path) in [("old", old), ("new", new)] {
+            if let Some(path) = path {
+                object.text(key, path);
+            }
+        }
+    })
+}
+
+/// The lines at the end.
+#[must_use]
+pub fn summary(counts: &[(&'static str, Counts)]) -> String {
+    let lines = counts.iter().map(|(kind, counts)| {
+        json_line("summary", |object| {
+            object
+                .text("kind", kind)
+                .number("added", counts.added as u64)
+                .number("removed", counts.removed as u64)
+                .number("changed", counts.changed as u64)
+                .number("through", counts.through as u64);
+        })
+    });
+    lines.collect()
+}
+
+struct Writer<'d, 'b> {
+    diff: &'d Diff<'b>,
+    old: Spell<'b, 'b>,
+    new: Spell<'b, 'b>,
+}
+
+impl Writer<'_, '_> {
+    fn line(&mut self, change: &Change) -> String {
+        let tag = match change.what {
+            What::Added(_) => "added",
+            What::Removed(_) => "removed",
+            What::Changed(..) => "changed",
+            What::Through(..) => "through",
+        };
+        json_line(tag, |object| {
+            object.text("kind", change.word());
+            object.name("name", self.diff.name(change));
+            for (key, id) in [("old_id", change.old_id()), ("new_id", change.new_id())] {
+                if let Some(id) = id {
+                    object.number(key, id.0.into());
+                }
+            }
+            match &change.what {
+                What::Added(id) => put_whole(&mut self.new, *id, object),
+                What::Removed(id) => put_whole(&mut self.old, *id, object),
+                What::Changed(_, _, detail) => self.put_detail(detail, object),
+                What::Through(_, _, cause) => {
+                    let ty = self.diff.new.ty(*cause);
+                    let word = super::side::sort_of(ty).map_or("", super::Sort::word);
+                    object.object("cause", |object| {
+                        object.text("kind", word);
+                        object.name("name", self.diff.new.name_of(*cause));
+                        object.number("new_id", cause.0.into());
+                    });
+                }
+            }
+        })
+    }
+
+    fn put_detail(&mut self, detail: &Detail, object: &mut JsonObject<'_>) {
+        if let Some((old, new)) = detail.size.filter(|(old, new)| old != new) {
+            object.number("old_size", old).number("new_size", new);
+        }
+        let types = [
+            (detail.ty, "old_target", "new_target"),
+            (detail.result, "old_result", "new_result"),
+        ];
+        for (types, old_key, new_key) in types {
+            if let Some((old, new)) = types {
+                object.name(old_key, &self.old.type_text(old));
+                object.name(new_key, &self.new.type_text(new));
+            }
+        }
+        if let Some((_, target)) = detail.ty
+            && Leaves::wrapping(self.diff.new, target).is_some()
+        {
+            if let Some(size) = self.diff.new.size_of(target) {
+                object.number("new_size", size);
+            }
+            put_leaves(&mut self.new, "new_members", target, object);
+        }
+        for words in &detail.words {
+            object.name(&format!("old_{}", words.what), &words.old);
+            object.name(&format!("new_{}", words.what), &words.new);
+        }
+        if !detail.members.is_empty() {
+            object.array("members", |array| self.put_members(detail, array));
+        }
+        if !detail.enumerators.is_empty() {
+            object.array("enumerators", |array| self.put_enumerators(detail, array));
+        }
+        if !detail.params.is_empty() {
+            object.array("params", |array| self.put_params(detail, array));
+        }
+    }
+
+    fn put_members(&mut self, detail: &Detail, array: &mut JsonArray<'_>) {
+        let (olds, news) = (&detail.leaves.0, &detail.leaves.1);
+        for change in &detail.members {
+            let old = change.old.and_then(|index| olds.all.get(index));
+            let new = change.new.and_then(|index| news.all.get(index));
+            let words = [
+                (change.is_renamed, "renamed"),
+                (change.is_moved, "moved"),
+                (change.is_retyped, "retyped"),
+                (change.is_resized, "resized"),
+            ];
+            array.object(|object| {
+                put_change(object, old.is_some(), new.is_some(), &words);
+                if let Some(leaf) = old {
+                    object.object("old", |object| put_leaf(&mut self.old, olds, leaf, object));
+                }
+                if let Some(leaf) = new {
+                    object.object("new", |object| put_leaf(&mut self.new, news, leaf, object));
+                }
+            });
+        }
+    }
+
+    fn put_enumerators(&self, detail: &Detail, array: &mut JsonArray<'_>) {
+        for change in &detail.enumerators {
+            let words = [
+                (change.is_renamed, "renamed"),
+                (!change.is_renamed, "revalued"),
+            ];
+            array.object(|object| {
+                put_change(object, change.old.is_some(), change.new.is_some(), &words);
+                if let Some(value) = change.old {
+                    object.object("old", |object| put_value(&self.old, value, object));
+                }
+                if let Some(value) = change.new {
+                    object.object("new", |object| put_value(&self.new, value, object));
+                }
+            });
+        }
+    }
+
+    fn put_params(&mut self, detail: &Detail, array: &mut JsonArray<'_>) {
+        for change in &detail.params {
+            let words = [
+                (change.is_renamed, "renamed"),
+                (change.is_retyped, "retyped"),
+            ];
+            array.object(|object| {
+                put_change(object, change.old.is_some(), change.new.is_some(), &words);
+                if let Some((index, param)) = change.old {
+                    object.object("old", |object| {
+                        put_param(&mut self.old, index, param, object);
+                    });
+                }
+                if let Some((index, param)) = change.new {
+                    object.object("new", |object| {
+                        put_param(&mut self.new, index, param, object);
+                    });
+                }
+            });
+        }
+    }
+}
+
+/// Writes the word for what has become of a member or the like.
+fn put_change(object: &mut JsonObject<'_>, old: bool, new: bool, words: &[(bool, &str)]) {
+    let text = match (old, new) {
+        (false, _) => "added".to_owned(),
+        (_, false) => "removed".to_owned(),
+        _ => {
+            let words = words.iter().filter(|(holds, _)| *holds);
+            let words: Vec<_> = words.map(|(_, word)| *word).collect();
+            words.join(" ")
+        }
+    };
+    object.text("change", &text);
+}
+
+/// Writes all that there is to say of an item.
+fn put_whole(spell: &mut Spell<'_, '_>, id: TypeId, object: &mut JsonObject<'_>) {
+    let side = spell.side();
+    let ty = side.ty(id);
+    if let Some(size) = ty.own_size() {
+        object.number("size", size.into());
+    }
+    match ty {
+        Type::Struct(_) | Type::Union(_) => put_leaves(spell, "members", id, object),
+        Type::Enum(all) | Type::Enum64(all) => {
+            object.array("enumerators", |array| {
+                for value in values(all) {
+                    array.object(|object| put_value(spell, value, object));
+                }
+            });
+        }
+        Type::Typedef { target, .. } => put_target(spell, target, object),
+        Type::Var {
+            target, linkage, ..
+        } => {
+            object.text("linkage", linkage_word(linkage));
+            object.name("section", side.section_of(id));
+            put_target(spell, target, object);
+        }
+        Type::Func { proto, linkage, .. } => {
+            object.text("linkage", linkage_word(linkage));
+            if let Type::FuncProto(proto) = side.ty(proto) {
+                object.name("result", &spell.type_text(proto.result));
+                object.array("params", |array| {
+                    for (index, param) in proto.params().enumerate() {
+                        array.object(|object| put_param(spell, index, param, object));
+                    }
+                });
+            }
+        }
+        Type::Int(_) | Type::Float { .. } => {
+            object.text("encoding", encoding_word(ty));
+        }
+        Type::Void
+        | Type::Ptr { .. }
+        | Type::Array { .. }
+        | Type::Fwd { .. }
+        | Type::Volatile { .. }
+        | Type::Const { .. }
+        | Type::Restrict { .. }
+        | Type::FuncProto(_)
+        | Type::Datasec(_)
+        | Type::DeclTag { .. }
+        | Type::TypeTag { .. }
+        | Type::Unknown { .. } => {}
+    }
+    let tags = side.tags_of(id);
+    if !tags.is_empty() {
+        object.name("tags", &tags);
+    }
+}
+
+/// Writes what a typedef stands for, or a variable's type, with the members of what has no name.
+fn put_target(spell: &mut Spell<'_, '_>, target: TypeId, object: &mut JsonObject<'_>) {
+    object.name("target", &spell.type_text(target));
+    if Leaves::wrapping(spell.side(), target).is_some() {
+        if let Some(size) = spell.side().size_of(target) {
+            object.number("size", size);
+        }
+        put_leaves(spell, "members", target, object);
+    }
+}
+
+fn put_leaves(spell: &mut Spell<'_, '_>, key: &str, id: TypeId, object: &mut JsonObject<'_>) {
+    let leaves = Leaves::new(spell.side(), id);
+    object.array(key, |array| {
+        for leaf in &leaves.all {
+            array.object(|object| put_leaf(spell, &leaves, leaf, object));
+        }
+    });
+}
+
+fn put_leaf(spell: &mut Spell<'_, '_>, leaves: &Leaves, leaf: &Leaf, object: &mut JsonObject<'_>) {
+    let mut name = Vec::new();
+    leaves.put_name(spell.side(), leaf, &mut name);
+    object.name("name", &name);
+    object.name("type", &spell.type_text(leaf.ty));
+    object.number("bit_offset", leaf.bit_offset.into());
+    if let Some(size) = spell.side().size_of(leaf.ty) {
+        object.number("size", size);
+    }
+    if let Some(bits) = leaf.bits {
+        object.number("bits", bits.into());
+    }
+}
+
+fn put_value(spell: &Spell<'_, '_>, value: Value, object: &mut JsonObject<'_>) {
+    object.name("name", spell.side().name(value.name));
+    object.text("value", &value.to_string());
+}
+
+fn put_param(spell: &mut Spell<'_, '_>, index: usize, param: Param, object: &mut JsonObject<'_>) {
+    object.number("index", index as u64);
+    object.name("name", spell.side().name(param.name));
+    if param.is_variadic() {
+        object.text("type", "...");
+    } else {
+        object.name("type", &spell.type_text(param.ty));
+    }
+}

@@ -1,0 +1,258 @@
+//! Which item of the old blob has become which of the new one.
+//!
+//! Items of one sort and name belong together. Where a name has several definitions, those that are equal go first; the rest is
+//! paired by likeness: the names inside that both have. So are unnamed enumerations and structures that nothing with a
+//! name leads to, but only if they have something in common.
+
+use btf_core::dedup::FastMap;
+use btf_core::{Type, TypeId};
+
+use super::side::{Item, Side, Sort};
+
+/// Definitions of one name are compared each with each up to so many pairs; beyond that their order decides.
+const MAX_PAIRS: usize = 4096;
+
+/// So many unnamed types with one and the same name inside are looked at.
+const MAX_SHARED: usize = 16;
+
+/// The items of two blobs, put side by side.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// Both have it, and it says the same.
+    pub(super) equal: Vec<(TypeId, TypeId)>,
+    /// Both have it, and the contents differ.
+    pub(super) different: Vec<(Sort, TypeId, TypeId)>,
+    pub(super) removed: Vec<(Sort, TypeId)>,
+    pub(super) added: Vec<(Sort, TypeId)>,
+}
+
+impl Pairs {
+    pub(super) fn new(old: &Side<'_>, new: &Side<'_>) -> Self {
+        let mut pairs = Self::default();
+        let (mut olds, mut news) = (&old.items[..], &new.items[..]);
+        loop {
+            let label = match (olds.first(), news.first()) {
+                (Some(a), Some(b)) => a.label.min(b.label),
+                (Some(item), None) | (None, Some(item)) => item.label,
+                (None, None) => break,
+            };
+            let old_group = take_group(&mut olds, label);
+            let new_group = take_group(&mut news, label);
+            match (old_group, new_group) {
+                // Nearly all.
+                ([a], [b]) if a.content == b.content && a.sort == b.sort => {
+                    pairs.equal.push((a.id, b.id));
+                }
+                ([a], [b]) if a.sort == b.sort => pairs.different.push((a.sort, a.id, b.id)),
+                _ => pairs.put_group((old, old_group), (new, new_group)),
+            }
+        }
+        pairs.put_nameless(old, new);
+        pairs
+    }
+
+    /// Pairs the items of one name, of which there are several or only one blob's.
+    fn put_group(&mut self, old: (&Side<'_>, &[Item]), new: (&Side<'_>, &[Item])) {
+        let (old, mut olds) = (old.0, definitions(old.0, old.1));
+        let (new, mut news) = (new.0, definitions(new.0, new.1));
+        self.put_equal(&mut olds, &mut news);
+        if olds.len() > 1 || news.len() > 1 {
+            let (old_names, new_names) = (inner_names(old, &olds), inner_names(new, &news));
+            let mut scores = Vec::new();
+            if olds.len() * news.len() <= MAX_PAIRS {
+                for (a, a_names) in old_names.iter().enumerate() {
+                    for (b, b_names) in new_names.iter().enumerate() {
+                        if olds[a].sort == news[b].sort {
+                            scores.push((likeness(a_names, b_names), a, b));
+                        }
+                    }
+                }
+            }
+            // The most like first; of equals those that come first.
+            scores.sort_by_key(|&(score, a, b)| (std::cmp::Reverse(score), a, b));
+            self.put_best(
+                scores.into_iter().map(|(_, a, b)| (a, b)),
+                &mut olds,
+                &mut news,
+            );
+        }
+        let mut rest = news.into_iter().map(Some).collect::<Vec<_>>();
+        for item in olds {
+            let same = |other: &Option<Item>| other.is_some_and(|other| other.sort == item.sort);
+            match rest
+                .iter()
+                .position(same)
+                .and_then(|index| rest[index].take())
+            {
+                Some(other) => self.different.push((item.sort, item.id, other.id)),
+                None => self.removed.push((item.sort, item.id)),
+            }
+        }
+        self.added
+            .extend(rest.into_iter().flatten().map(|item| (item.sort, item.id)));
+    }
+
+    /// Takes out what is equal.
+    fn put_equal(&mut self, olds: &mut Vec<Item>, news: &mut Vec<Item>) {
+        let mut by_content: FastMap<(u64, Sort), Vec<usize>> = FastMap::default();
+        for (index, item) in news.iter().enumerate().rev() {
+            by_content
+                .entry((item.content, item.sort))
+                .or_default()
+                .push(index);
+        }
+        let mut is_taken = vec![false; news.len()];
+        olds.retain(|item| {
+            let same = by_content
+                .get_mut(&(item.content, item.sort))
+                .and_then(Vec::pop);
+            if let Some(index) = same {
+                is_taken[index] = true;
+                self.equal.push((item.id, news[index].id));
+            }
+            same.is_none()
+        });
+        let mut is_taken = is_taken.into_iter();
+        news.retain(|_| is_taken.next() != Some(true));
+    }
+
+    /// Pairs by a list of candidates, the best first, and takes them out.
+    fn put_best(
+        &mut self,
+        candidates: impl Iterator<Item = (usize, usize)>,
+        olds: &mut Vec<Item>,
+        news: &mut Vec<Item>,
+    ) {
+        let mut old_taken = vec![false; olds.len()];
+        let mut new_taken = vec![false; news.len()];
+        for (a, b) in candidates {
+            if !old_taken[a] && !new_taken[b] {
+                old_taken[a] = true;
+                new_taken[b] = true;
+                self.different.push((olds[a].sort, olds[a].id, news[b].id));
+            }
+        }
+        let (mut old_taken, mut new_taken) = (old_taken.into_iter(), new_taken.into_iter());
+        olds.retain(|_| old_taken.next() != Some(true));
+        news.retain(|_| new_taken.next() != Some(true));
+    }
+
+    /// Pairs what has no name, by what is in it.
+    fn put_nameless(&mut self, old: &Side<'_>, new: &Side<'_>) {
+        let (mut olds, mut news) = (distinct(&old.nameless), distinct(&new.nameless));
+        self.put_equal(&mut olds, &mut news);
+        let (old_names, new_names) = (inner_names(old, &olds), inner_names(new, &news));
+        let mut holders: FastMap<u64, Vec<usize>> = FastMap::default();
+        for (index, names) in new_names.iter().enumerate() {
+            for &name in names {
+                let holders = holders.entry(name).or_default();
+                if holders.len() < MAX_SHARED {
+                    holders.push(index);
+                }
+            }
+        }
+        let mut scores = Vec::new();
+        let mut common: FastMap<usize, usize> = FastMap::default();
+        for (a, names) in old_names.iter().enumerate() {
+            common.clear();
+            for holder in names.iter().filter_map(|name| holders.get(name)).flatten() {
+                *common.entry(*holder).or_default() += 1;
+            }
+            let alike = common.iter().filter(|&(&b, &count)| {
+                olds[a].sort == news[b].sort && 3 * count >= names.len().min(new_names[b].len())
+            });
+            scores.extend(
+                alike.map(|(&b, &count)| {
+                    (2 * count * 1000 / (names.len() + new_names[b].len()), a, b)
+                }),
+            );
+        }
+        scores.sort_by_key(|&(score, a, b)| (std::cmp::Reverse(score), a, b));
+        self.put_best(
+            scores.into_iter().map(|(_, a, b)| (a, b)),
+            &mut olds,
+            &mut news,
+        );
+        self.removed
+            .extend(olds.iter().map(|item| (item.sort, item.id)));
+        self.added
+            .extend(news.iter().map(|item| (item.sort, item.id)));
+    }
+}
+
+/// The first items of a list if they have this label.
+fn take_group<'i>(items: &mut &'i [Item], label: u64) -> &'i [Item] {
+    let len = items.iter().take_while(|item| item.label == label).count();
+    let (group, rest) = items.split_at(len);
+    *items = rest;
+    group
+}
+
+/// The items of a name, each content once: declarations only if the name is not defined, and bitfields of the old
+/// form, which call a number of three bits `int`, only if there is no whole number.
+fn definitions(side: &Side<'_>, group: &[Item]) -> Vec<Item> {
+    let is_declaration = |item: &Item| {
+        let ty = side.ty(item.id);
+        if let Type::Int(int) = ty {
+            !int.is_whole()
+        } else if let Type::Enum(values) | Type::Enum64(values) = ty {
+            values.is_empty()
+        } else {
+            item.sort == Sort::Forward
+        }
+    };
+    let in_base = || {
+        let label = group.first().map(|item| item.label);
+        label.is_some_and(|label| side.base().is_some_and(|base| base.has_label(label)))
+    };
+    let mut items = distinct(group);
+    if items.iter().any(is_declaration) && (in_base() || !items.iter().all(is_declaration)) {
+        items.retain(|item| !is_declaration(item));
+    }
+    items
+}
+
+/// Each content once.
+fn distinct(items: &[Item]) -> Vec<Item> {
+    let mut known: FastMap<(u64, Sort), ()> = FastMap::default();
+    let is_new = |item: &&Item| known.insert((item.content, item.sort), ()).is_none();
+    items.iter().filter(is_new).copied().collect()
+}
+
+/// The hashes of the names in each item, in order and each once.
+fn inner_names(side: &Side<'_>, items: &[Item]) -> Vec<Vec<u64>> {
+    let names = items.iter().map(|item| {
+        let ty = side.ty(item.id);
+        let mut names: Vec<u64> = Vec::new();
+        if let Type::Struct(composite) | Type::Union(composite) = ty {
+            names.extend(
+                composite
+                    .members()
+                    .map(|member| side.name_hash(member.name)),
+            );
+        } else if let Type::Enum(values) | Type::Enum64(values) = ty {
+            names.extend(values.enumerators().map(|value| side.name_hash(value.name)));
+        } else if let Type::Typedef { target, .. } | Type::Var { target, .. } = ty {
+            names.push(side.meaning(target));
+        } else if let Type::Func { proto, .. } = ty
+            && let Type::FuncProto(proto) = side.ty(proto)
+        {
+            names.extend(proto.params().map(|param| side.meaning(param.ty)));
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    names.collect()
+}
+
+/// How many thousandths of the names two items have in common.
+fn likeness(a: &[u64], b: &[u64]) -> usize {
+    let (mut common, mut i, mut j) = (0, 0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        common += usize::from(x == y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    2000 * common / (a.len() + b.len()).max(1)
+}

@@ -1,0 +1,149 @@
+//! Types as a person writes them in C.
+
+use btf_core::types::FuncProto;
+use btf_core::{StrOffset, Type, TypeId};
+
+use super::side::Side;
+use crate::layout::spell::Speller;
+
+/// Spells the types of one side.
+#[derive(Debug)]
+pub(super) struct Spell<'s, 'b> {
+    side: &'s Side<'b>,
+    speller: Speller<'b>,
+    /// Room for what is tidied up.
+    buffer: Vec<u8>,
+}
+
+impl<'s, 'b> Spell<'s, 'b> {
+    pub(super) fn new(side: &'s Side<'b>) -> Self {
+        Self {
+            side,
+            speller: Speller::marking_nameless(side.btf()),
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(super) fn side(&self) -> &'s Side<'b> {
+        self.side
+    }
+
+    /// Appends a type without a name: `struct s *(*)(int)`.
+    pub(super) fn put_type(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        let mut text = std::mem::take(&mut self.buffer);
+        text.clear();
+        self.speller.put(&mut text, id);
+        put_tidy(out, &text);
+        self.buffer = text;
+    }
+
+    /// A type without a name.
+    pub(super) fn type_text(&mut self, id: TypeId) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put_type(&mut out, id);
+        out
+    }
+
+    /// Appends the declaration of `name`.
+    pub(super) fn put_declaration(&mut self, out: &mut Vec<u8>, id: TypeId, name: &[u8]) {
+        let mut text = std::mem::take(&mut self.buffer);
+        text.clear();
+        let mut declaration = self.speller.unwind(id, name, false);
+        if !declaration.has_array && !declaration.has_pointer {
+            // Nothing stands around the name: the type is written as one, with its qualifiers.
+            declaration.qualifiers.clear();
+            declaration.left = id;
+        }
+        text.extend_from_slice(&declaration.qualifiers);
+        self.speller.put_name(&mut text, declaration.left);
+        if !text.ends_with(b"*") && !declaration.declarator.is_empty() {
+            text.push(b' ');
+        }
+        text.extend_from_slice(&declaration.declarator);
+        put_tidy(out, &text);
+        self.buffer = text;
+    }
+
+    /// Appends a function's prototype.
+    pub(super) fn put_prototype(&mut self, out: &mut Vec<u8>, name: &[u8], proto: &FuncProto<'_>) {
+        self.put_declaration(out, proto.result, name);
+        out.push(b'(');
+        if proto.is_empty() {
+            out.extend_from_slice(b"void");
+        }
+        for (index, param) in proto.params().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if param.is_variadic() {
+                out.extend_from_slice(b"...");
+            } else {
+                self.put_declaration(out, param.ty, self.side.name(param.name));
+            }
+        }
+        out.push(b')');
+    }
+
+    /// Appends an item as it is declared: `struct s`, `int f(void)`, `typedef int t`.
+    pub(super) fn put_item(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        let ty = self.side.ty(id);
+        let name = self.side.name(ty.name());
+        if let Type::Func { proto, .. } = ty
+            && let Type::FuncProto(proto) = self.side.ty(proto)
+        {
+            self.put_prototype(out, name, &proto);
+        } else if let Type::Var { target, .. } = ty {
+            self.put_declaration(out, target, name);
+        } else if let Type::Typedef { target, .. } = ty {
+            out.extend_from_slice(b"typedef ");
+            self.put_declaration(out, target, name);
+        } else {
+            self.put_title(out, id);
+        }
+    }
+
+    /// Appends what an item is called: `struct s`, `f`, `t`; what has no name is called by what is in it.
+    pub(super) fn put_title(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        const SHOWN: usize = 3;
+        let ty = self.side.ty(id);
+        out.extend_from_slice(crate::layout::spell::keyword(ty).as_bytes());
+        let name = self.side.name(ty.name());
+        out.extend_from_slice(name);
+        if !name.is_empty() {
+            return;
+        }
+        let mut inside: Vec<StrOffset> = Vec::new();
+        if let Type::Struct(composite) | Type::Union(composite) = ty {
+            let members = composite.members().map(|member| member.name);
+            inside.extend(members.take(SHOWN + 1));
+        } else if let Type::Enum(values) | Type::Enum64(values) = ty {
+            let names = values.enumerators().map(|value| value.name);
+            inside.extend(names.take(SHOWN + 1));
+        }
+        out.push(b'{');
+        for (index, name) in inside.into_iter().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if index == SHOWN {
+                out.extend_from_slice("…".as_bytes());
+            } else {
+                out.extend_from_slice(self.side.name(name));
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+/// Appends a type as people space it: pahole's way has spaces between stars, two behind qualifiers, and one at the end.
+fn put_tidy(out: &mut Vec<u8>, text: &[u8]) {
+    let text = text.strip_suffix(b" ").unwrap_or(text);
+    for (index, &byte) in text.iter().enumerate() {
+        let next = text.get(index + 1);
+        let is_before = matches!(next, Some(b' ' | b',' | b')'));
+        let is_between = next == Some(&b'*') && out.ends_with(b"*");
+        if byte != b' ' || !is_before && !is_between {
+            out.push(byte);
+        }
+    }
+}
