@@ -38,6 +38,7 @@ pub mod value;
 pub use candidates::Kernel;
 pub use fault::{Fault, Mismatch};
 pub use insn::{Insn, Patch, patch};
+pub use names::essential as essential_name;
 pub use resolve::{Found, Request, Resolver};
 pub use spec::{Spec, Step};
 pub use value::Value;
@@ -134,6 +135,12 @@ impl RelocationKind {
     #[must_use]
     pub const fn is_answered_without_type(self) -> bool {
         self.is_type() || matches!(self, Self::FieldExists | Self::EnumvalExists)
+    }
+
+    /// Whether it is about the types of a kernel, not about the program's own.
+    #[must_use]
+    pub const fn needs_kernel(self) -> bool {
+        !matches!(self, Self::TypeIdLocal)
     }
 
     /// Whether it is about a type as a whole.

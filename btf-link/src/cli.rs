@@ -8,8 +8,10 @@ mod distill;
 mod inputs;
 pub(crate) mod link;
 mod merge;
+mod min_core;
 mod preflight;
 mod prune;
+mod prune_program;
 mod relocate;
 mod target;
 
@@ -27,6 +29,8 @@ Examples:
   btf-link merge a.btf b.ko c.bpf.o -o all.btf      BTF of any origin into one
   btf-link merge --base vmlinux modules/ -o modules.btf
   btf-link merge --files-from list --sort -o all.btf
+  btf-link min-core vmlinux prog.bpf.o -o min.btf     the part of a kernel's BTF that it needs
+  btf-link prune prog.bpf.o -o small.bpf.o --prove kernels/
   btf-link core-check prog.bpf.o --against kernels/   will it find there what it asks for?
   btf-link link a.bpf.o b.bpf.o lib.a -o all.bpf.o  BPF objects into one
   btf-link prune vmlinux --keep 'tcp_*' -o tcp.btf  only what these need
@@ -79,6 +83,7 @@ enum Command {
     /// Link as `bpftool gen object OUT IN...` does
     #[command(name = "gen")]
     Gen(link::GenArgs),
+    MinCore(min_core::MinCoreArgs),
     Prune(prune::PruneArgs),
     Distill(distill::DistillArgs),
     Relocate(relocate::RelocateArgs),
@@ -98,7 +103,11 @@ impl Args {
         match &self.command {
             None
             | Some(
-                Command::Link(_) | Command::Gen(_) | Command::Distill(_) | Command::Relocate(_),
+                Command::Link(_)
+                | Command::Gen(_)
+                | Command::Distill(_)
+                | Command::Relocate(_)
+                | Command::MinCore(_),
             ) => false,
             Some(Command::CoreCheck(args)) => args.is_json(),
             Some(Command::Merge(args)) => args.is_json(),
@@ -126,6 +135,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         Some(Command::Merge(args)) => merge::run(args, printer),
         Some(Command::Link(args)) => link::run(args, printer),
         Some(Command::Gen(args)) => link::run_gen(args, printer),
+        Some(Command::MinCore(args)) => min_core::run(args, printer),
         Some(Command::Prune(args)) => prune::run(args, printer),
         Some(Command::Distill(args)) => distill::run(args, printer),
         Some(Command::Relocate(args)) => relocate::run(args, printer),

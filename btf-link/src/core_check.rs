@@ -48,6 +48,14 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The answer without what the instruction held before.
+    const fn new_value(self) -> Self {
+        match self {
+            Self::Value { new, .. } => Self::Value { old: 0, new },
+            Self::Poison | Self::Refused => self,
+        }
+    }
+
     fn of(outcome: &Result<Outcome, Fault>) -> Self {
         match outcome {
             Err(_) => Self::Refused,
@@ -143,25 +151,32 @@ impl Checked {
         !roots.is_empty()
     }
 
+    /// Finds what each relocation matches in a kernel, in their order.
+    #[must_use]
+    pub fn find(&self, kernel: &Kernel) -> Vec<Result<Found, Fault>> {
+        let btf = &self.program.btf;
+        // What a loader leaves out does not take candidates away from the rest.
+        let mut resolvers = [Resolver::new(btf, kernel), Resolver::new(btf, kernel)];
+        let relocations = self.program.relocations.iter().zip(&self.requests);
+        let found = relocations.map(|(relocation, request)| {
+            let request = request.as_ref().map_err(Clone::clone)?;
+            let [resolver, optional] = &mut resolvers;
+            if self.is_optional(relocation) {
+                optional.resolve(request)
+            } else {
+                resolver.resolve(request)
+            }
+        });
+        found.collect()
+    }
+
     /// Resolves all relocations in their order.
     #[must_use]
     pub fn resolve(&self, kernel: &Kernel) -> Vec<Result<Outcome, Fault>> {
         let program = &self.program;
-        // What a loader leaves out does not take candidates away from the rest.
-        let mut resolvers = [
-            Resolver::new(&program.btf, kernel),
-            Resolver::new(&program.btf, kernel),
-        ];
-        let relocations = program.relocations.iter().zip(&self.requests);
-        let outcomes = relocations.map(|(relocation, request)| {
-            let request = request.as_ref().map_err(Clone::clone)?;
-            let [resolver, optional] = &mut resolvers;
-            let resolver = if self.is_optional(relocation) {
-                optional
-            } else {
-                resolver
-            };
-            let found = resolver.resolve(request)?;
+        let relocations = program.relocations.iter().zip(self.find(kernel));
+        let outcomes = relocations.map(|(relocation, found)| {
+            let found = found?;
             let code = relocation.section;
             let code = code.and_then(|section| program.sections.get(section));
             let code = code.ok_or(Fault::Insn("its section does not exist"))?;
@@ -169,6 +184,12 @@ impl Checked {
             Ok(Outcome { found, patch })
         });
         outcomes.collect()
+    }
+
+    /// What becomes of each relocation, in their order.
+    #[must_use]
+    pub fn answers(&self, kernel: &Kernel) -> Vec<Answer> {
+        self.resolve(kernel).iter().map(Answer::of).collect()
     }
 
     /// Whether a relocation is in a section that a loader leaves out unless it is told.
@@ -185,6 +206,40 @@ impl Checked {
         let insn = insn.ok_or(Fault::Insn("there is no such instruction"))?;
         let next = code.insn(order, offset + insn::LEN as u64);
         patch(insn, next, &found.value)
+    }
+
+    /// The relocations that this program and `other`, which was made of it, resolve differently in a kernel, by their numbers
+    /// here. Ids of the programs' own types may differ.
+    #[must_use]
+    pub fn differences(&self, other: &Self, kernel: &Kernel) -> Vec<usize> {
+        let answers_by_place = |checked: &Self| -> HashMap<_, _> {
+            let program = &checked.program;
+            let relocations = program.relocations.iter().zip(checked.answers(kernel));
+            let places = relocations.map(|(relocation, answer)| {
+                let section = relocation.section.and_then(|at| program.sections.get(at));
+                let name = section.map(|code| code.name.clone()).unwrap_or_default();
+                let relo = &relocation.relo;
+                ((name, relo.insn_off, relo.kind), answer.new_value())
+            });
+            places.collect()
+        };
+        let (before, after) = (answers_by_place(self), answers_by_place(other));
+        let relocations = self.program.relocations.iter().enumerate();
+        let differs = relocations.filter(|(number, relocation)| {
+            let request = self.requests.get(*number);
+            let is_own = request.is_some_and(|request| {
+                request
+                    .as_ref()
+                    .is_ok_and(|request| !request.kind.needs_kernel())
+            });
+            let section = relocation
+                .section
+                .and_then(|at| self.program.sections.get(at));
+            let name = section.map(|code| code.name.clone()).unwrap_or_default();
+            let key = (name, relocation.relo.insn_off, relocation.relo.kind);
+            !after.contains_key(&key) || !is_own && before.get(&key) != after.get(&key)
+        });
+        differs.map(|(number, _)| number).collect()
     }
 
     /// Tells what a kernel makes of the program.

@@ -8,6 +8,8 @@ pub mod ids;
 pub mod kernels;
 pub mod link;
 pub mod merge;
+pub mod min_core;
 pub mod preflight;
 pub mod program;
 pub mod prune;
+pub mod shrink;

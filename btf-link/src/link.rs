@@ -9,7 +9,7 @@
 //! 3. `pieces`, `live`: what goes: the bodies of weak definitions that have lost, and what nothing reaches if that is wanted.
 //! 4. `layout`: where everything else goes.
 //! 5. `declared`, `matching`: functions and variables, and whether objects agree about them.
-//! 6. `types`, `datasec`, `ext`: one BTF, by the engine that merges all BTF.
+//! 6. `types`, `datasec`, `ext`: one BTF, by the engine that merges all BTF; [`crate::shrink`] prunes it if that is wanted.
 //! 7. `contents`, `output`: bytes.
 //!
 //! Whatever keeps the objects from being linked is a [`Problem`]; all of a run are told. The output depends on the inputs and their
@@ -33,7 +33,7 @@ mod types;
 
 use btf_core::builder::WriteOptions;
 use btf_core::cli::pattern::Pattern;
-use btf_core::{Error, ErrorKind};
+use btf_core::{Builder, Error, ErrorKind};
 
 pub use input::File;
 pub use problem::{Place, Problem};
@@ -46,11 +46,15 @@ use output::Parts;
 use symbols::Symbols;
 use types::Types;
 
+use crate::shrink::{Level, shrink};
+
 /// What is wanted of the linker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
     /// Keep only what programs reach, and symbols that these match; `None` keeps everything.
     pub gc: Option<&'a [Pattern]>,
+    /// How much of the BTF goes that nobody looks at.
+    pub prune: Option<Level>,
 }
 
 /// Why nothing was linked.
@@ -139,11 +143,12 @@ pub fn link(files: &[File], options: &Options<'_>) -> Result<Vec<u8>, Failure> {
             &mut problems,
         )?;
         joined = ext::join(&objects, &layout, &entities, &mut types, &mut problems)?;
-        let options = WriteOptions {
+        let write = WriteOptions {
             wide_vlen: true,
             ..WriteOptions::default()
         };
-        btf = Some(types.builder.write(order, options)?);
+        let builder = prune(types.builder, &mut joined, options.prune)?;
+        btf = Some(builder.write(order, write)?);
     }
     let contents = contents::fill(
         &objects,
@@ -167,6 +172,20 @@ pub fn link(files: &[File], options: &Options<'_>) -> Result<Vec<u8>, Failure> {
         ext: has_ext.then(|| ext.write(order)).transpose()?,
     };
     Ok(output::write(&parts)?)
+}
+
+/// Prunes the BTF if that is wanted, and moves what refers to it.
+fn prune(builder: Builder, joined: &mut Joined, level: Option<Level>) -> btf_core::Result<Builder> {
+    let Some(level) = level else {
+        return Ok(builder);
+    };
+    let pruned = shrink(&builder.finish()?, &joined.ext, level)?;
+    for immediate in &mut joined.immediates {
+        let new = pruned.ids.get(immediate.new as usize);
+        immediate.new = new.map_or(0, |id| id.0);
+    }
+    joined.ext = pruned.ext;
+    Ok(Builder::from_btf(&pruned.btf))
 }
 
 /// Checks that all objects have one byte order.

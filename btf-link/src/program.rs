@@ -5,10 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use btf_core::core_relo::{Insn, insn};
+use btf_core::core_relo::{Insn, essential_name, insn};
 use btf_core::elf;
 use btf_core::ext::{Block, BtfExt, CoreRelo, FuncInfo};
-use btf_core::{Btf, ByteOrder, Error, ErrorKind, Result, StrOffset};
+use btf_core::{Btf, ByteOrder, Error, ErrorKind, Result, StrOffset, Type};
 use object::elf::{EM_BPF, FileHeader64, SHF_EXECINSTR, SHT_PROGBITS, SHT_REL};
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{Endianness, read};
@@ -102,6 +102,36 @@ impl Program {
         self.btf.byte_order()
     }
 
+    /// The names of what the program attaches to or refers to in the kernel, as the kernel's BTF has them.
+    ///
+    /// A section of instructions tells where it attaches to (`fentry/vfs_read`); the section `.ksyms` of the BTF holds functions
+    /// and variables.
+    #[must_use]
+    pub fn kernel_symbols(&self) -> Vec<Vec<u8>> {
+        let sections = self.sections.iter();
+        let mut names: Vec<_> = sections
+            .filter_map(|code| attach_name(&code.name))
+            .collect();
+        for (_, ty) in self.btf.types() {
+            let Type::Datasec(section) = ty else {
+                continue;
+            };
+            if self
+                .btf
+                .string(section.name)
+                .is_ok_and(|name| name == b".ksyms")
+            {
+                let symbols = section
+                    .entries()
+                    .filter_map(|entry| self.btf.name(entry.ty).ok());
+                names.extend(symbols.map(|name| essential_name(name).to_vec()));
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The name of the function that the instruction at `offset` bytes of a section belongs to.
     #[must_use]
     pub fn function(&self, section: usize, offset: u32) -> Option<&[u8]> {
@@ -133,6 +163,21 @@ impl Program {
             column: record.line_col & 0x3ff,
         })
     }
+}
+
+/// The function or tracepoint that the programs of a section attach to, as the kernel's BTF names it.
+fn attach_name(section: &[u8]) -> Option<Vec<u8>> {
+    let section = section.strip_prefix(b"?").unwrap_or(section);
+    let at = section.iter().position(|&byte| byte == b'/')?;
+    let (kind, name) = (section.get(..at)?, section.get(at + 1..)?);
+    let prefix: &[u8] = match kind.strip_suffix(b".s").unwrap_or(kind) {
+        b"fentry" | b"fexit" | b"fmod_ret" | b"fsession" => b"",
+        b"lsm" | b"lsm_cgroup" => b"bpf_lsm_",
+        b"tp_btf" => b"btf_trace_",
+        b"iter" => b"bpf_iter_",
+        _ => return None,
+    };
+    Some([prefix, name].concat())
 }
 
 /// Finds sections by the names that `.BTF.ext` gives them.

@@ -351,7 +351,10 @@ fn of_archives_only_what_is_needed_is_taken() {
 fn what_no_program_reaches_goes_if_wanted() {
     for folder in FOLDERS {
         let files = [read(folder, "user"), read(folder, "unused")];
-        let gc = Options { gc: Some(&[]) };
+        let gc = Options {
+            gc: Some(&[]),
+            ..Options::default()
+        };
         let bytes = link_files(&files, &gc);
         assert!(
             symbols(&bytes).keys().eq(["LICENSE", "used", "user"]),
@@ -367,7 +370,13 @@ fn what_no_program_reaches_goes_if_wanted() {
         let ext = section(&bytes, ".BTF.ext");
         assert_eq!(check_ext(ext, &btf, Profile::User.into()), []);
         let keep = ["un?sed"].map(|text| btf_core::cli::pattern::Pattern::parse(text).unwrap());
-        let kept = link_files(&files, &Options { gc: Some(&keep) });
+        let kept = link_files(
+            &files,
+            &Options {
+                gc: Some(&keep),
+                ..Options::default()
+            },
+        );
         assert!(symbols(&kept).contains_key("big"), "{folder}");
         let again = link_files(&[in_memory("once.o", bytes.clone())], &gc);
         assert!(bytes == again, "{folder}");
@@ -459,7 +468,10 @@ fn damaged_objects_are_refused_or_linked() {
             let names = ["first", "second", "unused", "tables", "disagrees"];
             let victim = read(folder, names[random.below(5)]);
             files[random.below(2)].bytes = random.damage(&victim.bytes);
-            let gc = Options { gc: Some(&[]) };
+            let gc = Options {
+                gc: Some(&[]),
+                ..Options::default()
+            };
             for options in [Options::default(), gc] {
                 if let Ok(bytes) = link(&files, &options) {
                     linked += 1;

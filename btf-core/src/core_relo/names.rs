@@ -19,7 +19,8 @@ pub(super) fn name_at(btf: &Btf, offset: StrOffset) -> Option<&[u8]> {
 ///
 /// The flavour starts at the last three underscores that neither follow nor precede a fourth, and that have a letter on
 /// either side.
-pub(super) fn essential(name: &[u8]) -> &[u8] {
+#[must_use]
+pub fn essential(name: &[u8]) -> &[u8] {
     let is_separator = |window: &[u8]| match window {
         [before, b'_', b'_', b'_', after] => *before != b'_' && *after != b'_',
         _ => false,

@@ -61,12 +61,7 @@ type Column = Result<Vec<Report>, String>;
 
 /// Checks.
 pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus> {
-    let programs = args.programs.iter().map(|path| {
-        let program = Program::open(path);
-        let program = program.with_context(|| path.display().to_string())?;
-        Ok(Checked::new(program))
-    });
-    let programs: Vec<_> = programs.collect::<Result<_>>()?;
+    let programs = open_programs(&args.programs)?;
     let list = KernelList::find(&args.against)?;
     for module in &list.orphans {
         let text = format!(
@@ -111,6 +106,16 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
     }
     let mut reports = columns.iter().flatten().flatten();
     Ok(ExitStatus::no_if(reports.any(Report::fails)))
+}
+
+/// Reads programs and understands their relocations.
+pub(super) fn open_programs(paths: &[PathBuf]) -> Result<Vec<Checked>> {
+    let programs = paths.iter().map(|path| {
+        let program = Program::open(path);
+        let program = program.with_context(|| path.display().to_string())?;
+        Ok(Checked::new(program))
+    });
+    programs.collect()
 }
 
 /// Checks all programs with one kernel, which is then dropped.
@@ -252,14 +257,7 @@ fn answer_line(program: &Checked, number: usize, answer: &Answer) -> Option<Stri
         Answer::Poison => "no answer".to_owned(),
         Answer::Refused => "refused".to_owned(),
     };
-    Some(format!(
-        "    #{number} `{}`, instruction {} of `{}`: {} of `{}`: {becomes}",
-        escape(place.function),
-        place.insn,
-        escape(place.section_name),
-        place.kind,
-        escape(&place.access),
-    ))
+    Some(format!("    #{number} {place}: {becomes}"))
 }
 
 /// A problem in lines for people.
@@ -272,18 +270,11 @@ fn describe(path: &str, program: &Checked, problem: &Problem, kernels: &[String]
         format!("{}:{}:{}: ", escape(line.file), line.line, line.column)
     });
     let optional = if problem.is_optional {
-        ", which is not loaded unless asked for"
+        "; not loaded unless asked for"
     } else {
         ""
     };
-    let mut lines = vec![format!(
-        "{path}: {source}`{}`, instruction {} of `{}`{optional}: {} of `{}`",
-        escape(place.function),
-        place.insn,
-        escape(place.section_name),
-        place.kind,
-        escape(&place.access),
-    )];
+    let mut lines = vec![format!("{path}: {source}{place}{optional}")];
     if let Some(line) = line.filter(|line| !line.text.is_empty()) {
         lines.push(format!("    | {}", escape(line.text.trim_ascii())));
     }
@@ -300,6 +291,11 @@ fn describe(path: &str, program: &Checked, problem: &Problem, kernels: &[String]
     lines
 }
 
+/// A relocation in words: where it is, and what it asks.
+pub(super) fn place_of(program: &Checked, number: usize) -> Option<String> {
+    Place::of(program, number).map(|place| place.to_string())
+}
+
 /// Where a relocation is, and what it asks.
 struct Place<'a> {
     number: usize,
@@ -310,6 +306,18 @@ struct Place<'a> {
     insn: u64,
     kind: String,
     access: Vec<u8>,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (function, section) = (escape(self.function), escape(self.section_name));
+        let Self { insn, kind, .. } = self;
+        let access = escape(&self.access);
+        write!(
+            f,
+            "`{function}`, instruction {insn} of `{section}`: {kind} of `{access}`"
+        )
+    }
 }
 
 impl<'a> Place<'a> {

@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::{ExitStatus, Printer, output};
 use btf_link::link::{Failure, File, Options, link};
+use btf_link::shrink::Level;
+use clap::ValueEnum;
 
 use super::TOOL;
 
@@ -27,6 +29,31 @@ pub(crate) struct LinkArgs {
     /// With --gc, keep symbols of this name; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
     #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "gc")]
     keep: Vec<Pattern>,
+
+    /// Leave out types that neither the kernel nor the loader looks at
+    #[arg(long, value_name = "LEVEL")]
+    prune: Option<LevelArg>,
+}
+
+/// How much of the BTF goes; each level includes those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelArg {
+    /// What nothing leads to
+    Reachable,
+    /// What only pointers lead to: it becomes a forward declaration
+    Forward,
+    /// Members of types for CO-RE that no relocation names
+    Members,
+}
+
+impl From<LevelArg> for Level {
+    fn from(arg: LevelArg) -> Self {
+        match arg {
+            LevelArg::Reachable => Self::Reachable,
+            LevelArg::Forward => Self::Forward,
+            LevelArg::Members => Self::Members,
+        }
+    }
 }
 
 /// The arguments of `gen`, which build systems call as they call bpftool.
@@ -41,6 +68,7 @@ pub(crate) struct GenArgs {
 pub(crate) fn run(args: &LinkArgs, printer: &Printer) -> Result<ExitStatus> {
     let options = Options {
         gc: args.gc.then_some(&args.keep[..]),
+        prune: args.prune.map(Level::from),
     };
     link_files(&args.files, &args.output, &options, printer)
 }
@@ -62,36 +90,44 @@ pub(crate) fn link_files(
     options: &Options<'_>,
     printer: &Printer,
 ) -> Result<ExitStatus> {
-    let mut files = Vec::with_capacity(paths.len());
-    let mut status = ExitStatus::Done;
-    for path in paths {
-        match File::read(path) {
-            Ok(file) => files.push(file),
-            Err(error) => {
-                status = ExitStatus::Failed;
-                complain(printer, &path.display().to_string(), error);
-            }
-        }
-    }
-    if status != ExitStatus::Done {
-        return Ok(status);
-    }
-    match link(&files, options) {
+    match link_bytes(paths, options, printer)? {
         Ok(bytes) => {
             output::write(output, &bytes).with_context(|| output.display().to_string())?;
             Ok(ExitStatus::Done)
         }
+        Err(status) => Ok(status),
+    }
+}
+
+/// Links files; tells everything that is wrong, and what status to end with.
+pub(crate) fn link_bytes(
+    paths: &[PathBuf],
+    options: &Options<'_>,
+    printer: &Printer,
+) -> Result<Result<Vec<u8>, ExitStatus>> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        match File::read(path) {
+            Ok(file) => files.push(file),
+            Err(error) => complain(printer, &path.display().to_string(), error),
+        }
+    }
+    if files.len() < paths.len() {
+        return Ok(Err(ExitStatus::Failed));
+    }
+    match link(&files, options) {
+        Ok(bytes) => Ok(Ok(bytes)),
         Err(Failure::Unreadable(errors)) => {
             for (name, error) in errors {
                 complain(printer, &name, error);
             }
-            Ok(ExitStatus::Failed)
+            Ok(Err(ExitStatus::Failed))
         }
         Err(Failure::Problems(problems)) => {
             for problem in problems {
                 printer.failure(TOOL, &problem.to_string());
             }
-            Ok(ExitStatus::No)
+            Ok(Err(ExitStatus::No))
         }
         Err(Failure::Impossible(error)) => Err(error.into()),
     }

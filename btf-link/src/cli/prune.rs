@@ -1,4 +1,4 @@
-//! `btf-link prune`: of BTF only what some names need.
+//! `btf-link prune`: of BTF only what some names need, of a BPF object only what is looked at ([`super::prune_program`]).
 
 use std::path::PathBuf;
 
@@ -12,11 +12,16 @@ use btf_core::{Btf, TypeId};
 use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
+use super::prune_program::{self, ProgramArgs};
 use super::target::has_wide_vlen;
 
-/// Keep of BTF only what some names need
+/// Keep of BTF only what some names need, or of a BPF object's only what is looked at
 ///
-/// Kept are the types, functions and variables of these names, all that they lead to, and the tags and sections that belong to
+/// Without `--keep`, FILE is a BPF object: its functions, variables and maps stay, what CO-RE relocations need, and what the kernel
+/// looks for; lines of the source, too. A program over a whole vmlinux.h gets twenty times smaller. The object is linked on the
+/// way, so it loses its DWARF.
+///
+/// With `--keep`, kept are the types, functions and variables of these names, all that they lead to, and the tags and sections that belong to
 /// that. Split BTF stays split. Exit status 1, and no output, if nothing has one of the names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PruneArgs {
@@ -28,7 +33,7 @@ pub(crate) struct PruneArgs {
     ///
     /// `*`, `?`, `[a-z]` and `{a,b}` have their usual meaning, and the whole name must match; `/…/` is a regular expression, which
     /// may match anywhere.
-    #[arg(short, long, value_name = "PATTERN", required = true, num_args = 1.., value_parser = Pattern::parse)]
+    #[arg(short, long, value_name = "PATTERN", num_args = 1.., value_parser = Pattern::parse)]
     keep: Vec<Pattern>,
 
     /// Where to write the BTF; `-` is standard output
@@ -36,16 +41,19 @@ pub(crate) struct PruneArgs {
     output: Option<PathBuf>,
 
     /// Show the shortest chain from a kept name to this type, and how many bytes would be gone without it; may be repeated
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", requires = "keep")]
     blame: Vec<String>,
 
     /// What FILE continues, if it is split BTF
-    #[arg(short = 'B', long, value_name = "FILE")]
+    #[arg(short = 'B', long, value_name = "FILE", requires = "keep")]
     base: Option<PathBuf>,
 
     /// Write the summary and what is blamed as lines of JSON to standard output
-    #[arg(long)]
+    #[arg(long, requires = "keep")]
     json: bool,
+
+    #[command(flatten)]
+    program: ProgramArgs,
 }
 
 impl PruneArgs {
@@ -57,6 +65,10 @@ impl PruneArgs {
 
 /// Prunes.
 pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
+    if args.keep.is_empty() {
+        let output = args.output.as_deref().context("name a file with `-o`")?;
+        return prune_program::run(&args.file, output, &args.program, printer);
+    }
     let source = open_one(&args.file, args.base.as_deref())?;
     let (btf, title) = (&*source.btf, source.title());
     let Some(roots) = find_roots(btf, &args.keep, printer) else {

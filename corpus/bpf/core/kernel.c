@@ -6,6 +6,7 @@ enum wide wide;
 enum negative negative;
 anonymous_t anonymous;
 callback_t callback;
+task_ref ref;
 #if KERNEL != 3
 struct only_old only_old;
 #endif

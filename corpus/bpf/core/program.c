@@ -73,6 +73,7 @@ int common(struct task *ctx)
 	out[20] = type_matches(struct list);
 	out[21] = type_exists(callback_t);
 	out[22] = type_matches(callback_t);
+	out[24] = type_exists(task_ref);
 	out[23] = field(FIELD_EXISTS, ((anonymous_t *)ctx)->b);
 	return 0;
 }

@@ -110,6 +110,8 @@ typedef struct {
 
 typedef int (*callback_t)(struct task *task, enum state state);
 
+typedef struct task TAG("rcu") * task_ref;
+
 #if KERNEL != 3
 struct only_old {
 	int x;

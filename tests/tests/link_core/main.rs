@@ -1,9 +1,12 @@
-//! Goal: `btf-link core-check` gives the answers of libbpf, for kernels that need not run, and tells apart what fails.
+//! Goal: `btf-link core-check` gives the answers of libbpf, for kernels that need not run, and tells apart what fails; `min-core` and
+//! `prune` change no answer.
 //! Method: programs of both compilers that ask each kind of question, and the BTF of three kernels (`corpus/bpf/core`); what
 //! libbpf itself says to them; kernels and modules that are built here; damaged files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod libbpf;
+mod min_core;
+mod prune;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -116,6 +119,10 @@ fn kernel_with_module(dir: &TestDir) {
     };
     let task = [member(b"pid")];
     base.composite(Kind::Struct, b"task", 16, &task).unwrap();
+    // The tracepoint that a program of the corpus attaches to.
+    let tracepoint = base.func_proto(int, &[(b"x", int)]).unwrap();
+    let tracepoint = base.ptr(tracepoint).unwrap();
+    base.typedef(b"btf_trace_loads", tracepoint).unwrap();
     write("a/vmlinux", &base);
     let mut module = Builder::with_base(Arc::new(base.finish().unwrap()));
     let absent = [member(b"x")];

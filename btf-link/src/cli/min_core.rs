@@ -1,0 +1,114 @@
+//! `btf-link min-core`: the part of a kernel's BTF that the CO-RE relocations of programs need.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use btf_core::builder::WriteOptions;
+use btf_core::cli::{ExitStatus, Printer, count, output, size};
+use btf_core::{Builder, ByteOrder};
+use btf_link::kernels::KernelList;
+use btf_link::min_core::{differences, min_core};
+
+use super::TOOL;
+use super::core_check::{open_programs, place_of};
+
+/// Write the part of a kernel's BTF that the CO-RE relocations of programs need
+///
+/// For kernels without BTF, whose programs bring it along: a loader that gets it in place of the kernel's (`btf_custom_path` of
+/// libbpf) finds the same answers, which is checked before anything is written. Takes the place of `bpftool gen min_core_btf`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MinCoreArgs {
+    /// The kernel: raw BTF or ELF, or a folder with its modules
+    #[arg(value_name = "KERNEL")]
+    kernel: PathBuf,
+
+    /// BPF objects
+    #[arg(value_name = "PROGRAM", required = true)]
+    programs: Vec<PathBuf>,
+
+    /// Modules of the kernel, or folders of them
+    #[arg(short, long, value_name = "FILE")]
+    modules: Vec<PathBuf>,
+
+    /// Where to write the BTF; `-` is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+
+    /// Also keep the functions, tracepoints and variables of the kernel that the programs attach to or refer to
+    #[arg(long)]
+    functions: bool,
+}
+
+/// Writes minimal BTF.
+pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
+    let programs = open_programs(&args.programs)?;
+    let paths: Vec<_> = [&args.kernel]
+        .into_iter()
+        .chain(&args.modules)
+        .cloned()
+        .collect();
+    let list = KernelList::find(&paths)?;
+    let [files] = &*list.kernels else {
+        bail!("expected one kernel, found {}", list.kernels.len());
+    };
+    if let Some(module) = list.orphans.first() {
+        bail!(
+            "{}: the kernel of this module is not there",
+            module.display()
+        );
+    }
+    let mut kernel = files.open()?;
+    if args.functions
+        || programs
+            .iter()
+            .any(|program| program.needs_modules(&kernel))
+    {
+        files.open_modules(&mut kernel)?;
+    }
+    let min = min_core(&kernel, &programs, args.functions)?;
+    let place = |program: usize, number: usize| {
+        let path = args.programs.get(program).map(|path| path.display());
+        let place = programs
+            .get(program)
+            .and_then(|program| place_of(program, number));
+        path.zip(place)
+            .map(|(path, place)| format!("{path}: {place}"))
+            .unwrap_or_default()
+    };
+    for (program, number, fault) in &min.refused {
+        printer.warning(TOOL, &format!("{}: {fault}", place(*program, *number)));
+    }
+    for unmatched in &min.unmatched {
+        let place = place(unmatched.program, unmatched.number);
+        let text = format!("{place}: nothing in the kernel matches");
+        if unmatched.is_answered {
+            // That is an answer, and usually one that the program waits for.
+            if printer.verbosity() > 0 {
+                printer.say(&text);
+            }
+        } else {
+            printer.warning(TOOL, &text);
+        }
+    }
+    let btf = Arc::new(min.btf);
+    if let Some((program, number)) = differences(&kernel, &programs, &btf).first() {
+        let place = place(*program, *number);
+        bail!(
+            "{place}: a type of a module has the name of one of the kernel's, so this would get another answer"
+        );
+    }
+    let order = kernel
+        .btf(0)
+        .map_or(ByteOrder::NATIVE, |btf| btf.byte_order());
+    let types = btf.end_id() - 1;
+    let bytes = Builder::from_btf(&btf).write(order, WriteOptions::default())?;
+    output::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
+    printer.say(&format!(
+        "{}: {} types, {}",
+        args.output.display(),
+        count(types.into()),
+        size(bytes.len() as u64)
+    ));
+    Ok(ExitStatus::Done)
+}

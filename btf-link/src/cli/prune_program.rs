@@ -1,0 +1,112 @@
+//! `btf-link prune` without names: a BPF object with no more BTF than is looked at.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use btf_core::cli::{ExitStatus, Printer, ThreadArgs, count, output, size};
+use btf_core::elf;
+use btf_link::core_check::Checked;
+use btf_link::kernels::{KernelFiles, KernelList};
+use btf_link::link::Options;
+use btf_link::program::Program;
+use btf_link::shrink::Level;
+use rayon::prelude::*;
+
+use super::TOOL;
+use super::core_check::place_of;
+use super::link::{LevelArg, link_bytes};
+
+/// What `prune` does to BPF objects.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct ProgramArgs {
+    /// How much goes; each level includes those before
+    ///
+    /// By default, all of them.
+    #[arg(long, value_name = "LEVEL", conflicts_with = "keep")]
+    level: Option<LevelArg>,
+
+    /// Resolve all CO-RE relocations before and after in these kernels, and write nothing if one differs
+    #[arg(long, value_name = "KERNEL", num_args = 1.., conflicts_with = "keep")]
+    prove: Vec<PathBuf>,
+
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// Prunes.
+pub(super) fn run(
+    path: &Path,
+    target: &Path,
+    args: &ProgramArgs,
+    printer: &Printer,
+) -> Result<ExitStatus> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads.count().get());
+    threads.build_global().context("cannot start threads")?;
+    let options = Options {
+        gc: None,
+        prune: Some(args.level.map_or(Level::Members, Level::from)),
+    };
+    let bytes = match link_bytes(&[path.to_owned()], &options, printer)? {
+        Ok(bytes) => bytes,
+        Err(status) => return Ok(status),
+    };
+    let old = std::fs::read(path).with_context(|| path.display().to_string())?;
+    if !args.prove.is_empty() && !prove(args, &old, &bytes, printer)? {
+        return Ok(ExitStatus::No);
+    }
+    output::write(target, &bytes).with_context(|| target.display().to_string())?;
+    let (old, new) = (sizes(&old)?, sizes(&bytes)?);
+    printer.say(&format!(
+        "{}: {} types, {} -> {} types, {}",
+        target.display(),
+        count(old.0.into()),
+        size(old.1),
+        count(new.0.into()),
+        size(new.1)
+    ));
+    Ok(ExitStatus::Done)
+}
+
+/// The number of types of an object, and the size of its `.BTF` in bytes.
+fn sizes(bytes: &[u8]) -> Result<(u32, u64)> {
+    let btf = elf::load(bytes, None)?.btf;
+    Ok((btf.end_id() - btf.first_id(), btf.blob_len()))
+}
+
+/// Shows that all relocations give the same before and after; tells which do not.
+fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Result<bool> {
+    let (old, new) = (
+        Checked::new(Program::parse(old)?),
+        Checked::new(Program::parse(new)?),
+    );
+    let list = KernelList::find(&args.prove)?;
+    let compare = |files: &KernelFiles| -> Result<Vec<usize>> {
+        let mut kernel = files.open()?;
+        if old.needs_modules(&kernel) {
+            files.open_modules(&mut kernel)?;
+        }
+        Ok(old.differences(&new, &kernel))
+    };
+    let results: Vec<_> = list.kernels.par_iter().map(compare).collect();
+    let mut is_same = true;
+    for (files, result) in list.kernels.iter().zip(results) {
+        for number in result? {
+            is_same = false;
+            let place = place_of(&old, number).unwrap_or_default();
+            let text = format!(
+                "{}: {place}: another answer after pruning",
+                files.path.display()
+            );
+            printer.failure(TOOL, &text);
+        }
+    }
+    if is_same {
+        printer.say(&format!(
+            "{} relocations give the same in {} kernels",
+            count(old.requests().len() as u64),
+            count(list.kernels.len() as u64)
+        ));
+    }
+    Ok(is_same)
+}

@@ -1,0 +1,99 @@
+//! `btf-link prune PROGRAM`: less BTF, the same program.
+
+use std::path::{Path, PathBuf};
+
+use btf_core::validate::{Profile, check_ext, validate};
+use btf_link::program::Program;
+use btf_tests::program::{Outcome, TestDir};
+
+use super::{file, libbpf, link};
+
+const LEVELS: [&str; 3] = ["reachable", "forward", "members"];
+const PROGRAMS: [&str; 3] = ["program.clang.o", "program.gcc.o", "program.clang-be.o"];
+
+fn prune(program: &Path, out: &Path, level: &str) -> Outcome {
+    let [command, output, of, prove] = ["prune", "-o", "--level", "--prove"].map(PathBuf::from);
+    let kernels = ["kernel-1.o", "kernel-2.o", "kernel-3.o"].map(file);
+    let mut args = vec![command, program.to_owned(), output, out.to_owned()];
+    args.extend([of, level.into(), prove]);
+    args.extend(kernels);
+    link(args)
+}
+
+fn read(path: &Path) -> Program {
+    Program::parse(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn every_level_takes_more_and_changes_nothing() {
+    let dir = TestDir::new();
+    for name in PROGRAMS {
+        let program = file(name);
+        let mut before = u64::MAX;
+        for level in LEVELS {
+            let out = dir.path("out.o");
+            let outcome = prune(&program, &out, level).success();
+            assert!(
+                outcome.stderr.contains("give the same in 3 kernels"),
+                "{outcome}"
+            );
+            let pruned = read(&out);
+            assert!(pruned.btf.blob_len() <= before, "{name} {level}");
+            before = pruned.btf.blob_len();
+            let ext = pruned.ext.write(pruned.order()).unwrap();
+            let findings = check_ext(&ext, &pruned.btf, Profile::Structural.into());
+            assert!(findings.is_empty(), "{name} {level}: {findings:?}");
+            let findings = validate(&pruned.btf, Profile::Structural);
+            assert!(findings.is_empty(), "{name} {level}: {findings:?}");
+            // Once more changes nothing.
+            let again = dir.path("again.o");
+            let _ = prune(&out, &again, level).success();
+            assert!(std::fs::read(&again).unwrap() == std::fs::read(&out).unwrap());
+        }
+        let whole = read(&program).btf.blob_len();
+        assert!(before < whole, "{name}: {before} of {whole}");
+    }
+}
+
+#[test]
+fn ids_in_instructions_are_those_of_the_types() {
+    let dir = TestDir::new();
+    for name in PROGRAMS {
+        let out = dir.path("out.o");
+        let _ = prune(&file(name), &out, "members").success();
+        let pruned = read(&out);
+        let mut count = 0;
+        for relocation in &pruned.relocations {
+            // BPF_CORE_TYPE_ID_LOCAL
+            if relocation.relo.kind == 6 {
+                let code = &pruned.sections[relocation.section.unwrap()];
+                let insn = code.insn(pruned.order(), relocation.relo.insn_off.into());
+                let imm = insn.unwrap().imm.cast_unsigned();
+                assert_eq!(imm, relocation.relo.type_id.0, "{name}");
+                assert_eq!(pruned.btf.name(relocation.relo.type_id).unwrap(), b"task");
+                count += 1;
+            }
+        }
+        assert!(count > 0, "{name}");
+    }
+}
+
+#[test]
+fn libbpf_takes_what_is_left() {
+    let Some(libbpf) = libbpf::Libbpf::build() else {
+        return;
+    };
+    let dir = TestDir::new();
+    for name in &PROGRAMS[..2] {
+        for level in LEVELS {
+            let out = dir.path("out.o");
+            let _ = prune(&file(name), &out, level).success();
+            for kernel in ["kernel-1.o", "kernel-2.o", "kernel-3.o"] {
+                let kernel = file(kernel);
+                let theirs = libbpf.answers(&out, &kernel);
+                assert_eq!(theirs, libbpf::ours(&out, &kernel), "{name} {level}");
+                assert!(theirs.len() > 40, "{name} {level}");
+            }
+        }
+    }
+}
