@@ -11,10 +11,15 @@
 //! What is merged and what is not:
 //! - Functions, variables, sections and tags are types like others: equal ones are one. A section that differs from another of its
 //!   name stays beside it, because its offsets are right for its own file only.
+//! - A function or variable that an input only names is one with its definition in another ([`externs`]).
+//! - What gcc and clang spell differently is different, unless [`canonical`] spelling is asked for.
 //! - A tag on a weak type comes with it.
 //!
 //! Names of the merge are numbers that [`names`] gives to strings. The result depends on the inputs and their order alone.
 
+mod canonical;
+pub mod explain;
+mod externs;
 mod fragments;
 pub(crate) mod names;
 
@@ -33,14 +38,18 @@ use names::{LocalNames, Names};
 pub struct Options {
     /// What the result continues; without it the result stands alone.
     pub base: Option<Arc<Btf>>,
+    /// Whether the spellings of gcc and clang become one; not for what continues other BTF, which stays as it is.
+    pub is_canonical: bool,
+    /// Whether [`MergedBtf::ids`] are wanted.
+    pub has_ids: bool,
 }
 
 /// The result of a merge.
 #[derive(Debug)]
 pub struct MergedBtf {
-    /// The types, ready to be written.
-    pub builder: Builder,
-    /// For each input the id in the result of each of its own types, by index; `void` if there is none.
+    /// The types.
+    pub btf: Btf,
+    /// For each input the id in the result of each of its own types, by index, if they were wanted; `void` if there is none.
     pub ids: Vec<Vec<TypeId>>,
 }
 
@@ -64,7 +73,7 @@ pub fn merge(
         Some((base, _)) => Merger::with_base(base),
         None => Merger::new(),
     };
-    let groups = group(inputs);
+    let groups = group(inputs, options.is_canonical && options.base.is_none());
     let (gathered, mut created) = gather(&merger, &names, &groups, progress)?;
     // From here on every string has its number, and every type its class.
 
@@ -82,17 +91,58 @@ pub fn merge(
     let strings = names.strings(&created);
     let builder = build(builder, &numbering, &strings).map_err(Failure::of_result)?;
     let mut ids = vec![Vec::new(); inputs.len()];
-    for (index, group) in (0..).zip(&groups) {
+    for (index, group) in (0..).zip(&groups).filter(|_| options.has_ids) {
         for (input, locals) in group.inputs() {
             let id = |local| {
-                merged
-                    .output(index, TypeId(local))
-                    .map(|output| numbering.id(output))
+                let output = merged.output(index, TypeId(local));
+                output.map(|output| numbering.id(output))
             };
             ids[input] = locals.map(|local| id(local).unwrap_or_default()).collect();
         }
     }
-    Ok(MergedBtf { builder, ids })
+    let btf = builder.finish().map_err(Failure::of_result)?;
+    let merged = MergedBtf { btf, ids };
+    merged.join_externs().map_err(Failure::of_result)
+}
+
+impl MergedBtf {
+    /// Joins what is only named with its definition; merges once more if there is something to join.
+    fn join_externs(mut self) -> Result<Self> {
+        let pairs = if self.btf.base().is_none() {
+            externs::find(&self.btf)
+        } else {
+            Vec::new()
+        };
+        if pairs.is_empty() {
+            return Ok(self);
+        }
+        let mut fragment = Fragment::default();
+        externs::replace(&self.btf, &pairs, &mut fragment);
+        let merger = Merger::new();
+        let mut worker = merger.worker();
+        worker.add(0, &fragment);
+        let gathered = worker.finish();
+        let merged = merger.finish(vec![gathered], &|_, into| into.clone_from(&fragment));
+        let numbering = merged.number(&[]);
+        let mut builder = Builder::new();
+        let mut failed = None;
+        numbering.for_each_record(|_, record| {
+            let name = |name| builder.add_string(self.btf.string(name)?);
+            let done = rewrite_refs(record, name, Ok).and_then(|()| builder.push_record(record));
+            failed = failed.take().or(done.err());
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for id in self.ids.iter_mut().flatten() {
+            let output = merged.output(0, *id);
+            *id = output
+                .map(|output| numbering.id(output))
+                .unwrap_or_default();
+        }
+        self.btf = builder.finish()?;
+        Ok(self)
+    }
 }
 
 /// Numbers of strings, and the strings.

@@ -6,8 +6,6 @@
 //!
 //! Spec: kernel/bpf/btf.c of Linux 5.11 to 7.2, `btf_module_notify` and `btf_parse_module`.
 
-mod versions;
-
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -15,10 +13,11 @@ use btf_core::cli::escape_name;
 use btf_core::cli::sources::check_base;
 use btf_core::relocate::{Refusal, kernel_refusals};
 use btf_core::types::{Composite, Type};
-use btf_core::validate::{Profile, validate};
+use btf_core::validate::{KernelVersion, Profile, Severity, Target, check};
 use btf_core::{Btf, ByteOrder, Kind, TypeId};
 
-pub use versions::Version;
+/// The first version that knows `.BTF.base`.
+const BASE_SINCE: KernelVersion = KernelVersion::new(6, 11);
 
 /// How many members of a structure are shown.
 const SHOWN_MEMBERS: usize = 4;
@@ -29,7 +28,7 @@ pub struct Kernel {
     /// The types.
     pub btf: Arc<Btf>,
     /// Its version, which decides about the rules.
-    pub version: Version,
+    pub version: KernelVersion,
 }
 
 /// A module's BTF, as it stands in the file.
@@ -46,8 +45,6 @@ pub struct ModuleBtf<'a> {
 pub enum Verdict {
     /// It takes it.
     Loads,
-    /// It does not read it.
-    Ignores,
     /// It takes it, but for something else than it is: the types are nonsense.
     Misreads,
     /// It refuses it.
@@ -60,7 +57,6 @@ impl Verdict {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Loads => "loads",
-            Self::Ignores => "ignored",
             Self::Misreads => "misread",
             Self::Refuses => "refused",
         }
@@ -69,7 +65,7 @@ impl Verdict {
     /// Whether the module can be used.
     #[must_use]
     pub const fn is_good(self) -> bool {
-        matches!(self, Self::Loads | Self::Ignores)
+        matches!(self, Self::Loads)
     }
 }
 
@@ -123,30 +119,30 @@ impl Answer {
 /// What `kernel` does with the BTF of a module.
 #[must_use]
 pub fn preflight(module: &ModuleBtf<'_>, kernel: &Kernel) -> Answer {
-    if kernel.version < Version::MODULE_BTF {
-        return Answer::only(Verdict::Ignores);
-    }
     match ByteOrder::of_magic(module.btf) {
         Some(order) if order == kernel.btf.byte_order() => {}
         Some(order) => return Answer::because(format!("the byte order is {order:?}")),
         None => return Answer::because("this is no BTF"),
     }
-    let answer = match module.base {
-        Some(base) if kernel.version >= Version::BASE => relocated(module.btf, base, kernel),
+    match module.base {
+        Some(base) if kernel.version >= BASE_SINCE => {
+            let answer = relocated(module.btf, base, kernel);
+            answer.unwrap_or_else(|error| Answer::because(error.to_string()))
+        }
         _ => read_as_own(module, kernel),
-    };
-    answer.unwrap_or_else(|error| Answer::because(error.to_string()))
+    }
 }
 
 /// The module has a distilled base, and the kernel moves it onto its own.
 fn relocated(btf: &[u8], base: &[u8], kernel: &Kernel) -> btf_core::Result<Answer> {
-    let base = Arc::new(Btf::parse(base, None)?);
-    let split = Btf::parse(btf, Some(Arc::clone(&base)))?;
-    for (btf, profile) in [(&*base, Profile::Vmlinux), (&split, Profile::Module)] {
-        if let Some(obstacle) = invalid(btf, profile, kernel.version) {
-            return Ok(Answer::refused(vec![obstacle]));
-        }
-    }
+    let base = match accepted(base, None, Profile::Vmlinux, kernel.version) {
+        Ok(base) => Arc::new(base),
+        Err(obstacle) => return Ok(Answer::refused(vec![obstacle])),
+    };
+    let split = match accepted(btf, Some(&base), Profile::Module, kernel.version) {
+        Ok(split) => split,
+        Err(obstacle) => return Ok(Answer::refused(vec![obstacle])),
+    };
     let refusals = kernel_refusals(&split, &kernel.btf)?;
     if refusals.is_empty() {
         return Ok(Answer::only(Verdict::Loads));
@@ -158,36 +154,41 @@ fn relocated(btf: &[u8], base: &[u8], kernel: &Kernel) -> btf_core::Result<Answe
 }
 
 /// The kernel reads the module's BTF as going on with its own.
-fn read_as_own(module: &ModuleBtf<'_>, kernel: &Kernel) -> btf_core::Result<Answer> {
-    let split = Btf::parse(module.btf, Some(Arc::clone(&kernel.btf)))?;
-    let mut answer = Answer::only(Verdict::Loads);
-    if let Some(obstacle) = invalid(&split, Profile::Module, kernel.version) {
-        answer = Answer::refused(vec![obstacle]);
-    } else if let Err(error) = check_base(&split) {
-        answer.verdict = Verdict::Misreads;
-        answer.obstacles = vec![Obstacle::new(error.to_string())];
-    }
-    if !answer.verdict.is_good() {
-        let why = match module.base {
-            Some(_) => "kernels before 6.11 do not know its `.BTF.base`",
-            None => {
-                "it is made for another kernel, and has no `.BTF.base` by which it could be moved"
-            }
-        };
-        answer.obstacles.insert(0, Obstacle::new(why));
-    }
-    Ok(answer)
+fn read_as_own(module: &ModuleBtf<'_>, kernel: &Kernel) -> Answer {
+    let split = accepted(
+        module.btf,
+        Some(&kernel.btf),
+        Profile::Module,
+        kernel.version,
+    );
+    let (verdict, obstacle) = match split.map(|split| check_base(&split)) {
+        Ok(Ok(())) => return Answer::only(Verdict::Loads),
+        Ok(Err(error)) => (Verdict::Misreads, Obstacle::new(error.to_string())),
+        Err(obstacle) => (Verdict::Refuses, obstacle),
+    };
+    let why = match module.base {
+        Some(_) => "kernels before 6.11 do not know its `.BTF.base`",
+        None => "it is made for another kernel, and has no `.BTF.base` by which it could be moved",
+    };
+    let obstacles = vec![Obstacle::new(why), obstacle];
+    Answer { verdict, obstacles }
 }
 
-/// The first thing that a kernel of this version finds wrong with BTF by itself.
-fn invalid(btf: &Btf, profile: Profile, version: Version) -> Option<Obstacle> {
-    let too_new = versions::too_new(btf, version).map(Obstacle::new);
-    too_new.or_else(|| {
-        let findings = validate(btf, profile);
-        findings
-            .first()
-            .map(|finding| Obstacle::new(finding.to_string()))
-    })
+/// Reads BTF as a kernel of this version does, or tells the first thing for which it is refused.
+fn accepted(
+    bytes: &[u8],
+    base: Option<&Arc<Btf>>,
+    profile: Profile,
+    version: KernelVersion,
+) -> Result<Btf, Obstacle> {
+    let checked = check(bytes, base.cloned(), Target::new(profile, version));
+    let mut findings = checked.findings.iter();
+    let fault = findings.find(|finding| finding.severity == Severity::Fault);
+    match (fault, checked.btf) {
+        (Some(fault), _) => Err(Obstacle::new(fault.to_string())),
+        (None, Some(btf)) => Ok(btf),
+        (None, None) => Err(Obstacle::new("this is no BTF")),
+    }
 }
 
 /// Puts into words why a type has no match.
@@ -195,10 +196,10 @@ fn obstacle(refusal: &Refusal, split: &Btf, base: &Btf, kernel: &Btf) -> Obstacl
     let name_of = |btf: &Btf, id| btf.name(id).unwrap_or_default().to_vec();
     match *refusal {
         Refusal::Name { id, .. } => Obstacle::new(format!(
-            "type [{id}] has a name of `.BTF.base` which is not a type's"
+            "type {id} has a name of `.BTF.base` which is not a type's"
         )),
         Refusal::Kind { distilled } => Obstacle::new(format!(
-            "type [{distilled}] of `.BTF.base` must not be there: {}",
+            "type {distilled} of `.BTF.base` must not be there: {}",
             shape(base, distilled)
         )),
         Refusal::Candidates {

@@ -218,3 +218,106 @@ fn what_cannot_be_merged_is_refused_and_nothing_written() {
         assert_eq!(std::fs::read(&out).unwrap(), b"old");
     }
 }
+
+#[test]
+fn what_two_compilers_spell_differently_becomes_one() {
+    let dir = TestDir::new();
+    let object = |name: &str| {
+        let path = btf_tests::corpus::root().join("bpf/unify");
+        path.join(format!("{name}.o"))
+    };
+    let merge = |names: &[&str], canonical: bool| {
+        let out = dir.path("out");
+        let objects: Vec<_> = names.iter().map(|name| object(name)).collect();
+        let mut args = vec![
+            "merge".as_ref(),
+            "-q".as_ref(),
+            "-o".as_ref(),
+            out.as_os_str(),
+        ];
+        args.extend(objects.iter().map(|path| path.as_os_str()));
+        args.extend(canonical.then_some("--canonical".as_ref() as &std::ffi::OsStr));
+        let _ = link(args).success();
+        read(&out, None)
+    };
+    let pairs = [
+        ["gcc-a", "gcc-b"],
+        ["clang-a", "clang-b"],
+        ["gcc-a", "clang-b"],
+        ["clang-a", "gcc-b"],
+    ];
+    let counts = pairs.map(|pair| merge(&pair, true).end_id());
+    assert_eq!(counts, [counts[0]; 4]);
+    let plain = pairs.map(|pair| merge(&pair, false).end_id());
+    assert!(
+        plain[2] > counts[0] + 20 && plain[3] > counts[0] + 20,
+        "{plain:?}"
+    );
+    let all = merge(&["gcc-a", "clang-a", "gcc-b", "clang-b"], true);
+    assert_eq!(all.end_id(), counts[0]);
+    assert_eq!(all.find_by_name(b"__ARRAY_SIZE_TYPE__").count(), 1);
+    assert!(btf_core::validate::validate(&all, btf_core::validate::Profile::Structural).is_empty());
+}
+
+#[test]
+fn why_a_name_has_several_definitions_is_told() {
+    let dir = TestDir::new();
+    let files = [
+        write(&dir, "a", &list(b"int")),
+        write(&dir, "b", &list(b"int")),
+        write(&dir, "c", &list(b"__s32")),
+    ];
+    let mut args = vec!["merge", "-q", "--explain", "list"];
+    args.extend(files.iter().map(|path| path.to_str().unwrap()));
+    let outcome = link(&args).success();
+    let text = outcome.stdout.replace(dir.path("").to_str().unwrap(), "");
+    let expect = "\
+`list`: 2 definitions
+[3] STRUCT, in a, b
+[8] STRUCT, in c
+  member `value`, [3] has INT `int`, 4 bytes
+  member `value`, [8] has INT `__s32`, 4 bytes
+";
+    assert_eq!(text, expect);
+    args.push("--json");
+    let outcome = link(&args).success();
+    let line = outcome.stdout.lines().nth(1).unwrap();
+    let second: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(second["path"], serde_json::json!(["member `value`"]));
+    assert_eq!(second["inputs"].as_array().unwrap().len(), 1);
+    args[3] = "nowhere";
+    assert_eq!(link(&args).status, Some(1));
+}
+
+#[test]
+fn what_is_only_named_is_its_definition() {
+    let dir = TestDir::new();
+    let unit = |linkage: u32, name: &[u8], listed: bool| {
+        let mut builder = Builder::new();
+        let int = builder.int(b"int", 4, int::SIGNED).unwrap();
+        let proto = builder.func_proto(int, &[(name, int)]).unwrap();
+        let func = builder.func(b"f", proto, linkage).unwrap();
+        builder.decl_tag(b"tag", func, -1, false).unwrap();
+        builder.var(b"v", int, linkage).unwrap();
+        if listed {
+            let entry = btf_core::types::VarSecinfo {
+                ty: func,
+                offset: 0,
+                size: 0,
+            };
+            builder.datasec(b".ksyms", 4, &[entry]).unwrap();
+        }
+        builder
+    };
+    let defined = write(&dir, "defined", &unit(1, b"x", false));
+    for (listed, expect) in [(false, 6), (true, 9)] {
+        let named = write(&dir, "named", &unit(2, b"", listed));
+        let out = dir.path("out");
+        let paths = [&named, &defined, &out].map(|path| path.to_str().unwrap());
+        let _ = link(["merge", "-q", paths[0], paths[1], "-o", paths[2]]).success();
+        let merged = read(&out, None);
+        // int, the prototype, f, v and the tag; and those of what a section lists, but for the variable.
+        assert_eq!(merged.end_id(), expect + u32::from(listed), "{listed}");
+        assert_eq!(merged.find_by_name(b"v").count(), 1);
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use btf_core::builder::WriteOptions;
+use btf_core::builder::{Builder, WriteOptions};
 use btf_core::cli::output;
 use btf_core::cli::sources;
 use btf_core::elf::{NewSection, is_elf, put_sections};
@@ -128,7 +128,8 @@ fn merge_pasted(path: &Path) -> Result<(), Messages> {
         wide_vlen: true,
         ..WriteOptions::default()
     };
-    let btf = merged.builder.write(order, options).map_err(failed)?;
+    let builder = Builder::from_btf(&merged.btf);
+    let btf = builder.write(order, options).map_err(failed)?;
     let section = NewSection {
         name: ".BTF",
         bytes: &btf,

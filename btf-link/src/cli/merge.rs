@@ -1,6 +1,7 @@
 //! `btf-link merge`: BTF of many origins into one.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
 use btf_core::cli::sources::{Source, open_one};
 use btf_core::cli::{
-    ExitStatus, JsonObject, Printer, ThreadArgs, count, json_line, output, peak_memory_bytes,
-    phase_tree, seconds, size,
+    ExitStatus, JsonObject, Printer, ThreadArgs, count, escape_text, json_line, output,
+    peak_memory_bytes, phase_tree, seconds, size,
 };
-use btf_core::{Btf, Builder, ByteOrder};
-use btf_link::merge::{Failure, Options, merge};
+use btf_core::{Btf, Builder, ByteOrder, Info, Kind};
+use btf_link::merge::explain::{self, Definition};
+use btf_link::merge::{Failure, MergedBtf, Options, merge};
+
+use super::TOOL;
 
 use super::inputs::InputArgs;
 use super::target::has_wide_vlen;
@@ -32,12 +36,25 @@ pub(crate) struct MergeArgs {
     inputs: InputArgs,
 
     /// Where to write the BTF; `-` is standard output
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "explain")]
+    output: Option<PathBuf>,
 
     /// What the output continues: types of this BTF are not written again
     #[arg(short = 'B', long, value_name = "FILE")]
     base: Option<PathBuf>,
+
+    /// Unify what gcc and clang spell differently: names of integers, indices of arrays, qualified arrays
+    ///
+    /// Integers get the names that gcc gives them, indices the type that clang and pahole give them, and a qualified array becomes an
+    /// array of what is qualified.
+    #[arg(long, conflicts_with = "base")]
+    canonical: bool,
+
+    /// Tell why a name has several definitions: where they differ first, and which inputs have which; may be repeated
+    ///
+    /// Without `-o` nothing else is written. Exit status 1 if nothing has the name.
+    #[arg(long, value_name = "NAME")]
+    explain: Vec<String>,
 
     /// Order the types by name, as kernels since 7.0 need it of vmlinux
     #[arg(long)]
@@ -69,8 +86,12 @@ impl MergeArgs {
 /// Merges.
 pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     let start = Instant::now();
-    if args.json && args.output.as_os_str() == "-" {
-        bail!("both the BTF and the summary would go to standard output: name a file with `-o`");
+    let is_stdout = args
+        .output
+        .as_ref()
+        .is_some_and(|path| path.as_os_str() == "-");
+    if is_stdout && (args.json || !args.explain.is_empty()) {
+        bail!("the BTF would go to standard output with something else: name a file with `-o`");
     }
     let mut timings = Timings::default();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads.count().get());
@@ -89,39 +110,36 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
         .iter()
         .map(|source| Arc::clone(&source.btf))
         .collect();
-    let options = Options { base };
+    let options = Options {
+        base,
+        is_canonical: args.canonical,
+        has_ids: !args.explain.is_empty(),
+    };
     let total = inputs.len() as u64;
     let progress = |done: usize| bar.set("merging", done as u64, total);
     let merged =
         merge(&inputs, &options, &progress).map_err(|failure| in_input(failure, &sources))?;
     timings.end("merge");
 
-    let mut builder = merged.builder;
-    if args.sort {
-        builder = sort(builder).context("cannot sort the result")?;
-        timings.end("sort");
-    }
-    let write_options = WriteOptions {
-        layout: args.layout,
-        wide_vlen: inputs.iter().any(|input| has_wide_vlen(input)),
-    };
-    let bytes = builder.write(order, write_options).context("the result")?;
-    let name = || args.output.display().to_string();
-    output::write(&args.output, &bytes).with_context(name)?;
-    timings.end("write");
+    let is_unknown = explain(args, &merged, &sources, printer)?;
+    let target = args.output.as_deref();
+    let size_bytes = target.map(|target| write(args, &merged.btf, order, target, &mut timings));
+    let size_bytes = size_bytes.transpose()?;
     bar.finish();
 
     let summary = Summary {
         inputs: sources.len(),
         types_in: inputs.iter().map(|btf| own_types(btf)).sum(),
-        types_out: u64::from(builder.next_id().0) - first_id(&options),
+        types_out: own_types(&merged.btf),
         bytes_in: inputs.iter().map(|btf| btf.blob_len()).sum(),
-        bytes_out: bytes.len() as u64,
+        bytes_out: size_bytes,
     };
     let elapsed = start.elapsed();
     if args.json {
         let line = json_line("summary", |object| {
-            object.text("output", &args.output.to_string_lossy());
+            if let Some(target) = &args.output {
+                object.text("output", &target.to_string_lossy());
+            }
             summary.to_json(object, &timings.0);
         });
         super::print(&line)?;
@@ -131,19 +149,149 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     if args.time {
         printer.always(phase_tree(&timings.0, elapsed).trim_end());
     }
-    Ok(ExitStatus::Done)
+    Ok(ExitStatus::no_if(is_unknown))
+}
+
+/// Writes the result; its size in bytes.
+fn write(
+    args: &MergeArgs,
+    merged: &Btf,
+    order: ByteOrder,
+    target: &Path,
+    timings: &mut Timings,
+) -> Result<u64> {
+    let builder = if args.sort {
+        let sorted = btf_core::sort::sort_by_name(merged);
+        timings.end("sort");
+        sorted.context("cannot sort the result")?.builder
+    } else {
+        Builder::from_btf(merged)
+    };
+    let options = WriteOptions {
+        layout: args.layout,
+        wide_vlen: has_wide_vlen(merged),
+    };
+    let bytes = builder.write(order, options).context("the result")?;
+    output::write(target, &bytes).with_context(|| target.display().to_string())?;
+    timings.end("write");
+    Ok(bytes.len() as u64)
+}
+
+/// How many inputs are listed that have a definition.
+const SHOWN_INPUTS: usize = 3;
+
+/// Tells why names have several definitions; whether one of the names is nowhere.
+fn explain(
+    args: &MergeArgs,
+    merged: &MergedBtf,
+    sources: &[Source],
+    printer: &Printer,
+) -> Result<bool> {
+    let mut is_unknown = false;
+    for name in &args.explain {
+        let found = explain::definitions(&merged.btf, &merged.ids, name.as_bytes());
+        if found.is_empty() {
+            printer.failure(TOOL, &format!("nothing is called `{name}`"));
+            is_unknown = true;
+            continue;
+        }
+        let text = if args.json {
+            let lines = found
+                .iter()
+                .map(|one| definition_to_json(name, one, &found, merged, sources));
+            lines.collect()
+        } else {
+            definitions_to_text(name, &found, merged, sources)
+        };
+        super::print(&text)?;
+    }
+    Ok(is_unknown)
+}
+
+fn definitions_to_text(
+    name: &str,
+    found: &[Definition],
+    merged: &MergedBtf,
+    sources: &[Source],
+) -> String {
+    let s = if found.len() == 1 { "" } else { "s" };
+    let mut out = format!("`{}`: {} definition{s}\n", escape_text(name), found.len());
+    for definition in found {
+        let kind = merged.btf.info(definition.id).and_then(Info::kind);
+        let kind = kind.map_or("UNKNOWN", Kind::name);
+        let _ = write!(out, "{} {kind}, in ", definition.id);
+        let shown = definition.inputs.iter().take(SHOWN_INPUTS);
+        let titles: Vec<_> = shown
+            .filter_map(|&input| Some(sources.get(input)?.title()))
+            .collect();
+        out.push_str(&escape_text(&titles.join(", ")));
+        let more = definition.inputs.len().saturating_sub(SHOWN_INPUTS);
+        if more > 0 {
+            let _ = write!(out, " and {more} more");
+        }
+        out.push('\n');
+        if definition.id != found[0].id {
+            let difference = explain::difference(&merged.btf, found[0].id, definition.id);
+            let path = difference.path.iter().map(|step| format!("{step}, "));
+            match difference.sides {
+                None => out.push_str("  no difference found\n"),
+                Some([left, right]) => {
+                    let path = path.collect::<String>();
+                    let _ = writeln!(out, "  {path}{} has {left}", found[0].id);
+                    let _ = writeln!(out, "  {path}{} has {right}", definition.id);
+                }
+            }
+        }
+    }
+    out
+}
+
+fn definition_to_json(
+    name: &str,
+    definition: &Definition,
+    found: &[Definition],
+    merged: &MergedBtf,
+    sources: &[Source],
+) -> String {
+    json_line("definition", |object| {
+        let kind = merged.btf.info(definition.id).and_then(Info::kind);
+        object
+            .text("name", name)
+            .number("id", definition.id.0.into())
+            .text("kind", kind.map_or("UNKNOWN", Kind::name))
+            .array("inputs", |array| {
+                for source in definition
+                    .inputs
+                    .iter()
+                    .filter_map(|&input| sources.get(input))
+                {
+                    array.text(&source.title());
+                }
+            });
+        if definition.id == found[0].id {
+            return;
+        }
+        let difference = explain::difference(&merged.btf, found[0].id, definition.id);
+        object.number("differs_from", found[0].id.0.into());
+        object.array("path", |path| {
+            for step in &difference.path {
+                path.text(step);
+            }
+        });
+        object.array("sides", |sides| {
+            for side in difference.sides.iter().flatten() {
+                sides.text(side);
+            }
+        });
+    })
 }
 
 fn own_types(btf: &Btf) -> u64 {
     u64::from(btf.end_id() - btf.first_id())
 }
 
-fn first_id(options: &Options) -> u64 {
-    options.base.as_ref().map_or(1, |base| base.end_id()).into()
-}
-
 /// The base that is named: that of an input, if one continues it, so that it is there once.
-fn open_base(path: &std::path::Path, sources: &[Source]) -> Result<Arc<Btf>> {
+fn open_base(path: &Path, sources: &[Source]) -> Result<Arc<Btf>> {
     let is_it =
         |source: &&Source| source.base == btf_core::cli::sources::Base::File(path.to_owned());
     let of_input = sources
@@ -189,10 +337,6 @@ fn in_input(failure: Failure, sources: &[Source]) -> anyhow::Error {
     anyhow::Error::new(failure.error).context(title)
 }
 
-fn sort(builder: Builder) -> btf_core::Result<Builder> {
-    Ok(btf_core::sort::sort_by_name(&builder.finish()?)?.builder)
-}
-
 /// How long each phase took.
 #[derive(Debug)]
 struct Timings(Vec<(&'static str, Duration)>, Instant);
@@ -219,19 +363,20 @@ struct Summary {
     types_in: u64,
     types_out: u64,
     bytes_in: u64,
-    bytes_out: u64,
+    bytes_out: Option<u64>,
 }
 
 impl Summary {
     fn to_text(&self, elapsed: Duration) -> String {
         let s = if self.inputs == 1 { "" } else { "s" };
+        let written = self.bytes_out.map(|bytes| format!(", {}", size(bytes)));
         format!(
-            "{} input{s}, {} types, {} -> {} types, {} in {}",
+            "{} input{s}, {} types, {} -> {} types{} in {}",
             count(self.inputs as u64),
             count(self.types_in),
             size(self.bytes_in),
             count(self.types_out),
-            size(self.bytes_out),
+            written.unwrap_or_default(),
             seconds(elapsed)
         )
     }
@@ -241,15 +386,17 @@ impl Summary {
             .number("inputs", self.inputs as u64)
             .number("types_in", self.types_in)
             .number("types", self.types_out)
-            .number("input_size_bytes", self.bytes_in)
-            .number("size_bytes", self.bytes_out)
-            .array("phases", |phases| {
-                for &(name, time) in timings {
-                    phases.object(|phase| {
-                        phase.text("name", name).seconds("seconds", time);
-                    });
-                }
-            });
+            .number("input_size_bytes", self.bytes_in);
+        if let Some(bytes) = self.bytes_out {
+            object.number("size_bytes", bytes);
+        }
+        object.array("phases", |phases| {
+            for &(name, time) in timings {
+                phases.object(|phase| {
+                    phase.text("name", name).seconds("seconds", time);
+                });
+            }
+        });
         if let Some(bytes) = peak_memory_bytes() {
             object.number("peak_memory_bytes", bytes);
         }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::{Blob, blobs, open_one};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
-use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, Version, preflight};
+use btf_core::validate::KernelVersion;
+use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, preflight};
 use object::read::elf::{FileHeader, SectionHeader as _};
 use object::read::{FileKind, ReadCache, ReadRef};
 
@@ -31,8 +32,8 @@ pub(crate) struct PreflightArgs {
     against: Vec<PathBuf>,
 
     /// The version of kernels that do not tell it themselves
-    #[arg(long, value_name = "VERSION", default_value_t = Version::NEWEST)]
-    kernel_version: Version,
+    #[arg(long, value_name = "VERSION", default_value_t = KernelVersion::NEWEST)]
+    kernel_version: KernelVersion,
 
     /// Print a line of JSON for each module and kernel
     #[arg(long)]
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
     Ok(ExitStatus::no_if(is_bad))
 }
 
-fn open_kernel(path: &Path, default: Version, printer: &Printer) -> Result<Named> {
+fn open_kernel(path: &Path, default: KernelVersion, printer: &Printer) -> Result<Named> {
     let source = open_one(path, None)?;
     let title = source.title();
     if source.btf.base().is_some() {
@@ -104,7 +105,7 @@ fn open_kernel(path: &Path, default: Version, printer: &Printer) -> Result<Named
 }
 
 /// The version that a kernel's image or the running kernel tells.
-fn version_of(path: &Path) -> Result<Option<Version>> {
+fn version_of(path: &Path) -> Result<Option<KernelVersion>> {
     if path.starts_with("/sys/kernel/btf") {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         return Ok(release.ok().and_then(|release| release.parse().ok()));

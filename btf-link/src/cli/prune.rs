@@ -184,9 +184,9 @@ fn describe(btf: &Btf, id: TypeId) -> String {
     let kind = kind.map_or("type", btf_core::Kind::name);
     let name = btf.name(id).unwrap_or_default();
     if name.is_empty() {
-        format!("[{id}] {kind}")
+        format!("{id} {kind}")
     } else {
-        format!("[{id}] {kind} `{}`", escape_name(name))
+        format!("{id} {kind} `{}`", escape_name(name))
     }
 }
 

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use btf_core::dedup::Fragment;
+use btf_core::dedup::{Fragment, Name};
 use btf_core::types::type_refs;
 use btf_core::{Btf, Error, ErrorKind, Kind, Result, TypeId};
 
-use super::kind_of;
 use super::names::LocalNames;
+use super::{canonical, kind_of};
 
 /// One input that stands alone, or all inputs that continue the same BTF.
 #[derive(Debug, Default)]
 pub(super) struct Group<'i> {
     /// The BTF whose types are in the fragment, weak ones last.
     parts: Vec<Part<'i>>,
+    /// Whether names, indices and qualifiers get one spelling.
+    is_canonical: bool,
 }
 
 /// The own types of one BTF.
@@ -29,7 +31,7 @@ struct Part<'i> {
 }
 
 /// Groups inputs, in the order in which each group's first input stands.
-pub(super) fn group(inputs: &[Arc<Btf>]) -> Vec<Group<'_>> {
+pub(super) fn group(inputs: &[Arc<Btf>], is_canonical: bool) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut by_root: HashMap<*const Btf, usize> = HashMap::new();
     for (index, input) in inputs.iter().enumerate() {
@@ -37,7 +39,10 @@ pub(super) fn group(inputs: &[Arc<Btf>]) -> Vec<Group<'_>> {
         let next = groups.len();
         let at = *by_root.entry(std::ptr::from_ref(root)).or_insert(next);
         if at == next {
-            groups.push(Group::default());
+            groups.push(Group {
+                is_canonical,
+                ..Group::default()
+            });
         }
         groups[at].push(input, Some(index));
     }
@@ -146,7 +151,17 @@ impl<'i> Group<'i> {
             for (id, record) in part.btf.records() {
                 let pushed = into.push_renamed(record, |name| names.name(name), |id| locals.of(id));
                 pushed.map_err(|error| (index, error.in_type(id)))?;
+                if self.is_canonical && kind_of(record) == Some(Kind::Int) {
+                    let name = part.btf.name(id).ok().and_then(canonical::spelling);
+                    if let (Some(name), Some(&start)) = (name, into.starts.last()) {
+                        into.words[start as usize] = names.number(name.as_bytes());
+                    }
+                }
             }
+        }
+        if self.is_canonical && into.first_weak.is_none() {
+            let index = Name(names.number(canonical::INDEX.as_bytes()));
+            canonical::unify(into, index);
         }
         Ok(())
     }

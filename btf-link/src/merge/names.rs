@@ -80,10 +80,15 @@ fn low(hash: u128) -> u64 {
 }
 
 /// What one thread knows of the strings.
+///
+/// Inputs often have the same strings in the same order, those of the headers that they include. So what followed a string the last
+/// time is tried before a hash is computed.
 #[derive(Debug)]
 pub(crate) struct LocalNames<'n, 'i> {
     names: &'n Names,
-    known: HashTable<Entry>,
+    /// The indices in `strings` by hash.
+    known: HashTable<(u128, usize)>,
+    strings: Vec<Known<'i>>,
     /// The strings that this thread has met first.
     pub(crate) created: Vec<(u32, &'i [u8])>,
     /// The BTF that is read and what it continues, with the numbers of their own strings by where these start.
@@ -94,11 +99,26 @@ pub(crate) struct LocalNames<'n, 'i> {
     budget: usize,
 }
 
+/// A string that was met before.
+#[derive(Debug)]
+struct Known<'i> {
+    string: &'i [u8],
+    number: u32,
+    /// The index of the one that followed it the last time.
+    next: usize,
+}
+
 impl<'n, 'i> LocalNames<'n, 'i> {
     pub(crate) fn new(names: &'n Names) -> Self {
         Self {
             names,
             known: HashTable::new(),
+            // The empty string, which is number 0.
+            strings: vec![Known {
+                string: b"",
+                number: 0,
+                next: 0,
+            }],
             created: Vec::new(),
             chain: Vec::new(),
             spare: Vec::new(),
@@ -106,21 +126,34 @@ impl<'n, 'i> LocalNames<'n, 'i> {
         }
     }
 
-    fn number(&mut self, string: &'i [u8]) -> u32 {
+    /// The number of a string.
+    pub(crate) fn number(&mut self, string: &'i [u8]) -> u32 {
+        let index = self.index(string);
+        self.strings[index].number
+    }
+
+    /// The index of a string in `strings`.
+    fn index(&mut self, string: &'i [u8]) -> usize {
         if string.is_empty() {
             return 0;
         }
         let hash = xxh3_128_with_seed(string, self.names.seed);
-        if let Some(&(_, number)) = self.known.find(low(hash), |entry| entry.0 == hash) {
-            return number;
+        if let Some(&(_, index)) = self.known.find(low(hash), |entry| entry.0 == hash) {
+            return index;
         }
         let (number, is_new) = self.names.intern(hash);
         if is_new {
             self.created.push((number, string));
         }
+        let index = self.strings.len();
+        self.strings.push(Known {
+            string,
+            number,
+            next: 0,
+        });
         self.known
-            .insert_unique(low(hash), (hash, number), |entry| low(entry.0));
-        number
+            .insert_unique(low(hash), (hash, index), |entry| low(entry.0));
+        index
     }
 
     /// Makes [`LocalNames::name`] look for the strings of `btf` and what it continues.
@@ -148,10 +181,26 @@ impl<'n, 'i> LocalNames<'n, 'i> {
         let mut numbers = self.spare.pop().unwrap_or_default();
         // Only places where strings start are looked at later, and all of those are set.
         numbers.resize(section.len(), 0);
-        let mut start = 0;
-        for end in memchr::memchr_iter(0, section) {
-            numbers[start] = self.number(&section[start..end]);
-            start = end + 1;
+        let (mut rest, mut last) = (section, 0);
+        while !rest.is_empty() {
+            let start = section.len() - rest.len();
+            let next = self.strings[last].next;
+            let guess = self.strings[next].string;
+            let behind = rest
+                .strip_prefix(guess)
+                .and_then(|rest| rest.strip_prefix(&[0]));
+            let index = if let Some(behind) = behind {
+                rest = behind;
+                next
+            } else {
+                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+                let index = self.index(&rest[..end]);
+                rest = rest.get(end + 1..).unwrap_or_default();
+                self.strings[last].next = index;
+                index
+            };
+            numbers[start] = self.strings[index].number;
+            last = index;
         }
         numbers
     }
