@@ -123,6 +123,16 @@ fn the_order_of_modules_does_not_matter() {
         };
         let first = header("merged.h");
         assert!(first == header("reversed.h"), "{}", kernel.display());
+        // Their base need not be named among them.
+        let options = [Path::new("--assert"), Path::new("-B"), &kernel].into_iter();
+        let args: Vec<_> = options
+            .chain(modules.iter().map(|module| &**module))
+            .collect();
+        assert!(
+            first == write_header(&dir, "base.h", &args),
+            "{}",
+            kernel.display()
+        );
         check_compiles(&dir, "merged.h", &STRICT);
     }
 }

@@ -40,8 +40,8 @@ struct Gatherer<'a> {
     strings: Vec<&'a [u8]>,
 }
 
-/// Merges BTF: the first input is the kernel, or whatever else has the first claim to names, and the others continue it or stand
-/// alone. A base that several inputs share counts once, before them.
+/// Merges BTF: the first input, or the base that it continues, is the kernel, or whatever else has the first claim to names.
+/// The others continue it or stand alone. A base that several inputs share counts once, before them.
 ///
 /// # Errors
 /// [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] and [`ErrorKind::UnknownKind`] of an input;
@@ -52,11 +52,11 @@ pub fn merge(inputs: &[Arc<Btf>]) -> Result<Merged> {
     for (index, input) in inputs.iter().enumerate() {
         let mut chain: Vec<_> = input.chain().collect();
         chain.reverse();
-        for btf in chain {
+        for (level, btf) in chain.into_iter().enumerate() {
             gatherer.add(btf)?;
-        }
-        if index == 0 {
-            kernel_end = TypeId(gatherer.next_id());
+            if index == 0 && level == 0 {
+                kernel_end = TypeId(gatherer.next_id());
+            }
         }
     }
     let Gatherer {

@@ -18,7 +18,7 @@ use super::enumeration::Width;
 use super::names::{Names, write_local};
 use super::number::{self, Spelling};
 use super::order::Step;
-use super::shape::{Piece, Shapes};
+use super::shape::{Piece, Shapes, WIDEST};
 use super::tags::Tags;
 use super::text::{put_decimal, put_decl_tag, put_indent, put_signed, put_type_tag};
 use super::view::{View, array, composite, enumeration, keyword, tag_kind, too_deep};
@@ -82,8 +82,13 @@ enum Job {
         at: usize,
         indent: usize,
     },
-    /// The end of a member, with its number of bits if it is a bitfield.
-    EndMember { id: TypeId, index: u32, bits: u32 },
+    /// The end of a member, as [`Piece::Member`] has it.
+    EndMember {
+        id: TypeId,
+        index: u32,
+        bits: u32,
+        is_aligned: bool,
+    },
 }
 
 /// What all printers of a header share.
@@ -265,7 +270,12 @@ impl<'p, 'a> Printer<'p, 'a> {
                     at,
                     indent,
                 } => self.put_pieces(id, first, at, indent)?,
-                Job::EndMember { id, index, bits } => self.end_member(id, index, bits)?,
+                Job::EndMember {
+                    id,
+                    index,
+                    bits,
+                    is_aligned,
+                } => self.end_member(id, index, bits, is_aligned)?,
             }
         }
         Ok(())
@@ -532,10 +542,14 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.put(" __attribute__((packed))");
         }
         if shape.is_aligned {
-            self.put(" __attribute__((aligned(");
-            put_decimal(&mut self.out, shape.align.into());
-            self.put(")))");
+            self.put_aligned(shape.align);
         }
+    }
+
+    fn put_aligned(&mut self, bytes: u32) {
+        self.put(" __attribute__((aligned(");
+        put_decimal(&mut self.out, bytes.into());
+        self.put(")))");
     }
 
     /// Writes the pieces of a structure or union from `at` on and closes it, or leaves that as a job behind a member that is
@@ -550,6 +564,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                 member,
                 index,
                 bits,
+                is_aligned,
             } = piece
             else {
                 self.put_gap(piece)?;
@@ -562,13 +577,18 @@ impl<'p, 'a> Printer<'p, 'a> {
                 at,
                 indent,
             });
-            self.jobs.push(Job::EndMember { id, index, bits });
+            self.jobs.push(Job::EndMember {
+                id,
+                index,
+                bits,
+                is_aligned,
+            });
             self.put_member(&member, indent + 1)?;
             if self.jobs.len() > before + 2 {
                 return Ok(());
             }
             self.jobs.truncate(before);
-            self.end_member(id, index, bits)?;
+            self.end_member(id, index, bits, is_aligned)?;
         }
         self.pieces.truncate(first);
         put_indent(&mut self.out, indent);
@@ -623,10 +643,13 @@ impl<'p, 'a> Printer<'p, 'a> {
         self.open_body(merged, indent)
     }
 
-    fn end_member(&mut self, id: TypeId, index: u32, bits: u32) -> Result<()> {
+    fn end_member(&mut self, id: TypeId, index: u32, bits: u32, is_aligned: bool) -> Result<()> {
         if bits != 0 {
             self.put(": ");
             put_decimal(&mut self.out, bits.into());
+        }
+        if is_aligned {
+            self.put_aligned(WIDEST);
         }
         for tag in self.tags.of(id, i32::try_from(index).unwrap_or(-1)) {
             put_decl_tag(&mut self.out, self.view.string(tag.text)?, tag.is_attribute);

@@ -10,6 +10,7 @@
 //! The rules are those of gcc and clang for x86-64 and BPF: an integer, enumeration, float or pointer is aligned to its size
 //! (on 32-bit machines to at most the size of a pointer), a bitfield aligns its structure like its type, and an unnamed
 //! one does not. No padding is of a type that the structure's size is no multiple of, because elsewhere it aligns, too.
+//! Integers of 16 bytes have their alignment spelled out: gcc for BPF takes 8.
 
 use btf_core::types::{Composite, Member};
 use btf_core::{Error, ErrorKind, Kind, Result, TypeId};
@@ -20,6 +21,9 @@ use super::view::{View, composite, enumeration, is_composite, is_enumeration};
 
 /// The longest gap, in bits, that becomes unnamed bitfields; a longer one becomes an array of bytes.
 const MAX_BITFIELD_GAP: u64 = 64 * 8;
+
+/// The largest alignment in bytes that a number has by itself.
+pub(crate) const WIDEST: u32 = 16;
 
 /// How a compiler sees a structure or union as it is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,11 +50,13 @@ enum State {
 /// A part of the body of a structure or union.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// A member, and its number of bits if it is a bitfield, else 0.
+    /// A member, its number of bits if it is a bitfield, else 0, and whether compilers do not agree on its alignment, which
+    /// is [`WIDEST`].
     Member {
         member: Member,
         index: u32,
         bits: u32,
+        is_aligned: bool,
     },
     /// An unnamed bitfield of `bits` bits in a type of `unit` bits.
     Padding { unit: u32, bits: u32 },
@@ -75,6 +81,7 @@ struct Field {
     align_bits: u64,
     /// The size of its type in bits if it is a bitfield, else 0.
     unit: u64,
+    is_number: bool,
     is_exact: bool,
 }
 
@@ -99,6 +106,11 @@ impl Field {
         } else {
             !self.at.is_multiple_of(self.align_bits)
         }
+    }
+
+    /// Whether it is a number, or several, on whose alignment compilers do not agree.
+    fn is_wide_number(&self) -> bool {
+        self.is_number && self.unit == 0 && self.align_bits == u64::from(WIDEST) * 8
     }
 
     fn end(&self) -> u64 {
@@ -273,16 +285,17 @@ impl<'a> Shapes<'a> {
             }
             _ => (1, false),
         };
+        let is_number = value.kind == Some(Kind::Int) || is_enumeration(value.kind);
         let Some(bitfield) = self.view.bitfield(member, value)? else {
             return Ok(Some(Field {
                 at: member.bit_offset.into(),
                 bits: (u64::from(size) * 8).saturating_mul(value.count),
                 align_bits: u64::from(align) * 8,
                 unit: 0,
+                is_number,
                 is_exact,
             }));
         };
-        let is_number = value.kind == Some(Kind::Int) || is_enumeration(value.kind);
         let unit = u64::from(size) * 8;
         let fits = bitfield.bits != 0 && u64::from(bitfield.bits) <= unit && size <= 16;
         Ok((is_number && !value.is_array && fits).then_some(Field {
@@ -290,6 +303,7 @@ impl<'a> Shapes<'a> {
             bits: bitfield.bits.into(),
             align_bits: u64::from(align) * 8,
             unit,
+            is_number,
             is_exact,
         }))
     }
@@ -314,15 +328,16 @@ impl<'a> Shapes<'a> {
                 continue;
             };
             let bits = if field.unit == 0 { 0 } else { field.bits };
-            let bits = u32::try_from(bits).unwrap_or(0);
+            let piece = Piece::Member {
+                member,
+                index,
+                bits: u32::try_from(bits).unwrap_or(0),
+                is_aligned: field.is_wide_number() && !shape.is_packed,
+            };
             if is_union {
                 if field.at == 0 {
                     end = end.max(field.end());
-                    pieces.push(Piece::Member {
-                        member,
-                        index,
-                        bits,
-                    });
+                    pieces.push(piece);
                 } else {
                     pieces.push(Piece::Misplaced { member });
                 }
@@ -333,11 +348,7 @@ impl<'a> Shapes<'a> {
                 end = field.at;
             }
             if field.natural(end, shape.is_packed) == field.at {
-                pieces.push(Piece::Member {
-                    member,
-                    index,
-                    bits,
-                });
+                pieces.push(piece);
                 end = field.end();
             } else {
                 pieces.push(Piece::Misplaced { member });

@@ -1,12 +1,12 @@
 //! The text of small headers, each with one thing in it that is easily got wrong.
 
-use std::sync::Arc;
-
 use btf_core::builder::MemberSpec;
 use btf_core::wire::{int, linkage};
 use btf_core::{Builder, Kind};
 
 use super::*;
+
+mod modules;
 
 /// What stands between the frame's two halves.
 fn body(btf: &Btf, options: &Options<'_>) -> String {
@@ -220,6 +220,38 @@ union odd {
 union wide {
 	int a;
 } __attribute__((aligned(16)));
+",
+    );
+}
+
+#[test]
+fn numbers_of_16_bytes_have_their_alignment_spelled_out() {
+    check(
+        |b| {
+            let (char, long) = (char(b), long(b));
+            let wide = b.int(b"__int128", 16, int::SIGNED).unwrap();
+            let wides = array(b, wide, 2);
+            let members = [member("a", char, 0), member("b", wides, 128)];
+            let inner = composite(b, "inner", 48, &members);
+            let members = [member("a", char, 0), member("b", inner, 128)];
+            composite(b, "outer", 64, &members);
+            // As gcc for BPF has it.
+            let members = [member("a", long, 0), member("b", wide, 64)];
+            composite(b, "packed", 24, &members);
+        },
+        "
+struct inner {
+	char a;
+	__int128 b[2] __attribute__((aligned(16)));
+};
+struct outer {
+	char a;
+	struct inner b;
+};
+struct packed {
+	long int a;
+	__int128 b;
+} __attribute__((packed));
 ",
     );
 }
@@ -642,103 +674,6 @@ typedef struct task *acquire___2;
 extern __bpf_fastcall struct task *acquire(struct task *t) __weak __ksym;
 #endif";
     assert_eq!(found, expect);
-}
-
-/// A kernel with `struct a`, `struct gone;` and an enumeration, and two modules on top of it, the second of which
-/// defines what the kernel only declares.
-fn kernel_and_modules() -> [Arc<Btf>; 3] {
-    let mut b = Builder::new();
-    let int = int(&mut b);
-    let inline = b.enumeration(b"", 4, false, &[(b"E", 1)]).unwrap();
-    composite(&mut b, "a", 4, &[member("e", inline, 0)]);
-    let gone = b.fwd(b"gone", false).unwrap();
-    let pointer = b.ptr(gone).unwrap();
-    composite(&mut b, "k", 8, &[member("gone", pointer, 0)]);
-    let kernel = Arc::new(b.finish().unwrap());
-    let mut b = Builder::with_base(kernel.clone());
-    composite(
-        &mut b,
-        "a",
-        8,
-        &[member("x", int, 0), member("e", inline, 32)],
-    );
-    composite(&mut b, "shared", 4, &[member("x", int, 0)]);
-    let first = Arc::new(b.finish().unwrap());
-    let mut b = Builder::with_base(kernel.clone());
-    composite(&mut b, "a", 12, &[member("y", int, 0)]);
-    composite(&mut b, "gone", 4, &[member("x", int, 0)]);
-    composite(&mut b, "shared", 4, &[member("x", int, 0)]);
-    let second = Arc::new(b.finish().unwrap());
-    [kernel, first, second]
-}
-
-fn merged_body(inputs: &[Arc<Btf>]) -> String {
-    let merged = merge(inputs).unwrap();
-    let options = Options {
-        first_of_modules: Some(merged.first_of_modules),
-        ..Options::default()
-    };
-    body(&merged.btf, &options)
-}
-
-#[test]
-fn a_module_on_top_of_its_kernel() {
-    let [_, first, second] = kernel_and_modules();
-    let options = Options {
-        scope: Scope::Module {
-            name: "nf-tables",
-            kernel_header: "vmlinux.h",
-        },
-        ..Options::default()
-    };
-    let expect = "\
-struct a___2 {
-	int x;
-	unsigned int e;
-};
-struct shared {
-	int x;
-};";
-    assert_eq!(body(&first, &options), expect);
-    let mut out = Vec::new();
-    header(&second, &options, &mut out).unwrap();
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.starts_with(
-        "#ifndef __NF_TABLES_H__\n#define __NF_TABLES_H__\n\n#include \"vmlinux.h\"\n"
-    ));
-    assert!(text.contains("struct gone {"));
-}
-
-#[test]
-fn merged_modules_in_any_order() {
-    let [kernel, first, second] = kernel_and_modules();
-    let expect = "\
-struct a {
-	enum {
-		E = 1,
-	} e;
-};
-struct gone {
-	int x;
-};
-struct k {
-	struct gone *gone;
-};
-struct a___2 {
-	int y;
-	int: 32;
-	int: 32;
-};
-struct a___3 {
-	int x;
-	unsigned int e;
-};
-struct shared {
-	int x;
-};";
-    let found = merged_body(&[kernel.clone(), first.clone(), second.clone()]);
-    assert_eq!(found, expect, "found:\n{found}");
-    assert_eq!(merged_body(&[kernel, second, first]), expect);
 }
 
 #[test]
