@@ -98,9 +98,9 @@ impl Place {
         in_union: false,
     };
 
-    /// Where comments start, in characters behind the tabs.
-    fn comment_column(self) -> usize {
-        self.name_width.saturating_add_signed(self.type_width)
+    /// Where comments start, in characters behind the tabs; below 0 where structures are nested deep.
+    fn comment_column(self) -> isize {
+        self.type_width.saturating_add_unsigned(self.name_width)
     }
 
     /// The place of a structure that is printed within this one, `levels` narrower.

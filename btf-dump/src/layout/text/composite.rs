@@ -299,9 +299,9 @@ impl Writer<'_, '_> {
         let packed = self.layouts.get(id).filter(|layout| layout.is_packed);
         let counted =
             "};".len() + packed.map_or(0, |_| PACKED.len()) + name_width + alignment_width;
-        let width = place.comment_column().abs_diff(counted);
+        let width = place.comment_column().saturating_sub_unsigned(counted);
         let end = out.len();
-        self.put_place(out, member, place, end, width);
+        self.put_place(out, member, place, end, width.saturating_abs());
     }
 
     /// Appends the comment that tells the offset and size of a member, at a column counted from `start`.
@@ -311,7 +311,7 @@ impl Writer<'_, '_> {
         member: &MemberLayout,
         place: Place,
         start: usize,
-        column: usize,
+        column: isize,
     ) {
         let put = if self.options.hex {
             put_hex
@@ -319,7 +319,7 @@ impl Writer<'_, '_> {
             put_padded
         };
         out.push(b' ');
-        pad(out, start, column);
+        pad(out, start, usize::try_from(column).unwrap_or(0));
         out.extend_from_slice(b"/* ");
         put(out, place.base.saturating_add(member.offset.into()), 5);
         let mut width = 5;
