@@ -41,20 +41,23 @@ pub enum Color {
     Never,
 }
 
+/// Behind the options of a program or command.
+const LAST: usize = 900;
+
 /// The options that all programs, and all commands of a program, have.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
     /// Print nothing but errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST)]
     pub quiet: bool,
     /// Print more; twice for even more
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true, display_order = LAST)]
     pub verbose: u8,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, display_order = LAST)]
     pub color: Color,
     /// Print the man page or a shell's completions
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", display_order = LAST)]
     pub generate: Option<Generate>,
 }
 

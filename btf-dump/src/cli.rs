@@ -9,6 +9,7 @@ mod diff;
 mod kfuncs;
 mod layout;
 mod list;
+mod missing;
 mod sources;
 
 use anyhow::{Context as _, Result};
@@ -24,13 +25,15 @@ pub(crate) const TOOL: &str = "btf-dump";
 
 const EXAMPLES: &str = "\
 Examples:
-  btf-dump                                  list the types of the running kernel
-  btf-dump /sys/kernel/btf/nf_tables        those of a module; its base is found
+  btf-dump                             the types of the running kernel
+  btf-dump /sys/kernel/btf/nf_tables   those of a module; its base is found
+  btf-dump vmlinux --root task_struct  a type and all that it needs
   btf-dump prog.bpf.o --json
-  btf-dump c -o vmlinux.h                   the running kernel's types as a C header
-  btf-dump check prog.bpf.o                 would the kernel take it?
-  btf-dump layout task_struct               members, holes and cache lines of a structure
-  btf-dump diff vmlinux-6.1 vmlinux-6.12    what has changed between two kernels
+  btf-dump c -o vmlinux.h              the kernel's types as a C header
+  btf-dump kfuncs > kfuncs.h           what BPF programs may call
+  btf-dump check prog.bpf.o            would the kernel take it?
+  btf-dump diff old.btf new.btf        what changed between two kernels
+  btf-dump layout task_struct          members, holes and cache lines
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[

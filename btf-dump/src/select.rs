@@ -68,6 +68,17 @@ impl Selection {
     }
 }
 
+/// The names of own types, for those who look for one that is near.
+#[must_use]
+pub fn own_names(btf: &Btf) -> Vec<&[u8]> {
+    let mut names = Names::new(btf);
+    let offsets = btf.records().filter_map(|(_, record)| record.first());
+    let named = offsets.filter(|&&name| name != 0);
+    named
+        .map(|&name| names.get(StrOffset(name)).bytes)
+        .collect()
+}
+
 /// Whether the name of a type matches one of the patterns; a type without a name has none that could.
 fn is_named(btf: &Btf, names: &mut Names<'_>, id: TypeId, patterns: &[Pattern]) -> bool {
     let Some(&name) = btf.record(id).and_then(<[u32]>::first) else {

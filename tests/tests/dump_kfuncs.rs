@@ -280,5 +280,10 @@ fn without_kfuncs_the_answer_is_no() {
     assert!(outcome.stderr.contains("no kfunc"), "{outcome}");
     let module = dir.write("module", &module());
     let words = [Path::new("kfuncs"), &module, Path::new("--name=fan")];
-    assert_eq!(run(&ours("btf-dump"), words).status, Some(1));
+    let outcome = run(&ours("btf-dump"), words);
+    assert_eq!(outcome.status, Some(1), "{outcome}");
+    assert!(
+        outcome.stderr.contains("no kfunc is called `fan`"),
+        "{outcome}"
+    );
 }

@@ -176,6 +176,9 @@ pub fn open_with(
     threads: NonZeroUsize,
 ) -> Result<Vec<Source>, Error> {
     let running = [PathBuf::from(RUNNING_KERNEL)];
+    if paths.is_empty() && !Path::new(RUNNING_KERNEL).exists() {
+        return Err(Error::no_kernel(RUNNING_KERNEL));
+    }
     let named = if paths.is_empty() { &running } else { paths };
     let mut bases = Bases::new(base)?;
     let files = find(named)?;

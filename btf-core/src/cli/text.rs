@@ -123,9 +123,13 @@ pub fn peak_memory_bytes() -> Option<u64> {
 #[must_use]
 pub fn nearest<'n>(typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // A third of the letters may differ: enough for slips, too little to suggest another word.
-    let limit = typed.chars().count().div_ceil(3);
+    let len = typed.chars().count();
+    let limit = len.div_ceil(3);
+    // Names that differ much in length are not near; this spares them the comparison.
+    let is_close = |name: &&str| name.chars().count().abs_diff(len) <= limit;
     known
         .into_iter()
+        .filter(is_close)
         .map(|name| (distance(typed, name), name))
         .filter(|&(distance, _)| distance <= limit)
         .min_by_key(|&(distance, _)| distance)

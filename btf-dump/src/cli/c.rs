@@ -3,16 +3,26 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use btf_core::Btf;
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::Source;
 use btf_core::cli::{ExitStatus, Printer, output};
-use btf_core::{Btf, TypeId};
 use btf_dump::c::{Options, Scope, header, merge};
+use btf_dump::select::{Selection, own_names};
 
-use super::{SourceArgs, TOOL};
+use super::{SourceArgs, missing};
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump c -o vmlinux.h                the running kernel's types
+  btf-dump c vmlinux modules/ -o all.h   with those of modules, each once
+  btf-dump c vmlinux -r task_struct      a type and what it needs
+  btf-dump c nf_tables.ko -B vmlinux --on-top-of vmlinux.h -o nf_tables.h
+";
 
 /// The arguments of `c`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CArgs {
     #[command(flatten)]
     sources: SourceArgs,
@@ -114,12 +124,21 @@ fn on_top(
 
 /// Writes all types, or those that are asked for.
 fn write(args: &CArgs, btf: &Btf, options: Options<'_>, printer: &Printer) -> Result<ExitStatus> {
-    let roots = roots(btf, &args.root)?;
-    if roots.is_empty() && !args.root.is_empty() {
-        printer.warning(TOOL, "no type is like that");
+    let roots = Selection {
+        names: args.root.clone(),
+        ..Selection::default()
+    };
+    let is_everything = roots.is_everything();
+    let roots = if is_everything {
+        Vec::new()
+    } else {
+        roots.of(btf)
+    };
+    if roots.is_empty() && !is_everything {
+        missing::warn(printer, "type", &args.root, &own_names(btf));
         return Ok(ExitStatus::No);
     }
-    let scope = if args.root.is_empty() {
+    let scope = if is_everything {
         Scope::All
     } else {
         Scope::Roots(&roots)
@@ -127,18 +146,4 @@ fn write(args: &CArgs, btf: &Btf, options: Options<'_>, printer: &Printer) -> Re
     let options = Options { scope, ..options };
     output::write_with(&args.output, |out| header(btf, &options, out).map(|_| ()))?;
     Ok(ExitStatus::Done)
-}
-
-/// The types whose names match one of the patterns.
-fn roots(btf: &Btf, patterns: &[Pattern]) -> Result<Vec<TypeId>> {
-    let mut roots = Vec::new();
-    if !patterns.is_empty() {
-        for (id, _) in btf.records() {
-            let name = btf.name(id)?;
-            if !name.is_empty() && patterns.iter().any(|pattern| pattern.matches(name)) {
-                roots.push(id);
-            }
-        }
-    }
-    Ok(roots)
 }

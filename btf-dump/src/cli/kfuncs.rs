@@ -13,10 +13,18 @@ use btf_dump::kfuncs::sets::{self, Sets};
 use btf_dump::kfuncs::{Kfunc, find, json};
 use clap::ValueEnum;
 
-use super::{SourceArgs, TOOL};
+use super::{SourceArgs, TOOL, missing};
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump kfuncs > kfuncs.h                those of the running kernel
+  btf-dump kfuncs vmlinux modules/ --json   with the flags and sets of files
+  btf-dump kfuncs -n 'bpf_dynptr_*' --format prototype
+";
 
 /// The arguments of `kfuncs`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct KfuncsArgs {
     #[command(flatten)]
     sources: SourceArgs,
@@ -59,11 +67,13 @@ impl KfuncsArgs {
 pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = args.sources.open()?;
     let mut count = 0;
+    let mut names = Vec::new();
     let mut lines = Vec::new();
     let mut header = Header::new();
     for source in &sources {
         let sets = sets_of(source)?;
         let mut kfuncs = find(&source.btf, sets.as_ref());
+        names.extend(kfuncs.iter().map(|kfunc| kfunc.name.to_vec()));
         kfuncs.retain(|kfunc| args.wants(kfunc));
         count += kfuncs.len();
         if args.is_header() {
@@ -90,11 +100,14 @@ pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     };
     let written = stdout.write_all(&text).and_then(|()| stdout.flush());
     written.context("cannot write to standard output")?;
-    if count == 0 {
+    if names.is_empty() {
         printer.warning(
             TOOL,
             "no kfunc is there; kernels before 6.10 do not mark them in BTF",
         );
+    } else if count == 0 {
+        let names: Vec<_> = names.iter().map(Vec::as_slice).collect();
+        missing::warn(printer, "kfunc", &args.name, &names);
     }
     Ok(ExitStatus::no_if(count == 0))
 }

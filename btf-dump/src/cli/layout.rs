@@ -1,13 +1,15 @@
 //! `btf-dump layout`: where the members of structures lie.
 
+mod terminal;
+
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use btf_core::TypeId;
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::{Source, open};
-use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_name, nearest};
+use btf_core::cli::{ExitStatus, Printer};
 use btf_dump::layout::reorganize::reorganize;
 use btf_dump::layout::search::{Relation, search};
 use btf_dump::layout::select::{Filter, by_name, known_names, own_composites};
@@ -16,21 +18,36 @@ use btf_dump::layout::{CACHELINE, Layout, Layouts, Machine, json, text};
 use btf_dump::pointer;
 use clap::ValueEnum;
 
-use super::TOOL;
+use super::{TOOL, missing};
+
+/// What has a layout.
+const WHAT: &str = "structure, union, enumeration or typedef";
 
 const EXAMPLES: &str = "\
 Examples:
-  btf-dump layout task_struct               as pahole prints it
-  btf-dump layout -E mutex                  with what is inside
-  btf-dump layout --packable                what another order of members would save, by structure
-  btf-dump layout --reorganize page_pool    that order
-  btf-dump layout --contains spinlock_t     who embeds a lock
+  btf-dump layout task_struct              as pahole prints it
+  btf-dump layout -E mutex                 with what is inside
+  btf-dump layout --packable               what another order would save
+  btf-dump layout --reorganize page_pool   that order
+  btf-dump layout --contains spinlock_t    who embeds a lock
   btf-dump layout -f vmlinux 'tcp_*' --sizes --sort size
 ";
 
+/// The options that are about structures, and not about members one by one.
+const WHOLE: [&str; 8] = [
+    "expand",
+    "hex",
+    "sizes",
+    "sort",
+    "holes",
+    "padding",
+    "packable",
+    "reorganize",
+];
+
 /// The arguments of `layout`.
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
@@ -100,11 +117,11 @@ pub(crate) struct LayoutArgs {
     reorganize: bool,
 
     /// List the members of this type, as `structure: member`
-    #[arg(short = 'i', long, value_name = "TYPE", value_parser = Pattern::parse, conflicts_with = "pointers_to")]
+    #[arg(short = 'i', long, value_name = "TYPE", value_parser = Pattern::parse, conflicts_with = "pointers_to", conflicts_with_all = WHOLE)]
     contains: Option<Pattern>,
 
     /// List the members that point to this type, as `structure: member`
-    #[arg(short = 'p', long, value_name = "TYPE", value_parser = Pattern::parse)]
+    #[arg(short = 'p', long, value_name = "TYPE", value_parser = Pattern::parse, conflicts_with_all = WHOLE)]
     pointers_to: Option<Pattern>,
 
     /// Write JSON Lines: for each structure an object with its members
@@ -182,7 +199,7 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     for source in &sources {
         let text = report.source(source, &patterns);
         let text = if printer.stdout_is_terminal() && !args.json {
-            for_terminal(&text, printer)
+            args.for_terminal(&text, printer)
         } else {
             text
         };
@@ -191,29 +208,16 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     }
     stdout.flush().context("cannot write to standard output")?;
     let missing = report.is_missing.iter().zip(&patterns);
-    let missing: Vec<_> = missing.filter(|(is_missing, _)| **is_missing).collect();
-    for (_, pattern) in &missing {
-        report.tell_missing(pattern);
+    let missing = missing.filter(|(is_missing, _)| **is_missing);
+    let missing: Vec<_> = missing.map(|(_, pattern)| pattern.clone()).collect();
+    let names: Vec<_> = report.known.iter().map(Vec::as_slice).collect();
+    missing::warn(printer, WHAT, &missing, &names);
+    let mut files = missing.iter().map(Pattern::text);
+    if let Some(file) = files.find(|name| Path::new(name).is_file()) {
+        let text = format!("`{file}` is a file: `--file {file}` shows the types in it");
+        printer.warning(TOOL, &text);
     }
     Ok(ExitStatus::no_if(report.is_empty || !missing.is_empty()))
-}
-
-/// Text with names escaped, and with comments in a faint colour.
-fn for_terminal(text: &[u8], printer: &Printer) -> Vec<u8> {
-    let mut out = String::new();
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        // Tabs are the program's own: names that hold one are not C.
-        let parts: Vec<_> = line.split(|&byte| byte == b'\t').map(escape_name).collect();
-        let line = parts.join("\t");
-        let (code, comment) = line.split_at(line.rfind("/* ").unwrap_or(line.len()));
-        out.push_str(code);
-        if !comment.is_empty() {
-            out.push_str(&printer.paint(Stream::Out, Style::Faint, comment));
-        }
-        out.push('\n');
-    }
-    out.into_bytes()
 }
 
 /// What is collected over all files.
@@ -224,7 +228,7 @@ struct Report<'a> {
     /// Which patterns nothing has matched so far.
     is_missing: Vec<bool>,
     /// The names that there are, if something is missing.
-    known: Vec<String>,
+    known: Vec<Vec<u8>>,
     /// Whether nothing has been printed.
     is_empty: bool,
 }
@@ -267,21 +271,8 @@ impl Report<'_> {
         }
         if self.is_missing.contains(&true) {
             let names = known_names(layouts).into_iter();
-            self.known
-                .extend(names.map(|name| escape_name(name).into_owned()));
+            self.known.extend(names.map(<[u8]>::to_vec));
         }
-    }
-
-    /// Says that nothing is called so, with a name that may have been meant.
-    fn tell_missing(&self, pattern: &Pattern) {
-        let typed = pattern.text();
-        // Names that differ much in length are not near; this spares the others their comparison.
-        let is_close = |name: &&str| name.len().abs_diff(typed.len()) <= typed.len().div_ceil(3);
-        let close = self.known.iter().map(String::as_str).filter(is_close);
-        let near = pattern.name().and_then(|_| nearest(typed, close));
-        let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        let text = format!("no structure, union, enumeration or typedef is called `{typed}`{hint}");
-        self.printer.warning(TOOL, &text);
     }
 
     /// The types that the conditions hold for, in the order that is asked for.
@@ -389,6 +380,17 @@ impl LayoutArgs {
     fn is_in_text(&self, layout: Option<&Layout>) -> bool {
         let has_lines = self.sizes || self.json || (self.packable && !self.reorganize);
         !has_lines && (layout.is_some() || !self.reorganize)
+    }
+
+    /// The text as a person sees it.
+    fn for_terminal(&self, text: &[u8], printer: &Printer) -> Vec<u8> {
+        if self.sizes {
+            terminal::table(text, &["NAME", "SIZE", "HOLES"], printer)
+        } else if self.packable && !self.reorganize {
+            terminal::table(text, &["NAME", "SIZE", "NEW", "SAVED"], printer)
+        } else {
+            terminal::text(text, printer)
+        }
     }
 }
 

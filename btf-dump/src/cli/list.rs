@@ -13,7 +13,7 @@ use btf_dump::listing::{Options, Parts, Place, Request, write_json, write_text};
 use btf_dump::select::{Root, Selection};
 use clap::ValueEnum;
 
-use super::{SourceArgs, TOOL};
+use super::{SourceArgs, TOOL, missing};
 
 const PATTERN_HELP: &str = "\
 Only types of this name; may be repeated
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
     }
     out.flush().context("cannot write to standard output")?;
     if is_empty {
-        printer.warning(TOOL, &nothing_found(&selection, &sources));
+        warn_of_nothing(args, &sources, printer);
     }
     Ok(ExitStatus::no_if(is_empty))
 }
@@ -166,31 +166,17 @@ fn list(
 }
 
 /// Says that nothing was found, with a name that may have been meant.
-fn nothing_found(selection: &Selection, sources: &[Source]) -> String {
-    let roots = selection.roots.iter().filter_map(|root| match root {
+fn warn_of_nothing(args: &ListArgs, sources: &[Source], printer: &Printer) {
+    let roots = args.root.iter().filter_map(|root| match root {
         Root::Name(pattern) => Some(pattern),
         Root::Id(_) => None,
     });
-    let patterns = selection.names.iter().chain(roots);
-    let typed = patterns.filter_map(|pattern| Some((pattern.text(), pattern.name()?.len())));
-    let mut text = "no type is like that".to_owned();
-    for (typed, len) in typed {
-        let names = sources.iter().flat_map(|source| {
-            let ids = source.btf.records().map(|(id, _)| id);
-            // Names that differ much in length are not near; this spares the others their comparison.
-            ids.filter_map(move |id| {
-                let name = source.btf.name(id).ok()?;
-                let name = std::str::from_utf8(name).ok()?;
-                (name.len().abs_diff(len) <= len.div_ceil(3)).then_some(name)
-            })
-        });
-        if let Some(name) = nearest(typed, names) {
-            text += "; did you mean `";
-            text += name;
-            text += "`?";
-        }
+    let patterns: Vec<_> = args.name.iter().chain(roots).cloned().collect();
+    if patterns.is_empty() || !args.id.is_empty() || !args.kind.is_empty() {
+        printer.warning(TOOL, "no type is like that");
+    } else {
+        missing::warn(printer, "type", &patterns, &missing::type_names(sources));
     }
-    text
 }
 
 fn parse_kind(text: &str) -> Result<Kind, String> {

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw};
+
+use super::TOOL;
 
 /// Where the BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,22 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// Reads all of them.
     pub(crate) fn open(&self) -> Result<Vec<Source>> {
-        Ok(open(&self.files, self.base.as_deref())?)
+        let error = match open(&self.files, self.base.as_deref()) {
+            Ok(sources) => return Ok(sources),
+            Err(error) => anyhow::Error::from(error),
+        };
+        if let Some(name) = self.missing_type() {
+            bail!("{error:#}; to look for a type of this name: `{TOOL} layout {name}`");
+        }
+        Err(error)
+    }
+
+    /// The first file that does not exist, if it is more like a name of C.
+    fn missing_type(&self) -> Option<&str> {
+        let missing = self.files.iter().find(|path| !path.exists())?;
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name = missing.to_str()?;
+        name.chars().all(is_of_name).then_some(name)
     }
 
     /// Reads the bytes of all of them, whatever they are.

@@ -27,6 +27,14 @@ impl Error {
         Self { text, source: None }
     }
 
+    /// No file is named, and the running kernel has none.
+    pub(super) fn no_kernel(path: &str) -> Self {
+        let text = format!(
+            "{path}: there is none, as the running kernel was built without `CONFIG_DEBUG_INFO_BTF`; name a file"
+        );
+        Self { text, source: None }
+    }
+
     /// No base was found; `misfits` are files that do not fit.
     pub(super) fn no_base(what: &str, misfits: &[String]) -> Self {
         let misfits = match misfits {
