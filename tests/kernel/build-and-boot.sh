@@ -167,12 +167,13 @@ guest() {
     cp core.bpf.o foreign.bpf.o "$root/"
 }
 
-# boot VERSION CHECKS KERNEL: runs the guest, shows what it found, and fails unless all checks are ok.
+# boot VERSION CHECKS KERNEL: runs the guest, shows what it found, and fails unless all checks are ok. The timer is not
+# tested, as on a busy machine the emulated one may be late, which the kernel takes for a defect.
 boot() {
     local log=boot-$1-$2.log
     (cd "root-$1" && find . | cpio -o -H newc --quiet) >"root-$1.cpio"
     timeout "$BOOT_LIMIT" qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1G -nographic -no-reboot -nodefaults \
-        -serial file:"$log" -kernel "$3" -initrd "root-$1.cpio" -append "console=ttyS0 panic=-1 quiet checks=$2" ||
+        -serial file:"$log" -kernel "$3" -initrd "root-$1.cpio" -append "console=ttyS0 panic=-1 quiet no_timer_check checks=$2" ||
         fail "the guest: see $DIR/$log"
     tr -d '\r' <"$log" | grep '^guest: ' | sed 's/^/         /' || true
     tr -d '\r' <"$log" | grep -x 'guest: done' >/dev/null || fail "the guest did not end: see $DIR/$log"
