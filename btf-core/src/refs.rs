@@ -76,11 +76,32 @@ pub fn rewrite_refs<E>(
     mut map_type: impl FnMut(TypeId) -> std::result::Result<TypeId, E>,
 ) -> std::result::Result<(), E> {
     let info = Info(record.get(1).copied().unwrap_or(0));
-    for (word, role) in record.iter_mut().zip(word_roles(info)) {
+    let Some(kind) = info.kind() else {
+        return Ok(());
+    };
+    let table = kind.info();
+    let mut rewrite = |word: &mut u32, role: Word| {
         match role {
             Word::Name => *word = map_name(StrOffset(*word))?.0,
             Word::Type => *word = map_type(TypeId(*word))?.0,
             Word::Value => {}
+        }
+        Ok(())
+    };
+    let Some(([name, _, third], rest)) = record.split_first_chunk_mut::<3>() else {
+        return Ok(());
+    };
+    rewrite(name, Word::Name)?;
+    if kind.third_is_type() {
+        rewrite(third, Word::Type)?;
+    }
+    let (trailer, elements) = rest.split_at_mut(table.trailer.len().min(rest.len()));
+    for (word, &role) in trailer.iter_mut().zip(table.trailer) {
+        rewrite(word, role)?;
+    }
+    for element in elements.chunks_mut(table.element.len().max(1)) {
+        for (word, &role) in element.iter_mut().zip(table.element) {
+            rewrite(word, role)?;
         }
     }
     Ok(())

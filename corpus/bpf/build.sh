@@ -9,6 +9,7 @@ for order in little big; do
         name=${source%.c} debug=-g gcc_debug=-gbtf
         [[ $name == many ]] && continue # for many.sh
         [[ $name == plain ]] && debug= gcc_debug=
+        [[ $name == split ]] && debug+=" -ffunction-sections" gcc_debug+=" -ffunction-sections"
         mkdir -p "../clang$suffix" "../gcc$suffix"
         "$CLANG" --target="bpf${suffix:+eb}" -mcpu=v3 -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"
         if [[ $name != ids ]]; then # GCC has no such builtin

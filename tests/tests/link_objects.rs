@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use btf_core::elf::{Loaded, load};
 use btf_core::validate::{Profile, check_ext};
-use btf_core::{Btf, Type, TypeId};
+use btf_core::{Btf, ByteOrder, Type, TypeId};
 use btf_link::link::{Failure, File, Options, link};
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, ours, peer, run, skip};
@@ -130,9 +130,13 @@ fn the_running_kernel_computes_the_values() {
         return;
     };
     for folder in NATIVE {
-        for (names, expect) in [(["first", "second"], 1197), (["second", "first"], 2089)] {
+        for (names, expect) in [
+            (&["first", "second"][..], 1197),
+            (&["second", "first"], 2089),
+            (&["split"], 42),
+        ] {
             let dir = TestDir::new();
-            let object = dir.write("out.o", &linked(folder, &names));
+            let object = dir.write("out.o", &linked(folder, names));
             let data = dir.write("data", &[0; 64]);
             let load = [
                 "prog".as_ref(),
@@ -344,6 +348,111 @@ fn of_archives_only_what_is_needed_is_taken() {
             &Options::default(),
         );
         assert_eq!(symbols(&alone)["used"], None);
+    }
+}
+
+#[test]
+fn members_of_thin_archives_are_files_beside_them() {
+    let dir = TestDir::new();
+    dir.write("unused.o", &read("clang", "unused").bytes);
+    let mut thin = b"!<thin>\n".to_vec();
+    let size = read("clang", "unused").bytes.len();
+    thin.extend(
+        format!(
+            "{:16}{:12}{:6}{:6}{:8}{size:<10}`\n",
+            "unused.o/", 0, 0, 0, 644
+        )
+        .bytes(),
+    );
+    let library = File::read(&dir.write("lib.a", &thin)).unwrap();
+    let bytes = link_files(&[read("clang", "user"), library], &Options::default());
+    assert!(bytes == linked("clang", &["user", "unused"]));
+}
+
+/// The object with its relocations as `SHT_RELA`: addends are in them, and what is in the fields does not count.
+fn with_addends(bytes: &[u8], order: ByteOrder) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let word = |out: &[u8], at: usize| order.u32(out[at..].first_chunk().copied().unwrap());
+    let long = |out: &[u8], at: usize| order.u64(out[at..].first_chunk().copied().unwrap());
+    let put = |out: &mut Vec<u8>, at: usize, value: u64| {
+        let mut bytes = value.to_le_bytes();
+        if order == ByteOrder::Big {
+            bytes.reverse();
+        }
+        out[at..at + 8].copy_from_slice(&bytes);
+    };
+    let start = |value: u64| usize::try_from(value).unwrap();
+    let table = start(long(bytes, 40));
+    let headers = (bytes.len() - table) / 64;
+    for header in (0..headers).map(|index| table + 64 * index) {
+        if word(bytes, header + 4) != 9 {
+            continue;
+        }
+        let target = table + 64 * start(word(bytes, header + 44).into());
+        let is_code = long(bytes, target + 8) & 4 != 0;
+        let contents = start(long(bytes, target + 24));
+        let (from, size) = (
+            start(long(bytes, header + 24)),
+            start(long(bytes, header + 32)),
+        );
+        let new = out.len();
+        for entry in (from..from + size).step_by(16) {
+            let at = contents + start(long(bytes, entry));
+            let imm = |at| i64::from(word(bytes, at).cast_signed());
+            let (addend, field) = match (is_code, bytes[at]) {
+                (true, 0x85) => (8 * (imm(at + 4) + 1), at + 4),
+                (true, _) => (imm(at + 4), at + 4),
+                (false, _) => (long(bytes, at).cast_signed(), at),
+            };
+            let len = out.len();
+            out.extend_from_slice(&bytes[entry..entry + 16]);
+            out.extend([0; 8]);
+            put(&mut out, len + 16, addend.cast_unsigned());
+            out[field..field + 4].copy_from_slice(&[0x55; 4]);
+        }
+        out[header + 4..header + 8].copy_from_slice(&order.u32_bytes(4));
+        let size = (out.len() - new) as u64;
+        put(&mut out, header + 24, new as u64);
+        put(&mut out, header + 32, size);
+        put(&mut out, header + 56, 24);
+    }
+    out
+}
+
+#[test]
+fn relocations_may_have_addends() {
+    for folder in FOLDERS {
+        let plain = linked(folder, &["second", "first", "tables"]);
+        let order = btf(&plain).btf.byte_order();
+        let object = in_memory("addends.o", with_addends(&plain, order));
+        let bytes = link_files(&[object], &Options::default());
+        // The kinds and places of relocations are the same, and so is what the fields hold.
+        assert!(bytes == plain, "{folder}");
+    }
+}
+
+#[test]
+fn functions_with_sections_of_their_own_are_in_one() {
+    for folder in FOLDERS {
+        let bytes = linked(folder, &["split"]);
+        let file = ElfFile64::<object::Endianness>::parse(&bytes[..]).unwrap();
+        let names = file
+            .sections()
+            .map(|section| section.name().unwrap().to_owned());
+        assert_eq!(
+            names.filter(|name| name.starts_with(".text")).count(),
+            1,
+            "{folder}"
+        );
+        let gc = Options {
+            gc: Some(&[]),
+            ..Options::default()
+        };
+        let bytes = link_files(&[read(folder, "split")], &gc);
+        assert!(
+            symbols(&bytes).keys().eq(["LICENSE", "outer", "split"]),
+            "{folder}"
+        );
     }
 }
 

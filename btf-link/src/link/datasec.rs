@@ -4,7 +4,7 @@
 //! occur. A variable that no object defines stays in them; one that another object defines stands where it is defined.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use btf_core::Result;
 use btf_core::types::VarSecinfo;
@@ -12,6 +12,7 @@ use btf_core::wire::linkage;
 
 use super::declared::Entities;
 use super::layout::Layout;
+use super::names::ByName;
 use super::object::Object;
 use super::problem::{Problem, show};
 use super::symbols::Symbols;
@@ -89,7 +90,7 @@ struct Gatherer<'a, 'o, 'd> {
     entities: &'a Entities<'a>,
     /// Those of the layout, then those that exist in BTF only.
     sections: Vec<Datasec<'o>>,
-    by_name: HashMap<&'o [u8], usize>,
+    by_name: ByName<'o, usize>,
     /// The sections and shared entities that were put into them.
     seen: HashSet<(usize, usize)>,
     problems: &'a mut Vec<Problem>,

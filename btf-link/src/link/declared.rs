@@ -11,6 +11,7 @@ use btf_core::{Btf, Type, TypeId};
 
 use super::layout::Layout;
 use super::matching;
+use super::names::ByName;
 use super::object::{Object, Place};
 use super::problem::{Problem, show};
 use super::symbols::{Symbols, Target};
@@ -37,12 +38,15 @@ pub(crate) struct Tag<'o> {
     pub(crate) is_attribute: bool,
 }
 
+/// No entity.
+const NONE: u32 = u32::MAX;
+
 /// The functions and variables of the output.
 #[derive(Debug, Default)]
 pub(crate) struct Entities<'o> {
     pub(crate) list: Vec<Entity<'o>>,
-    /// By object and type id, the number of the entity; of what is no function or variable, and of what goes, `None`.
-    of: Vec<Vec<Option<usize>>>,
+    /// By object and type id, the number of the entity; [`NONE`] for what is no function or variable, and for what goes.
+    of: Vec<Vec<u32>>,
     /// By object, the functions and variables that go.
     pub(crate) gone: Vec<Vec<TypeId>>,
 }
@@ -50,17 +54,18 @@ pub(crate) struct Entities<'o> {
 impl Entities<'_> {
     /// The entity that a FUNC or VAR of an object became.
     pub(crate) fn of(&self, object: usize, id: TypeId) -> Option<usize> {
-        *self.of.get(object)?.get(id.0 as usize)?
+        let number = *self.of.get(object)?.get(id.0 as usize)?;
+        (number != NONE).then_some(number as usize)
     }
 }
 
 /// The FUNCs and VARs of each object that other objects can know, by name; and whether it is a map.
-pub(crate) type Declared<'o> = Vec<HashMap<&'o [u8], (TypeId, bool)>>;
+pub(crate) type Declared<'o> = Vec<ByName<'o, (TypeId, bool)>>;
 
 /// Finds what each object declares for others.
 pub(crate) fn declared<'o>(objects: &'o [Object<'_>]) -> Declared<'o> {
     let of_object = |object: &'o Object<'_>| {
-        let mut names = HashMap::new();
+        let mut names = ByName::default();
         let mut maps = HashSet::new();
         for (btf, section) in object.datasecs() {
             if btf.string(section.name).is_ok_and(|name| name == b".maps") {
@@ -91,6 +96,7 @@ pub(crate) fn check(
         let (id, is_map) = *declared.get(object)?.get(name)?;
         Some((objects.get(object)?.btf.as_ref()?, id, is_map))
     };
+    let mut budget = matching::MAX_PAIRS;
     for global in &symbols.globals {
         let first = global.definition.or_else(|| {
             let mut uses = global.uses.iter().copied();
@@ -108,9 +114,9 @@ pub(crate) fn check(
                 continue;
             };
             let agree = if is_map || other_is_map {
-                matching::check_maps(btf, id, other, other_id)
+                matching::check_maps((btf, id), (other, other_id), &mut budget)
             } else {
-                matching::check(btf, id, other, other_id)
+                matching::check((btf, id), (other, other_id), &mut budget)
             };
             if let Err(why) = agree {
                 let text = format!("{} is declared in different ways: {why}", show(global.name));
@@ -163,7 +169,7 @@ pub(crate) fn entities<'o, 'd>(
         layout,
         is_kept,
         found: Entities::default(),
-        shared: HashMap::new(),
+        shared: ByName::default(),
         known_tags: HashSet::new(),
         left_out: HashSet::new(),
     };
@@ -182,7 +188,7 @@ struct Maker<'a, 'o, 'd> {
     is_kept: &'a dyn Fn(usize) -> bool,
     found: Entities<'o>,
     /// By name, the entity of a shared name; `None` if it goes.
-    shared: HashMap<&'o [u8], Option<usize>>,
+    shared: ByName<'o, Option<usize>>,
     known_tags: HashSet<(usize, Tag<'o>)>,
     /// The names in the object at hand that belong to sections of which another object's is kept.
     left_out: HashSet<&'o [u8]>,
@@ -199,7 +205,7 @@ impl<'o> Maker<'_, 'o, '_> {
                     && self.symbols.target((index, *number)) == Target::None
             });
             self.left_out = left_out.map(|(_, symbol)| symbol.name).collect();
-            of.resize(btf.end_id() as usize, None);
+            of.resize(btf.end_id() as usize, NONE);
             for (_, id, ty) in object.entities() {
                 let (Type::Func {
                     name,
@@ -227,7 +233,9 @@ impl<'o> Maker<'_, 'o, '_> {
                     gone.push(id);
                 }
                 if let Some(slot) = of.get_mut(id.0 as usize) {
-                    *slot = entity;
+                    *slot = entity
+                        .and_then(|number| u32::try_from(number).ok())
+                        .unwrap_or(NONE);
                 }
             }
         }

@@ -4,21 +4,23 @@
 //! ones. At the end all archives are asked once more, so that their order does not matter.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use btf_core::{Error, ErrorKind, Result};
 use object::read::archive::ArchiveFile;
 use rayon::prelude::*;
 
+use super::names::ByName;
 use super::object::Object;
+use super::read::read_needed;
 
 /// A file that is given to the linker.
 #[derive(Debug)]
 pub struct File {
     /// What messages call it.
     pub name: String,
-    /// Its contents.
+    /// Its contents, as far as a linker for BPF needs them.
     pub bytes: Vec<u8>,
     /// The members of a thin archive, which are files of their own.
     pub members: Vec<File>,
@@ -42,8 +44,7 @@ impl File {
     /// [`ErrorKind::Io`] with the system's reason; [`ErrorKind::Elf`] for an archive that cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let read = |path: &Path| {
-            std::fs::read(path)
-                .map_err(|error| Error::new(ErrorKind::Io("read it")).caused_by(error))
+            read_needed(path).map_err(|error| Error::new(ErrorKind::Io("read it")).caused_by(error))
         };
         let mut file = Self::new(path.display().to_string(), read(path)?);
         let Some(archive) = parse_archive(&file.bytes)? else {
@@ -183,7 +184,7 @@ impl<'d> Loader<'d> {
 
     /// Loads what is needed of an archive: pass after pass over the members, as linkers do.
     fn load(&mut self, members: &mut [Option<Object<'d>>]) {
-        let mut defines: HashMap<&[u8], usize> = HashMap::new();
+        let mut defines: ByName<'_, usize> = ByName::default();
         for (index, member) in members.iter().enumerate() {
             for name in member.iter().flat_map(Object::definitions) {
                 defines.entry(name).or_insert(index);

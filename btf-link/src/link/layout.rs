@@ -4,13 +4,12 @@
 //! alignment; what stays of it keeps its order, and each piece its place relative to the alignment.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::HashMap;
-
 use object::elf::{
     SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS,
 };
 
 use super::live::Live;
+use super::names::ByName;
 use super::object::{Object, Place, Section};
 use super::pieces::{self, Pieces};
 use super::problem::{Problem, show};
@@ -24,6 +23,16 @@ const MERGE_FLAGS: u64 = SHF_MERGE.0 | SHF_STRINGS.0;
 
 /// The largest size of an output section, as instructions have addresses of 31 bits.
 const MAX_SIZE: u64 = i32::MAX as u64;
+
+/// The name that a section has in the output: functions that have a section each are in `.text` together, as loaders look for
+/// them there only.
+pub(crate) fn output_name(name: &[u8]) -> &[u8] {
+    if name.starts_with(b".text.") {
+        b".text"
+    } else {
+        name
+    }
+}
 
 /// A section of the output.
 #[derive(Debug)]
@@ -78,7 +87,7 @@ impl<'a, 'd> Layout<'a, 'd> {
             symbols,
             objects,
         };
-        let mut by_name = HashMap::new();
+        let mut by_name = ByName::default();
         for (index, object) in objects.iter().enumerate() {
             let mut placements = vec![None; object.sections.len()];
             for (number, section) in object.sections.iter().enumerate() {
@@ -91,7 +100,7 @@ impl<'a, 'd> Layout<'a, 'd> {
                     continue;
                 }
                 let next = layout.sections.len();
-                let out = *by_name.entry(section.name).or_insert(next);
+                let out = *by_name.entry(output_name(section.name)).or_insert(next);
                 if let Some(problem) = layout.add(out, at, section) {
                     problems.push(problem);
                     continue;
@@ -121,7 +130,7 @@ impl<'a, 'd> Layout<'a, 'd> {
         let flags = section.flags & FLAGS;
         let Some(found) = self.sections.get_mut(out) else {
             self.sections.push(OutSection {
-                name: section.name,
+                name: output_name(section.name),
                 kind: section.kind,
                 flags,
                 align: section.align,

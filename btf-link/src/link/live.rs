@@ -6,6 +6,7 @@
 use btf_core::cli::pattern::Pattern;
 use object::elf::SHF_ALLOC;
 
+use super::layout::output_name;
 use super::object::{Object, Place, Relocation, Section};
 use super::pieces::{self, Pieces};
 use super::problem::{Problem, show};
@@ -306,7 +307,7 @@ impl Marker<'_, '_> {
 fn is_root(section: &Section<'_>) -> bool {
     let name = section.name;
     section.flags & SHF_ALLOC.0 == 0
-        || section.is_code() && name != b".text"
+        || section.is_code() && output_name(name) != b".text"
         || matches!(name, b"license" | b"version")
         || name.starts_with(b".struct_ops")
         || name.starts_with(b"?.struct_ops")

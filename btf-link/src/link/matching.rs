@@ -13,8 +13,8 @@ use btf_core::{Btf, Kind, Type, TypeId};
 
 use super::problem::{describe, show};
 
-/// How many pairs of types are compared before two declarations count as equal: real ones need a few hundred.
-const MAX_PAIRS: usize = 1 << 16;
+/// How many pairs of types are compared in a run; behind that, declarations count as equal. Two real ones need a few hundred.
+pub(crate) const MAX_PAIRS: usize = 1 << 22;
 
 /// How much of two types has to agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,11 @@ struct Comparison<'a> {
 }
 
 /// Checks that the FUNC or VAR `a_id` of `a` and `b_id` of `b` declare the same thing; says what differs if not.
-pub(crate) fn check(a: &Btf, a_id: TypeId, b: &Btf, b_id: TypeId) -> Result<(), String> {
+pub(crate) fn check(
+    (a, a_id): (&Btf, TypeId),
+    (b, b_id): (&Btf, TypeId),
+    budget: &mut usize,
+) -> Result<(), String> {
     let mut comparison = Comparison {
         a,
         b,
@@ -45,10 +49,11 @@ pub(crate) fn check(a: &Btf, a_id: TypeId, b: &Btf, b_id: TypeId) -> Result<(), 
     };
     comparison.push(a_id, b_id, Mode::Exact);
     while let Some((a_id, b_id, mode)) = comparison.work.pop() {
-        comparison.pair(a_id, b_id, mode)?;
-        if comparison.seen.len() > MAX_PAIRS {
+        let Some(left) = budget.checked_sub(1) else {
             break;
-        }
+        };
+        *budget = left;
+        comparison.pair(a_id, b_id, mode)?;
     }
     Ok(())
 }
@@ -158,16 +163,20 @@ fn is_same_kind(a: &Type<'_>, b: &Type<'_>, mode: Mode) -> bool {
 }
 
 /// Checks that two VARs of `.maps` declare the same map; says what differs if not.
-pub(crate) fn check_maps(a: &Btf, a_id: TypeId, b: &Btf, b_id: TypeId) -> Result<(), String> {
+pub(crate) fn check_maps(
+    (a, a_id): (&Btf, TypeId),
+    (b, b_id): (&Btf, TypeId),
+    budget: &mut usize,
+) -> Result<(), String> {
     let (Some(a_map), Some(b_map)) = (Map::read(a, a_id), Map::read(b, b_id)) else {
-        return check(a, a_id, b, b_id);
+        return check((a, a_id), (b, b_id), budget);
     };
     for name in a_map.names().chain(b_map.names()) {
         let (a_attribute, b_attribute) = (a_map.get(name), b_map.get(name));
         match (a_attribute, b_attribute) {
             (Attribute::Number(a), Attribute::Number(b)) if a == b => {}
             (Attribute::Type(a_id), Attribute::Type(b_id)) => {
-                let same = check(a, a_id, b, b_id);
+                let same = check((a, a_id), (b, b_id), budget);
                 same.map_err(|why| format!("{} differs: {why}", show(name)))?;
             }
             (Attribute::Number(a), Attribute::Number(b)) => {
@@ -179,22 +188,25 @@ pub(crate) fn check_maps(a: &Btf, a_id: TypeId, b: &Btf, b_id: TypeId) -> Result
     // An inner map, of which there is one level.
     match (a_map.inner, b_map.inner) {
         (None, None) => Ok(()),
-        (Some(a_inner), Some(b_inner)) => {
-            check_inner(a, a_inner, b, b_inner).map_err(|why| format!("inner map: {why}"))
-        }
+        (Some(a_inner), Some(b_inner)) => check_inner((a, a_inner), (b, b_inner), budget)
+            .map_err(|why| format!("inner map: {why}")),
         _ => Err("an inner map is only in one of them".to_owned()),
     }
 }
 
 /// Compares what the elements of `values` point to: structures that describe maps, or functions.
-fn check_inner(a: &Btf, a_id: TypeId, b: &Btf, b_id: TypeId) -> Result<(), String> {
+fn check_inner(
+    (a, a_id): (&Btf, TypeId),
+    (b, b_id): (&Btf, TypeId),
+    budget: &mut usize,
+) -> Result<(), String> {
     let (Some(a_map), Some(b_map)) = (Map::of_struct(a, a_id), Map::of_struct(b, b_id)) else {
-        return check(a, a_id, b, b_id);
+        return check((a, a_id), (b, b_id), budget);
     };
     for name in a_map.names().chain(b_map.names()) {
         match (a_map.get(name), b_map.get(name)) {
             (Attribute::Number(x), Attribute::Number(y)) if x == y => {}
-            (Attribute::Type(x), Attribute::Type(y)) => check(a, x, b, y)?,
+            (Attribute::Type(x), Attribute::Type(y)) => check((a, x), (b, y), budget)?,
             _ => return Err(format!("{} differs", show(name))),
         }
     }
@@ -227,9 +239,14 @@ impl<'a> Map<'a> {
     }
 
     fn of_struct(btf: &'a Btf, id: TypeId) -> Option<Self> {
+        /// No map has more attributes.
+        const MAX_ATTRIBUTES: usize = 64;
         let Type::Struct(map) = btf.ty(strip_modifiers(btf, id).ok()?).ok()? else {
             return None;
         };
+        if map.members().len() > MAX_ATTRIBUTES {
+            return None;
+        }
         let mut found = Self {
             attributes: Vec::new(),
             inner: None,

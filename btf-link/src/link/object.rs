@@ -6,8 +6,6 @@
 //! Spec: gABI chapter 4; `Documentation/bpf/llvm_reloc.rst` of Linux.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::HashMap;
-
 use btf_core::ext::BtfExt;
 use btf_core::types::Datasec;
 use btf_core::{Btf, ByteOrder, Error, ErrorKind, Info, Kind, Result, Type, TypeId, wire};
@@ -23,6 +21,7 @@ use object::read::elf::{
 use object::{Endianness, SectionIndex, SymbolIndex};
 
 use super::SharedSymbol;
+use super::names::ByName;
 
 type Header = FileHeader64<Endianness>;
 type Sections<'d> = SectionTable<'d, Header>;
@@ -34,6 +33,9 @@ const MAX_SECTION_SIZE: u64 = u32::MAX as u64;
 /// The longest name, in bytes, of a symbol, function or variable. Names are looked up once for each place where they stand, so
 /// endless ones would take endless time.
 const MAX_NAME: usize = 4096;
+
+/// The longest string of BTF, in bytes: a line of source text, perhaps one that a program wrote.
+const MAX_TEXT: usize = 1 << 16;
 
 /// The largest alignment of a section that is taken; a page is the most that a map's memory has.
 const MAX_ALIGNMENT: u64 = 1 << 16;
@@ -59,7 +61,7 @@ pub(crate) struct Object<'d> {
     /// The signatures of its groups, of which one is kept, with the sections of each.
     pub(crate) groups: Vec<(&'d [u8], Vec<usize>)>,
     /// The number of the first linked section of each name.
-    by_name: HashMap<&'d [u8], usize>,
+    by_name: ByName<'d, usize>,
 }
 
 /// The records of an object's BTF that are no types, in the order of their ids: few among many.
@@ -196,6 +198,12 @@ fn is_left_out(name: &[u8]) -> bool {
         )
 }
 
+/// Whether a section whose name starts so is never looked at, so that it need not be read.
+pub(crate) fn is_never_read(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b".rela").or(name.strip_prefix(b".rel"));
+    name.starts_with(b".debug_") || rest.is_some_and(|rest| rest.starts_with(b".debug_"))
+}
+
 impl<'d> Object<'d> {
     /// Takes an object file apart.
     ///
@@ -225,6 +233,7 @@ impl<'d> Object<'d> {
             endian,
             table,
         };
+        reader.check_names()?;
         let symbols = reader
             .table
             .symbols(endian, bytes, SHT_SYMTAB)
@@ -244,7 +253,7 @@ impl<'d> Object<'d> {
             declarations,
             ext,
             groups: reader.groups(&symbols)?,
-            by_name: HashMap::new(),
+            by_name: ByName::default(),
         };
         for (index, section) in object.sections.iter().enumerate() {
             if section.is_linked() {
@@ -427,6 +436,20 @@ impl<'d> Reader<'d> {
         Ok((Vec::new(), SectionIndex(0)))
     }
 
+    /// Checks that no name of a section or symbol is too long.
+    fn check_names(&self) -> Result<()> {
+        for header in self.table.iter() {
+            if header.sh_type(self.endian) == SHT_STRTAB {
+                let names = header.data(self.endian, self.bytes);
+                let names = names.map_err(|error| elf("a table of names", error))?;
+                if has_long_string(names, MAX_NAME) {
+                    return Err(bad(format!("a name has more than {MAX_NAME} bytes")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn sections(&self) -> Result<Vec<Section<'d>>> {
         let mut sections = Vec::with_capacity(self.table.len());
         let mut total = 0;
@@ -453,10 +476,8 @@ impl<'d> Reader<'d> {
                 let text = format!("section `{title}` of type {:#x}", kind.0);
                 return Err(ErrorKind::Unsupported(text).into());
             }
-            if name.is_empty() || name.len() > MAX_NAME {
-                return Err(bad(format!(
-                    "section {index} has no name, or one that is too long"
-                )));
+            if name.is_empty() {
+                return Err(bad(format!("section {index} has no name")));
             }
             let align = header.sh_addralign(self.endian).max(1);
             let size = header.sh_size(self.endian);
@@ -503,9 +524,6 @@ impl<'d> Reader<'d> {
             let name = table
                 .symbol_name(self.endian, symbol)
                 .map_err(|error| elf(&format!("the name of symbol {index}"), error))?;
-            if name.len() > MAX_NAME {
-                return Err(bad(format!("the name of symbol {index} is too long")));
-            }
             let title = || format!("symbol `{}`", String::from_utf8_lossy(name));
             let value = symbol.st_value(self.endian);
             let place = match symbol.st_shndx(self.endian) {
@@ -562,8 +580,8 @@ impl<'d> Reader<'d> {
         let mut total = 0;
         for (index, header) in self.table.iter().enumerate() {
             let target = header.sh_info(self.endian) as usize;
-            let (list, link) = self.relocations_of(header)?;
-            if list.is_empty() {
+            let kind = header.sh_type(self.endian);
+            if kind != SHT_REL && kind != SHT_RELA {
                 continue;
             }
             let Some(section) = object.sections.get_mut(target) else {
@@ -572,6 +590,10 @@ impl<'d> Reader<'d> {
                 )));
             };
             if !section.is_linked() {
+                continue;
+            }
+            let (list, link) = self.relocations_of(header)?;
+            if list.is_empty() {
                 continue;
             }
             if link != symbols.section() {
@@ -659,8 +681,20 @@ impl<'d> Reader<'d> {
     }
 }
 
+/// Whether a string of `strings`, each of which ends with 0, has more than `limit` bytes.
+fn has_long_string(strings: &[u8], limit: usize) -> bool {
+    let mut start = 0;
+    let mut ends = memchr::memchr_iter(0, strings).chain([strings.len()]);
+    ends.any(|end| end - std::mem::replace(&mut start, end) > limit)
+}
+
 /// Checks that the names of functions, variables and sections, and the texts of tags, are not too long.
 fn check_names(btf: &Btf, declarations: &Declarations) -> Result<()> {
+    if has_long_string(btf.string_bytes(), MAX_TEXT) {
+        let (what, limit) = ("string in bytes", MAX_TEXT as u64);
+        let value = btf.string_bytes().len() as u64;
+        return Err(ErrorKind::TooLarge { what, value, limit }.into());
+    }
     for id in declarations.all() {
         let name = btf.ty(id)?.name();
         let tail = btf.string_bytes().get(name.0 as usize..);

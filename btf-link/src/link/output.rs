@@ -15,6 +15,7 @@ use object::elf::{
 
 use super::contents::{Contents, Referent};
 use super::layout::Layout;
+use super::names::ByName;
 use super::object::{Object, Place};
 use super::symbols::{SymbolRef, Symbols, Target};
 
@@ -41,7 +42,7 @@ pub(crate) struct Parts<'a, 'd> {
 #[derive(Default)]
 struct Names<'n> {
     bytes: Vec<u8>,
-    known: HashMap<&'n [u8], u32>,
+    known: ByName<'n, u32>,
 }
 
 impl<'n> Names<'n> {

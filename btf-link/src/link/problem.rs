@@ -1,5 +1,6 @@
 //! What keeps objects from being linked, each with the places that do not fit together.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use btf_core::cli::escape_name;
@@ -71,9 +72,20 @@ impl Problem {
     }
 }
 
+/// The length of a name in messages, in bytes; what is longer is cut off.
+const MAX_SHOWN: usize = 256;
+
 /// A name as messages show it.
 pub(crate) fn show(name: &[u8]) -> String {
-    format!("`{}`", escape_name(name))
+    format!("`{}`", shown(name))
+}
+
+/// What messages show of a name.
+fn shown(name: &[u8]) -> Cow<'_, str> {
+    match name.get(..MAX_SHOWN) {
+        Some(start) => Cow::Owned(format!("{}…", escape_name(start))),
+        None => escape_name(name),
+    }
 }
 
 /// The source line where a function starts. BTF has none for variables.
@@ -91,7 +103,7 @@ fn source_of(object: &Object<'_>, symbol: usize) -> Option<(String, u32)> {
         .records
         .get(block.records.partition_point(is_before))?;
     let file = btf.string(record.file_name).ok()?;
-    Some((escape_name(file).into_owned(), record.line_col >> 10))
+    Some((shown(file).into_owned(), record.line_col >> 10))
 }
 
 /// A type in C's words, short: for messages about types that differ.
@@ -99,10 +111,10 @@ pub(crate) fn describe(btf: &btf_core::Btf, id: TypeId) -> String {
     let name = btf.name(id).unwrap_or_default();
     match btf.info(id).and_then(Info::kind) {
         None => "void".to_owned(),
-        Some(Kind::Struct) => format!("struct {}", escape_name(name)),
-        Some(Kind::Union) => format!("union {}", escape_name(name)),
-        Some(Kind::Enum | Kind::Enum64) => format!("enum {}", escape_name(name)),
+        Some(Kind::Struct) => format!("struct {}", shown(name)),
+        Some(Kind::Union) => format!("union {}", shown(name)),
+        Some(Kind::Enum | Kind::Enum64) => format!("enum {}", shown(name)),
         Some(kind) if name.is_empty() => format!("a {kind}"),
-        Some(_) => escape_name(name).into_owned(),
+        Some(_) => shown(name).into_owned(),
     }
 }

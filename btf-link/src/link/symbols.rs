@@ -4,8 +4,7 @@
 //! defines stays undefined: kernels have functions and configuration that programs refer to by name.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::HashMap;
-
+use super::names::ByName;
 use super::object::{Binding, Object, Place};
 use super::problem::{Problem, show};
 
@@ -61,7 +60,7 @@ pub(crate) struct Symbols<'d> {
     pub(crate) targets: Vec<Vec<Target>>,
     /// By object and section.
     pub(crate) fates: Vec<Vec<Fate>>,
-    by_name: HashMap<&'d [u8], usize>,
+    by_name: ByName<'d, usize>,
 }
 
 impl<'d> Symbols<'d> {
@@ -221,8 +220,8 @@ fn fates(objects: &[Object<'_>], problems: &mut Vec<Problem>) -> Vec<Vec<Fate>> 
         .iter()
         .map(|object| vec![Fate::Kept; object.sections.len()])
         .collect();
-    let mut once: HashMap<&[u8], SectionRef> = HashMap::new();
-    let mut groups: HashMap<&[u8], usize> = HashMap::new();
+    let mut once: ByName<'_, SectionRef> = ByName::default();
+    let mut groups: ByName<'_, usize> = ByName::default();
     for (index, object) in objects.iter().enumerate() {
         let Some(own) = fates.get_mut(index) else {
             continue;

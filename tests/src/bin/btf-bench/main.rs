@@ -1,6 +1,7 @@
 //! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, on a
-//! kernel or on its modules, or btf-dump's listings beside bpftool's.
+//! kernel or on its modules, or btf-dump's listings and btf-link's links beside bpftool's.
 
+mod links;
 mod modules;
 
 use std::ffi::OsString;
@@ -22,7 +23,7 @@ const FEATURES: &str = "encode_force,var,float,enum64,decl_tag,type_tag,optimize
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// A vmlinux with DWARF or, for listings, any file with BTF.
+    /// A vmlinux with DWARF; for listings any file with BTF, for links a folder of objects.
     file: PathBuf,
     /// What is measured.
     #[arg(long, value_enum, default_value_t = Task::Encode)]
@@ -56,6 +57,8 @@ enum Task {
     Modules,
     /// Listings as text and JSON, and the C header: btf-dump beside bpftool.
     List,
+    /// BPF objects into one: btf-link beside bpftool.
+    Link,
 }
 
 /// How often a program that takes some milliseconds runs for one sample: GNU time counts in hundredths of a second.
@@ -348,6 +351,7 @@ fn main() -> ExitCode {
         Task::Encode => measure(&args),
         Task::Modules => modules::measure(&args),
         Task::List => measure_listings(&args),
+        Task::Link => links::measure(&args),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
