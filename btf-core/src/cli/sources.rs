@@ -213,11 +213,18 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, Error> {
     find(&[path.to_owned()])
 }
 
-/// Whether the BTF of a file continues that of another file.
+/// Whether the BTF of a file continues that of another file; of raw BTF no more is read than it takes to know. Standard input,
+/// which can be read only once, is taken for BTF that stands alone.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn is_split(path: &Path) -> Result<bool, Error> {
+    if path == Path::new(STDIN) {
+        return Ok(false);
+    }
+    if let Some(byte) = files::first_string_byte(path) {
+        return Ok(byte != 0);
+    }
     let contents = read(path)?;
     Ok(contents.base.is_some() || bases::is_split(&contents.btf))
 }

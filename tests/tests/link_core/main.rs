@@ -16,7 +16,10 @@ use btf_core::core_relo::Kernel;
 use btf_core::wire::int;
 use btf_core::{Builder, ByteOrder, Kind, elf};
 use btf_link::core_check::Checked;
+use btf_link::link::{File, Options};
+use btf_link::min_core::min_core;
 use btf_link::program::Program;
+use btf_link::shrink::{Level, shrink};
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, ours, run};
 use btf_tests::random::Random;
@@ -185,6 +188,16 @@ fn what_cannot_be_read_is_2() {
         let as_kernel = link([&check, &program, &against, path]);
         assert_eq!(as_kernel.status, Some(2), "{as_kernel}");
     }
+    // Nothing is written.
+    let out = dir.path("out");
+    for path in [&noise, &half, &dir.path("none")] {
+        let (kernel, o) = (file("kernel-1.o"), PathBuf::from("-o"));
+        let pruned = link([&PathBuf::from("prune"), path, &o, &out]);
+        assert_eq!(pruned.status, Some(2), "{pruned}");
+        let min = link([&PathBuf::from("min-core"), &kernel, path, &o, &out]);
+        assert_eq!(min.status, Some(2), "{min}");
+    }
+    assert_eq!(dir.names(), ["half", "noise"]);
     // A kernel is no program, as long as it has no instructions to ask for.
     let outcome = check("kernel-1.o", &["kernel-1.o"], &[]);
     assert_eq!(outcome.status, Some(0), "{outcome}");
@@ -203,17 +216,25 @@ fn damaged_files_are_answered() {
     let mut checked = 0;
     for name in ["program.clang.o", "program.gcc.o", "program.clang-be.o"] {
         let bytes = read(name);
-        let whole = Checked::new(Program::parse(&bytes).unwrap());
-        for _ in 0..700 {
-            if let Ok(program) = Program::parse(&random.damage(&bytes)) {
-                let _ = Checked::new(program).check(&whole_kernel);
+        let whole = [Checked::new(Program::parse(&bytes).unwrap())];
+        for _ in 0..500 {
+            let damaged = random.damage(&bytes);
+            if let Ok(program) = Program::parse(&damaged) {
+                let _ = shrink(&program.btf, &program.ext, Level::Members);
+                let program = [Checked::new(program)];
+                let _ = program[0].check(&whole_kernel);
+                let _ = min_core(&whole_kernel, &program, true);
                 checked += 1;
             }
+            let file = [File::new(name.to_owned(), damaged)];
+            let prune = Some(Level::Forward);
+            let _ = btf_link::link::link(&file, &Options { gc: None, prune });
             if let Some(kernel) = kernel(&random.damage(&kernel_bytes)) {
-                let _ = whole.check(&kernel);
+                let _ = whole[0].check(&kernel);
+                let _ = min_core(&kernel, &whole, true);
                 checked += 1;
             }
         }
     }
-    assert!(checked > 1000, "{checked}");
+    assert!(checked > 800, "{checked}");
 }

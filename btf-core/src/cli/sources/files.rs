@@ -3,10 +3,10 @@
 //! Of an ELF file no more than the section headers and the BTF sections are read.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::wire::ByteOrder;
+use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
 
@@ -119,6 +119,22 @@ fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
     file.by_ref().take(START_LEN).read_to_end(&mut start)?;
     file.rewind()?;
     Ok(start)
+}
+
+/// The first byte of the strings of raw BTF; `None` for whatever is not so simple.
+pub(super) fn first_string_byte(path: &Path) -> Option<u8> {
+    let mut file = File::open(path).ok()?;
+    let mut header = Vec::new();
+    file.by_ref()
+        .take(HEADER_LEN_LAYOUT.into())
+        .read_to_end(&mut header)
+        .ok()?;
+    let (_, header) = Header::parse(&header).ok()?;
+    let start = u64::from(header.hdr_len) + u64::from(header.str_off);
+    file.seek(SeekFrom::Start(start)).ok()?;
+    let mut byte = [0];
+    file.read_exact(&mut byte).ok()?;
+    (header.str_len > 0).then_some(byte[0])
 }
 
 /// Takes the bytes of a whole file.
