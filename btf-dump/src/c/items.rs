@@ -211,6 +211,9 @@ fn description(view: View<'_>, id: TypeId) -> Result<Vec<u8>> {
             out.push(0);
         }
     } else if let Type::Typedef { target, .. } = ty {
+        // The kernel's `u8` is a `__u8`; libraries in it have their own, which is none.
+        let is_of_typedef = view.node(target)?.kind == Some(Kind::Typedef);
+        put(u64::from(!is_of_typedef));
         describe_chain(view, target, &mut out)?;
     }
     Ok(out)

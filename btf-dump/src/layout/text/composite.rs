@@ -208,9 +208,13 @@ impl Writer<'_, '_> {
         out.extend_from_slice(&declaration.qualifiers);
         self.spell.put_name(out, declaration.left);
         out.resize(out.len() + declaration.spaces, b' ');
-        // pahole pads what stands behind `const` and keywords, which shows where the width is negative.
+        // pahole pads what stands behind `const` and keywords, which shows where the width is negative; not so in front of
+        // pointers to functions.
+        let is_to_function = declaration.declarator.starts_with(b"(");
         let prefix = match declaration.spaces {
-            0 => declaration.qualifiers.len() + keyword(self.spell.ty(declaration.left)).len(),
+            0 if !is_to_function => {
+                declaration.qualifiers.len() + keyword(self.spell.ty(declaration.left)).len()
+            }
             _ => 0,
         };
         let width = place
