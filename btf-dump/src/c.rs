@@ -26,7 +26,7 @@ mod enumeration;
 pub(crate) mod frame;
 mod identifier;
 mod items;
-mod merge;
+pub(crate) mod merge;
 mod names;
 mod number;
 mod order;

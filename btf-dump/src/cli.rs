@@ -11,6 +11,7 @@ mod layout;
 mod list;
 mod missing;
 mod sources;
+mod stats;
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
@@ -94,6 +95,10 @@ enum Command {
     Kfuncs(kfuncs::KfuncsArgs),
     /// Show where the members of structures and unions lie, and what lies between them
     Layout(layout::LayoutArgs),
+    /// Count what BTF consists of, and what of it could go
+    ///
+    /// Types and bytes by kind, strings, types that are there twice, names with several meanings, and what a module's base has.
+    Stats(stats::StatsArgs),
 }
 
 impl Args {
@@ -129,6 +134,7 @@ impl Args {
             Some(Command::Diff(args)) => args.is_json(),
             Some(Command::Kfuncs(args)) => args.is_json(),
             Some(Command::Layout(args)) => args.is_json(),
+            Some(Command::Stats(args)) => args.is_json(),
         }
     }
 }
@@ -152,6 +158,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         Some(Command::Diff(ref args)) => diff::run(args, printer),
         Some(Command::Kfuncs(ref args)) => kfuncs::run(args, printer),
         Some(Command::Layout(ref args)) => layout::run(args, printer),
+        Some(Command::Stats(ref args)) => stats::run(args, printer),
     }
 }
 

@@ -12,5 +12,6 @@ pub mod listing;
 pub mod live;
 pub mod pointer;
 pub mod select;
+pub mod stats;
 
 mod names;

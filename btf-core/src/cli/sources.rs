@@ -341,8 +341,9 @@ fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>
         .map_err(|error| Error::reading(format!("{}: .BTF.base", path.display()), error))?
         .map(Arc::new);
     let btfs = blobs::parts(&contents.btf, blobs::end_of_btf);
-    let exts = contents.ext.as_deref().unwrap_or_default();
-    let exts = blobs::split(exts, blobs::end_of_ext);
+    let exts = contents.ext.as_deref();
+    let exts = exts.map(|ext| blobs::split(ext, blobs::end_of_ext));
+    let exts = exts.unwrap_or_default();
     let count = btfs.len();
     let mut found = Vec::with_capacity(count);
     for (index, &(part, bytes)) in btfs.iter().enumerate() {

@@ -76,6 +76,20 @@ pub fn merge(inputs: &[Arc<Btf>]) -> Result<Merged> {
     })
 }
 
+/// The types of BTF and its bases as one fragment, in which each has its id.
+///
+/// # Errors
+/// Those of [`merge`] about its input.
+pub(crate) fn fragment_of(btf: &Btf) -> Result<Fragment> {
+    let mut chain: Vec<_> = btf.chain().collect();
+    chain.reverse();
+    let mut gatherer = Gatherer::default();
+    for btf in chain {
+        gatherer.add(btf)?;
+    }
+    Ok(gatherer.fragment)
+}
+
 /// Makes BTF of what is numbered.
 fn build(numbering: &Numbering<'_>, strings: &[&[u8]]) -> Result<Btf> {
     let mut builder = Builder::new();

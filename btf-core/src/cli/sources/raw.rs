@@ -100,8 +100,9 @@ fn blobs_of(path: &Path, contents: &Contents) -> Vec<RawSource> {
     let base_btf = contents.base.as_deref().map(|base| Btf::parse(base, None));
     let base_btf = base_btf.and_then(Result::ok).map(Arc::new);
     let parts = blobs::parts(&contents.btf, blobs::end_of_btf);
-    let exts = contents.ext.as_deref().unwrap_or_default();
-    let exts = blobs::parts(exts, blobs::end_of_ext);
+    let exts = contents.ext.as_deref();
+    let exts = exts.map(|ext| blobs::parts(ext, blobs::end_of_ext));
+    let exts = exts.unwrap_or_default();
     let count = parts.len();
     let sources = parts.iter().enumerate().map(|(index, &(part, blob))| {
         // If some inputs had none, nobody knows which.
@@ -110,9 +111,7 @@ fn blobs_of(path: &Path, contents: &Contents) -> Vec<RawSource> {
             path: path.to_owned(),
             part,
             blob: blob.to_vec(),
-            ext: ext
-                .map(|&(_, ext)| ext.to_vec())
-                .filter(|ext| !ext.is_empty()),
+            ext: ext.map(|&(_, ext)| ext.to_vec()),
             is_split: contents.base.is_some(),
             base: base_btf.as_ref().map_or(Base::None, |_| Base::Own),
             base_btf: base_btf.clone(),

@@ -1,0 +1,108 @@
+//! Each count in the smallest BTF that has something to count.
+
+use std::sync::Arc;
+
+use btf_core::builder::{Builder, MemberSpec};
+use btf_core::kind::Kind;
+use btf_core::wire::int;
+use btf_core::{Btf, TypeId};
+
+use super::{Amount, Stats};
+
+fn member(name: &'static [u8], ty: TypeId, bit_offset: u32) -> MemberSpec<'static> {
+    MemberSpec {
+        name,
+        ty,
+        bit_offset,
+        bitfield_size: 0,
+    }
+}
+
+fn sample() -> Builder {
+    let mut b = Builder::new();
+    let int = b.int(b"int", 4, int::SIGNED).unwrap();
+    let ptr = b.ptr(int).unwrap();
+    b.composite(Kind::Struct, b"s", 8, &[member(b"a", ptr, 0)])
+        .unwrap();
+    b
+}
+
+fn amount(types: u64, words: u64) -> Amount {
+    Amount {
+        types,
+        bytes: 4 * words,
+    }
+}
+
+#[test]
+fn types_and_strings_are_counted() {
+    let mut b = sample();
+    b.add_string(b"unused").unwrap();
+    b.fwd(b"xyz", false).unwrap();
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    assert_eq!(stats.total, amount(4, 4 + 3 + 6 + 3));
+    assert_eq!(stats.kinds[&Kind::Struct], amount(1, 6));
+    assert_eq!(stats.strings.strings, 6);
+    assert_eq!((stats.strings.unused, stats.strings.unused_bytes), (1, 7));
+    assert_eq!(stats.strings.shareable, 0);
+    assert_eq!(
+        (stats.duplicates, stats.in_base),
+        (Amount::default(), Amount::default())
+    );
+    let mut b = sample();
+    b.fwd(b"uint", false).unwrap();
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    assert_eq!(
+        (stats.strings.shareable, stats.strings.shareable_bytes),
+        (1, 4)
+    );
+}
+
+#[test]
+fn equal_types_are_found_by_meaning() {
+    let mut b = sample();
+    // Two structures that hold pointers to themselves, one copied.
+    for _ in 0..2 {
+        let node = TypeId(b.next_id().0 + 1);
+        let next = b.ptr(node).unwrap();
+        b.composite(Kind::Struct, b"node", 8, &[member(b"next", next, 0)])
+            .unwrap();
+    }
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    assert_eq!(stats.duplicates, amount(2, 3 + 6));
+    assert_eq!(stats.homonyms, []);
+}
+
+#[test]
+fn what_the_base_has_is_counted_apart() {
+    let base: Btf = sample().finish().unwrap();
+    let mut b = Builder::with_base(Arc::new(base));
+    b.ptr(TypeId(1)).unwrap();
+    b.ptr(TypeId(3)).unwrap();
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    assert_eq!(stats.total.types, 2);
+    assert_eq!(stats.in_base, amount(1, 3));
+}
+
+#[test]
+fn homonyms_differ_somewhere() {
+    let mut b = sample();
+    let long = b.int(b"long", 8, int::SIGNED).unwrap();
+    for target in [TypeId(1), long] {
+        let name = [member(b"value", target, 0)];
+        let inner = b.composite(Kind::Struct, b"inner", 8, &name).unwrap();
+        let ptr = b.ptr(inner).unwrap();
+        b.composite(Kind::Struct, b"outer", 8, &[member(b"in", ptr, 0)])
+            .unwrap();
+    }
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    let found: Vec<_> = stats
+        .homonyms
+        .iter()
+        .map(|homonym| format!("{}{}", homonym.path, homonym.difference))
+        .collect();
+    assert_eq!(
+        found,
+        [".value: int int and long", ".in->value: int int and long"]
+    );
+}
