@@ -75,8 +75,9 @@ impl<'b> Hashes<'b> {
     /// [`ErrorKind::StringOutOfRange`]; [`ErrorKind::TooLarge`] if names inside of strings are out of all proportion.
     #[inline]
     pub(super) fn learn(&mut self, offset: u32) -> Result<()> {
-        match self.find(offset) {
+        match self.rank(offset) {
             Some(_) => Ok(()),
+            None if self.inside.contains_key(&offset) => Ok(()),
             None => self.learn_inside(offset),
         }
     }
@@ -111,17 +112,36 @@ impl<'b> Hashes<'b> {
         Ok(xxh3_64_with_seed(name, self.seed))
     }
 
-    /// The hash and the bytes of the name at `offset`, if it has been learned or is a whole string.
+    /// Which string starts at `offset`, if one does.
     #[inline]
-    pub(super) fn find(&self, offset: u32) -> Option<(u64, &'b [u8])> {
+    fn rank(&self, offset: u32) -> Option<usize> {
         let local = offset.checked_sub(self.first)?;
         let word = *self.is_start.get(local as usize / 64)?;
         let bit = 1_u64 << (local % 64);
         if word & bit == 0 {
-            return self.inside.get(&offset).copied();
+            return None;
         }
-        let rank = *self.ranks.get(local as usize / 64)? + (word & (bit - 1)).count_ones();
-        let &(hash, end) = self.strings.get(rank as usize)?;
+        let before = *self.ranks.get(local as usize / 64)?;
+        Some((before + (word & (bit - 1)).count_ones()) as usize)
+    }
+
+    /// The hash of the name at `offset`, if it has been learned or is a whole string.
+    #[inline]
+    pub(super) fn hash(&self, offset: u32) -> Option<u64> {
+        match self.rank(offset) {
+            Some(rank) => self.strings.get(rank).map(|&(hash, _)| hash),
+            None => self.inside.get(&offset).map(|&(hash, _)| hash),
+        }
+    }
+
+    /// The hash and the bytes of the name at `offset`, if it has been learned or is a whole string.
+    #[inline]
+    pub(super) fn find(&self, offset: u32) -> Option<(u64, &'b [u8])> {
+        let Some(rank) = self.rank(offset) else {
+            return self.inside.get(&offset).copied();
+        };
+        let &(hash, end) = self.strings.get(rank)?;
+        let local = offset - self.first;
         Some((hash, self.section.get(local as usize..end as usize)?))
     }
 

@@ -269,7 +269,12 @@ impl<'b> Side<'b> {
     }
 
     pub(super) fn name_hash(&self, offset: StrOffset) -> u64 {
-        self.find_name(offset).map_or(0, |(hash, _)| hash)
+        match &self.base {
+            Some(_) if offset.0 < self.hashes.first() => {
+                self.find_name(offset).map_or(0, |(hash, _)| hash)
+            }
+            _ => self.hashes.hash(offset.0).unwrap_or(0),
+        }
     }
 
     /// What a reference to `id` means; 0 if that is not known yet.
@@ -406,6 +411,9 @@ impl Maker<'_> {
             };
             let checked = self.check_record(kind, record);
             checked.map_err(|error| error.in_type(id))?;
+            if !matches!(kind, Kind::Datasec | Kind::DeclTag) {
+                continue;
+            }
             let ty = Type::from_record(record);
             if let Type::Datasec(section) = ty {
                 let entries = section.entries().map(|entry| (entry.ty, section.name));
@@ -503,8 +511,14 @@ impl Maker<'_> {
     /// Finds all meanings, those of `endless` types only by their kind; stops with `false` at a cycle.
     fn find_meanings_around(&mut self, endless: &[TypeId]) -> bool {
         let ids = self.side.own_ids();
-        for id in ids.clone() {
-            let ty = self.side.ty(id);
+        let btf = self.side.btf;
+        for (id, record) in btf.records() {
+            if record.first() == Some(&0) {
+                // No name.
+                self.set_meaning(id, 0);
+                continue;
+            }
+            let ty = Type::from_record(record);
             let meaning = match sort_of(ty) {
                 Some(sort) if ty.name() != StrOffset::EMPTY => self.side.label(sort, ty.name()),
                 _ => 0,
@@ -689,6 +703,10 @@ impl Maker<'_> {
         let (btf, first) = (self.side.btf, self.side.btf.first_id());
         self.stack.clear();
         for (id, record) in btf.records() {
+            let kind = record.get(1).and_then(|&info| Info(info).kind());
+            if kind.is_some_and(Self::has_no_name) {
+                continue;
+            }
             let ty = Type::from_record(record);
             let Some(sort) = sort_of(ty) else { continue };
             // Functions and variables without a name are wrong, but they are there.
@@ -737,6 +755,19 @@ impl Maker<'_> {
                 });
             }
         }
+    }
+
+    /// Whether types of a kind never have names, or are no items.
+    const fn has_no_name(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::Ptr
+                | Kind::Array
+                | Kind::Const
+                | Kind::Volatile
+                | Kind::FuncProto
+                | Kind::DeclTag
+        )
     }
 
     /// Notes that something with a name leads to a type.

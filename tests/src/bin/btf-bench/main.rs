@@ -1,6 +1,7 @@
 //! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, on a
-//! kernel or on its modules, or btf-dump's listings and btf-link's links beside bpftool's.
+//! kernel or on its modules; btf-dump's listings, and its differences, beside bpftool's listings; btf-link's links beside bpftool's.
 
+mod diff;
 mod links;
 mod modules;
 
@@ -28,6 +29,9 @@ struct Args {
     /// What is measured.
     #[arg(long, value_enum, default_value_t = Task::Encode)]
     task: Task,
+    /// The second file, for `--task diff`.
+    #[arg(long)]
+    new: Option<PathBuf>,
     /// The modules of the kernel, for `--task modules`: a folder.
     #[arg(long)]
     modules: Option<PathBuf>,
@@ -59,6 +63,8 @@ enum Task {
     List,
     /// BPF objects into one: btf-link beside bpftool.
     Link,
+    /// Differences of two kernels: btf-dump beside two listings of bpftool.
+    Diff,
 }
 
 /// How often a program that takes some milliseconds runs for one sample: GNU time counts in hundredths of a second.
@@ -352,6 +358,7 @@ fn main() -> ExitCode {
         Task::Modules => modules::measure(&args),
         Task::List => measure_listings(&args),
         Task::Link => links::measure(&args),
+        Task::Diff => diff::measure(&args),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
