@@ -571,7 +571,7 @@ fn folders_are_compared_file_by_file() {
         }
     }
     let (a, b) = (dir.path("a"), dir.path("b"));
-    let outcome = diff(&["state"], &a, &b);
+    let outcome = diff(&[], &a, &b);
     assert_eq!(outcome.status, Some(1), "{outcome}");
     let marks = outcome
         .stdout
@@ -582,6 +582,7 @@ fn folders_are_compared_file_by_file() {
         marks,
         ["@@ vmlinux @@", "- file gone", "+ file new", "@@ x_y @@"]
     );
+    assert!(!diff(&["state"], &a, &b).stdout.contains(" file "));
     assert_eq!(diff(&[], &a, &a).success().stdout, "");
     assert_eq!(diff(&[], &a, &dir.path("missing")).status, Some(2));
 }

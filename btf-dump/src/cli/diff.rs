@@ -238,6 +238,10 @@ impl Report<'_> {
 
     /// Writes that only one folder has a file.
     fn put_lonely(&mut self, pair: &Pair) {
+        if !self.args.names.is_empty() || !self.args.kind.is_empty() {
+            // Who asks for some types does not ask for files.
+            return;
+        }
         self.is_empty = false;
         if self.args.html {
             return self.page.add_lonely(&pair.name, pair.new.is_some());
