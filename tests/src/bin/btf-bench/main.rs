@@ -1,8 +1,10 @@
 //! `btf-bench VMLINUX`: our programs and their peers in turn on the same file, by time and memory: dwarf2btf beside pahole, on a
-//! kernel or on its modules; btf-dump's listings, and its differences, beside bpftool's listings; btf-link's links beside bpftool's.
+//! kernel or on its modules; btf-dump's listings, and its differences, beside bpftool's listings; btf-link's links beside bpftool's,
+//! and its merges beside libbpf's.
 
 mod diff;
 mod links;
+mod merge;
 mod modules;
 
 use std::ffi::OsString;
@@ -24,7 +26,7 @@ const FEATURES: &str = "encode_force,var,float,enum64,decl_tag,type_tag,optimize
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// A vmlinux with DWARF; for listings any file with BTF, for links a folder of objects.
+    /// A vmlinux with DWARF; for listings any file with BTF; for links a folder of objects, for merges one of files with BTF.
     file: PathBuf,
     /// What is measured.
     #[arg(long, value_enum, default_value_t = Task::Encode)]
@@ -65,6 +67,8 @@ enum Task {
     Link,
     /// Differences of two kernels: btf-dump beside two listings of bpftool.
     Diff,
+    /// Many BTF files into one: `btf-link merge` beside a small program on libbpf.
+    Merge,
 }
 
 /// How often a program that takes some milliseconds runs for one sample: GNU time counts in hundredths of a second.
@@ -359,6 +363,7 @@ fn main() -> ExitCode {
         Task::List => measure_listings(&args),
         Task::Link => links::measure(&args),
         Task::Diff => diff::measure(&args),
+        Task::Merge => merge::measure(&args),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
