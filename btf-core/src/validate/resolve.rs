@@ -21,7 +21,7 @@ use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::reader::Btf;
 use crate::types::{Composite, Datasec, FuncProto, Type};
-use crate::wire::Info;
+use crate::wire::{Info, linkage};
 
 /// How many types a walk may have open.
 const MAX_DEPTH: usize = 32;
@@ -314,7 +314,7 @@ impl Resolver<'_, '_, '_> {
             Ok(Type::Struct(composite) | Type::Union(composite)) => {
                 self.step_members(id, composite, next)
             }
-            Ok(Type::Func { proto, .. }) => self.step_func(id, proto),
+            Ok(Type::Func { proto, linkage, .. }) => self.step_func(id, proto, linkage),
             Ok(Type::Datasec(section)) => self.step_entries(id, section, next),
             Ok(Type::DeclTag { target, .. }) => self.step_tag(id, target),
             Ok(ty) => match ty.modified() {
@@ -478,7 +478,7 @@ impl Resolver<'_, '_, '_> {
         }
     }
 
-    fn step_func(&mut self, id: TypeId, proto: TypeId) -> Step {
+    fn step_func(&mut self, id: TypeId, proto: TypeId, linkage: u32) -> Step {
         let btf = self.btf;
         let Ok(Type::FuncProto(params)) = btf.ty(proto) else {
             let rule = self.misfit(proto);
@@ -489,7 +489,11 @@ impl Resolver<'_, '_, '_> {
             let mut params = params.params();
             params.position(|param| param.name.0 == 0 && !param.ty.is_void())
         });
-        if let Some(index) = first {
+        // libbpf names the parameters of functions that are the kernel's.
+        let is_filled_in = self.report.target.is_object && linkage == linkage::EXTERN;
+        if let Some(index) = first
+            && !is_filled_in
+        {
             self.add(Rule::ParamName, id, 2, index as u64);
         }
         Step::close(proto)

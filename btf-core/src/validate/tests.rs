@@ -252,6 +252,23 @@ fn sections_hold_their_variables() {
 }
 
 #[test]
+fn what_libbpf_completes_is_no_fault_of_objects() {
+    let mut b = Builder::new();
+    b.int(b"int", 4, int::SIGNED).unwrap();
+    let proto = b.func_proto(INT, &[(b"", INT)]).unwrap();
+    b.func(b"kfunc", proto, linkage::EXTERN).unwrap();
+    let ty = b.var(b"v", INT, linkage::GLOBAL).unwrap();
+    let (offset, size) = (0, 4);
+    let entry = VarSecinfo { ty, offset, size };
+    b.datasec(b".data", 0, &[entry]).unwrap();
+    let btf = b.finish().unwrap();
+    let mut target = Target::from(Profile::User);
+    assert_eq!(validate(&btf, target).len(), 4);
+    target.is_object = true;
+    assert_eq!(validate(&btf, target), []);
+}
+
+#[test]
 fn nothing_contains_itself() {
     check(
         |b| {
