@@ -1,7 +1,7 @@
 //! Resolves the CO-RE relocations of programs in kernels that need not run, and tells which programs would fail there.
 //!
 //! A relocation without an answer is no failure in itself: libbpf puts a call of a function that does not exist into its place,
-//! which the verifier minds only if the program can get there. Programs ask first, and jump over the place. [`reach`]
+//! which the verifier minds only if the program can get there. Programs ask first, and jump over the place. `reach`
 //! tells whether the jump is certain.
 
 mod reach;

@@ -11,11 +11,11 @@
 //! What is merged and what is not:
 //! - Functions, variables, sections and tags are types like others: equal ones are one. A section that differs from another of its
 //!   name stays beside it, because its offsets are right for its own file only.
-//! - A function or variable that an input only names is one with its definition in another ([`externs`]).
-//! - What gcc and clang spell differently is different, unless [`canonical`] spelling is asked for.
+//! - A function or variable that an input only names is one with its definition in another (`externs`).
+//! - What gcc and clang spell differently is different, unless `canonical` spelling is asked for.
 //! - A tag on a weak type comes with it.
 //!
-//! Names of the merge are numbers that [`names`] gives to strings. The result depends on the inputs and their order alone.
+//! Names of the merge are numbers that `names` gives to strings. The result depends on the inputs and their order alone.
 
 mod canonical;
 pub mod explain;

@@ -1,7 +1,7 @@
 //! Prunes the BTF of a BPF program: what neither the kernel nor the loader looks at goes.
 //!
 //! A program that was compiled behind a `vmlinux.h` carries the types that it names, the types of their members, and so on:
-//! two accesses to `struct task_struct` bring four hundred types. What is looked at is much less ([`mod@walk`] has the list):
+//! two accesses to `struct task_struct` bring four hundred types. What is looked at is much less (`walk` has the list):
 //!
 //! - functions and their prototypes, variables, sections, maps with the types of their keys and values;
 //! - of a CO-RE relocation the way from its type to the member, and the kinds of what lies there;
