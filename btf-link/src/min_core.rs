@@ -14,7 +14,7 @@ mod keep;
 
 use std::sync::Arc;
 
-use btf_core::core_relo::{Fault, Kernel, RelocationKind};
+use btf_core::core_relo::{Fault, Kernel, RelocationKind, Resolver};
 use btf_core::{Btf, Result};
 
 use crate::core_check::{Answer, Checked};
@@ -57,7 +57,16 @@ pub fn min_core(kernel: &Kernel, programs: &[Checked], functions: bool) -> Resul
         {
             let (found, request) = match (outcome, request) {
                 (Ok(found), Ok(request)) => (found, request),
-                (Err(fault), _) => {
+                (Err(fault), request) => {
+                    // What is ambiguous stays so.
+                    let mut resolver = Resolver::new(&program.program.btf, kernel);
+                    let matches = request.as_ref().ok().and_then(|request| {
+                        let matches = resolver.matches(request).ok()?;
+                        Some((request.kind, matches))
+                    });
+                    if let Some((kind, matches)) = matches {
+                        keep.all(kind, &matches)?;
+                    }
                     refused.push((index, number, fault));
                     continue;
                 }
@@ -70,9 +79,7 @@ pub fn min_core(kernel: &Kernel, programs: &[Checked], functions: bool) -> Resul
                     is_answered: request.kind.is_answered_without_type(),
                 });
             }
-            for (candidate, spec) in &found.matches {
-                keep.access(candidate.blob, request.kind, spec)?;
-            }
+            keep.all(request.kind, &found.matches)?;
         }
         if functions {
             for name in program.program.kernel_symbols() {
@@ -117,3 +124,6 @@ pub fn differences(kernel: &Kernel, programs: &[Checked], min: &Arc<Btf>) -> Vec
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,13 +95,46 @@ impl<'a> Resolver<'a> {
                 nearest: None,
             });
         }
+        let (matches, nearest) = self.follow(request)?;
+        let mut agreed: Option<(Value, u32)> = None;
+        for (candidate, found) in &matches {
+            let Some(side) = self.kernel.side(candidate.blob) else {
+                continue;
+            };
+            let value = value(*kind, self.local, spec, Some((side, found)), self.order)?;
+            let first = *agreed.get_or_insert((value, found.bit_offset));
+            check_agreement(first, (value, found.bit_offset))?;
+        }
+        let value = if let Some((value, _)) = agreed {
+            let left = matches.iter().map(|(candidate, _)| *candidate).collect();
+            self.candidates.insert(spec.root, left);
+            value
+        } else {
+            value(*kind, self.local, spec, None, self.order)?
+        };
+        Ok(Found {
+            value,
+            nearest: nearest.filter(|_| matches.is_empty()),
+            matches,
+        })
+    }
+
+    /// The types that match a relocation, with the access in them, whether they agree or not.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve`].
+    pub fn matches(&mut self, request: &Request) -> Result<Vec<(Candidate, Spec)>, Fault> {
+        self.follow(request).map(|(matches, _)| matches)
+    }
+
+    /// Follows the access in each candidate; returns what matches, and what comes nearest of the rest.
+    fn follow(&mut self, request: &Request) -> Result<(Matches, Nearest), Fault> {
+        let Request { kind, spec } = request;
         let candidates = self
             .candidates
             .entry(spec.root)
             .or_insert_with(|| self.kernel.find(self.local, spec.root));
-        let mut matches: Vec<(Candidate, Spec)> = Vec::new();
-        let mut nearest: Option<(Candidate, Mismatch)> = None;
-        let mut agreed: Option<(Value, u32)> = None;
+        let (mut matches, mut nearest): (Matches, Nearest) = (Vec::new(), None);
         for &candidate in &*candidates {
             let Some(side) = self.kernel.side(candidate.blob) else {
                 continue;
@@ -112,12 +145,7 @@ impl<'a> Resolver<'a> {
                 pointer_size: side.pointer_size,
             };
             match pair.follow(spec, *kind, candidate.id, &mut self.budget)? {
-                Ok(found) => {
-                    let value = value(*kind, self.local, spec, Some((side, &found)), self.order)?;
-                    let first = *agreed.get_or_insert((value, found.bit_offset));
-                    check_agreement(first, (value, found.bit_offset))?;
-                    matches.push((candidate, found));
-                }
+                Ok(found) => matches.push((candidate, found)),
                 Err(mismatch)
                     if nearest.is_none_or(|(_, before)| before.step() < mismatch.step()) =>
                 {
@@ -126,20 +154,15 @@ impl<'a> Resolver<'a> {
                 Err(_) => {}
             }
         }
-        let value = if let Some((value, _)) = agreed {
-            *candidates = matches.iter().map(|(candidate, _)| *candidate).collect();
-            nearest = None;
-            value
-        } else {
-            value(*kind, self.local, spec, None, self.order)?
-        };
-        Ok(Found {
-            value,
-            matches,
-            nearest,
-        })
+        Ok((matches, nearest))
     }
 }
+
+/// The types that match, with the access in them.
+type Matches = Vec<(Candidate, Spec)>;
+
+/// The type that comes nearest of those that do not.
+type Nearest = Option<(Candidate, Mismatch)>;
 
 /// Checks that two candidates give the same value, and lead to the same offset in bits.
 fn check_agreement(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use btf_core::core_relo::candidates::Candidate;
 use btf_core::core_relo::{Kernel, RelocationKind, Spec, Step};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Error, ErrorKind, Info, Kind, Result, Type, TypeId};
@@ -49,8 +50,18 @@ impl<'a> Keep<'a> {
         }
     }
 
+    /// Keeps what the answers of all types that match need.
+    pub(super) fn all(
+        &mut self,
+        kind: RelocationKind,
+        matches: &[(Candidate, Spec)],
+    ) -> Result<()> {
+        let mut matches = matches.iter();
+        matches.try_for_each(|(candidate, spec)| self.access(candidate.blob, kind, spec))
+    }
+
     /// Keeps what the answer to a question about an access needs; `blob` is whose types these are.
-    pub(super) fn access(&mut self, blob: usize, kind: RelocationKind, spec: &Spec) -> Result<()> {
+    fn access(&mut self, blob: usize, kind: RelocationKind, spec: &Spec) -> Result<()> {
         let depth = if kind == RelocationKind::TypeMatches {
             Depth::Members
         } else if kind.is_type() {
