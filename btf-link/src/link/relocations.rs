@@ -210,3 +210,106 @@ impl Code<&mut [u8]> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
+
+    /// An instruction with source register, distance and immediate.
+    fn instruction(order: ByteOrder, code: u8, source: u8, distance: i16, imm: i32) -> Vec<u8> {
+        let registers = match order {
+            ByteOrder::Little => source << 4,
+            ByteOrder::Big => source,
+        };
+        let mut bytes = vec![code, registers];
+        bytes.extend(order.u16_bytes(distance.cast_unsigned()));
+        bytes.extend(order.u32_bytes(imm.cast_unsigned()));
+        bytes
+    }
+
+    #[test]
+    fn where_instructions_lead() {
+        for order in ORDERS {
+            let code = |instruction: Vec<u8>| Code {
+                order,
+                // Behind another instruction.
+                bytes: [vec![0; 8], instruction].concat(),
+            };
+            let call = code(instruction(order, CALL, PSEUDO_CALL, 0, -2));
+            assert_eq!(call.called(8), Some(0));
+            assert_eq!(call.jumps_to(8), None);
+            let helper = code(instruction(order, CALL, 0, 0, 1));
+            assert_eq!(helper.called(8), None);
+            let jump = code(instruction(order, 0x05, 0, -1, 0));
+            assert_eq!(jump.jumps_to(8), Some(8));
+            let long = code(instruction(order, 0x06, 0, 0, 3));
+            assert_eq!(long.jumps_to(8), Some(40));
+            let exit = code(instruction(order, 0x95, 0, 0, 0));
+            assert_eq!(exit.jumps_to(8), None);
+            assert_eq!(exit.jumps_to(16), None);
+        }
+    }
+
+    #[test]
+    fn what_is_put_is_there() {
+        for order in ORDERS {
+            let fields = [
+                (
+                    Field::Call,
+                    instruction(order, CALL, PSEUDO_CALL, 0, -1),
+                    -64,
+                ),
+                (
+                    Field::Load,
+                    [instruction(order, LOAD_64, 0, 0, 0), vec![0; 8]].concat(),
+                    -8,
+                ),
+                (Field::Word32, vec![0; 4], 0xffff_fff8),
+                (Field::Word64, vec![0; 8], i64::MIN),
+            ];
+            for (field, mut bytes, address) in fields {
+                let mut code = Code {
+                    order,
+                    bytes: &mut bytes[..],
+                };
+                code.put(field, 0, address).unwrap();
+                assert_eq!(code.get(field, 0), address, "{field:?}");
+                if field != Field::Word64 {
+                    assert!(code.put(field, 0, 1 << 40).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn relocations_that_make_no_sense() {
+        #[track_caller]
+        fn check(kind: u32, offset: u64, is_code: bool, expect: Result<Field, &str>) {
+            let order = ByteOrder::Little;
+            let code = Code {
+                order,
+                bytes: instruction(order, CALL, PSEUDO_CALL, 0, -1),
+            };
+            let relocation = Relocation {
+                offset,
+                symbol: 0,
+                kind,
+                addend: None,
+            };
+            let field = code.field(&relocation, is_code);
+            assert_eq!(
+                field.map_err(|text| text.contains(expect.unwrap_err())),
+                expect.map_err(|_| true)
+            );
+        }
+        check(kind::CALL, 0, true, Ok(Field::Call));
+        check(kind::NONE, 0, true, Ok(Field::None));
+        check(kind::ABS64, 0, false, Ok(Field::Word64));
+        check(kind::ABS64, 4, false, Err("outside"));
+        check(kind::BITS_64, 8, true, Err("no call and no load"));
+        check(kind::ABS32, u64::MAX, false, Err("outside"));
+        check(77, 0, true, Err("unknown type 77"));
+    }
+}
