@@ -12,7 +12,7 @@ for order in little big; do
         [[ $name == split ]] && debug+=" -ffunction-sections" gcc_debug+=" -ffunction-sections"
         mkdir -p "../clang$suffix" "../gcc$suffix"
         "$CLANG" --target="bpf${suffix:+eb}" -mcpu=v3 -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"
-        if [[ $name != ids ]]; then # GCC has no such builtin
+        if [[ $name != ids && $name != arena ]]; then # GCC has no such builtin, and no such address space
             "$GCC" -m$order-endian -mcpu=v3 -O2 $gcc_debug -ffile-prefix-map="$PWD=." -c "$source" -o "../gcc$suffix/$name.o"
         fi
     done

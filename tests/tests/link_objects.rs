@@ -493,6 +493,23 @@ fn what_no_program_reaches_goes_if_wanted() {
 }
 
 #[test]
+fn the_map_of_an_arena_stays_with_its_data() {
+    for folder in ["clang", "clang-eb"] {
+        let gc = Options {
+            gc: Some(&[]),
+            ..Options::default()
+        };
+        let bytes = link_files(&[read(folder, "arena")], &gc);
+        assert!(
+            symbols(&bytes)
+                .keys()
+                .eq(["LICENSE", "arena", "counter", "in_arena"]),
+            "{folder}"
+        );
+    }
+}
+
+#[test]
 fn objects_without_btf_take_part() {
     for folder in FOLDERS {
         let bytes = linked(folder, &["user", "plain"]);

@@ -22,7 +22,7 @@ pub(crate) struct LinkArgs {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Leave out functions and data that no program reaches
+    /// Leave out functions, data and maps that no program reaches
     #[arg(long)]
     gc: bool,
 

@@ -13,6 +13,9 @@ use super::problem::{Problem, show};
 use super::relocations::{Code, Field, INSTRUCTION};
 use super::symbols::{Fate, SectionRef, Symbols, Target};
 
+/// How the sections of data in an arena begin, which needs a map though nothing refers to that.
+const ARENA: &[u8] = b".addr_space";
+
 /// What is kept because of what it is.
 #[derive(Debug)]
 pub(crate) enum Roots<'a> {
@@ -64,6 +67,8 @@ pub(crate) fn find(
             is_mentioned: vec![false; symbols.globals.len()],
         },
         work: Vec::new(),
+        // Where everything stays, maps do, too.
+        has_arena: matches!(roots, Roots::All),
         problems,
     };
     for index in 0..objects.len() {
@@ -82,6 +87,8 @@ struct Marker<'a, 'd> {
     cuts: &'a [Vec<Pieces>],
     live: Live,
     work: Vec<(SectionRef, usize)>,
+    /// Whether data of an arena stays, and the maps with it.
+    has_arena: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -184,6 +191,9 @@ impl Marker<'_, '_> {
         let Some((section, cut)) = object.sections.get(at.1).zip(pieces::of(self.cuts, at)) else {
             return;
         };
+        if section.name.starts_with(ARENA) && !std::mem::replace(&mut self.has_arena, true) {
+            self.mark_maps();
+        }
         let (start, end) = cut.span(piece, section.size);
         let code = Code {
             order: object.order,
@@ -209,6 +219,19 @@ impl Marker<'_, '_> {
         }
         if section.is_code() && cut.len() > 1 {
             self.follow_calls(at, (start, end), section, &code);
+        }
+    }
+
+    /// Marks all maps.
+    fn mark_maps(&mut self) {
+        for (index, object) in self.objects.iter().enumerate() {
+            let section = object.section(b".maps");
+            let cut = section.and_then(|section| pieces::of(self.cuts, (index, section)));
+            if let (Some(section), Some(cut)) = (section, cut) {
+                for piece in 0..cut.len() {
+                    self.mark((index, section), piece);
+                }
+            }
         }
     }
 
