@@ -14,7 +14,7 @@ use btf_link::link::Options;
 use crate::cli::link::link_files;
 
 /// Options whose value, in the next word if not behind `=`, has no meaning here.
-const WITH_VALUE: [&str; 11] = [
+const WITH_VALUE: [&str; 10] = [
     "plugin",
     "plugin-opt",
     "m",
@@ -25,11 +25,10 @@ const WITH_VALUE: [&str; 11] = [
     "T",
     "rpath",
     "dynamic-linker",
-    "build-id",
 ];
 
 /// Options that have no meaning here.
-const WITHOUT: [&str; 16] = [
+const WITHOUT: [&str; 17] = [
     "r",
     "i",
     "relocatable",
@@ -40,6 +39,7 @@ const WITHOUT: [&str; 16] = [
     "(",
     "end-group",
     ")",
+    "build-id",
     "as-needed",
     "no-as-needed",
     "eh-frame-hdr",
@@ -191,6 +191,13 @@ mod tests {
             &["y"],
         );
         check("a.o", "a.out", &["a.o"], &[]);
+        // What follows the second one is no value.
+        check(
+            "--build-id=sha1 a.o --build-id b.o",
+            "a.out",
+            &["a.o", "b.o"],
+            &[],
+        );
         for bad in ["--gc-sections a.o", "a.o -o", "-shared a.o"] {
             assert!(parse(bad.split(' ').map(OsString::from)).is_err(), "{bad}");
         }

@@ -10,7 +10,7 @@
 //! 4. `layout`: where everything else goes.
 //! 5. `declared`, `matching`: functions and variables, and whether objects agree about them.
 //! 6. `types`, `datasec`, `ext`: one BTF, by the engine that merges all BTF; [`crate::shrink`] prunes it if that is wanted.
-//! 7. `contents`, `output`: bytes.
+//! 7. `contents`, `jump_tables`, `output`: bytes.
 //!
 //! Whatever keeps the objects from being linked is a [`Problem`]; all of a run are told. The output depends on the inputs and their
 //! order only. Linked once more by itself, it stays the same, byte by byte.
@@ -20,6 +20,7 @@ mod datasec;
 mod declared;
 mod ext;
 mod input;
+mod jump_tables;
 mod layout;
 mod live;
 mod matching;
@@ -152,13 +153,14 @@ pub fn link(files: &[File], options: &Options<'_>) -> Result<Vec<u8>, Failure> {
         let builder = prune(types.builder, &mut joined, options.prune)?;
         btf = Some(builder.write(order, write)?);
     }
-    let contents = contents::fill(
+    let mut contents = contents::fill(
         &objects,
         &symbols,
         &layout,
         &joined.immediates,
         &mut problems,
     );
+    jump_tables::move_tables(&objects, &layout, &mut contents, &mut problems);
     stop_at(&mut problems)?;
     let ext = &joined.ext;
     let has_ext =

@@ -252,17 +252,24 @@ fn code_sections(bytes: &[u8]) -> Result<Vec<Code>> {
         return Err(ErrorKind::Elf(text).into());
     }
     let table = header.sections(endian, bytes).map_err(failed)?;
+    // Parts that lie on each other could be read without end.
+    let mut left = bytes.len();
+    let mut take = |size: usize| {
+        let overlap = || ErrorKind::Elf("sections overlap".to_owned());
+        left = left.checked_sub(size).ok_or_else(overlap)?;
+        Ok::<_, Error>(())
+    };
     let mut sections: Vec<Option<Code>> = Vec::new();
     for section in table.iter() {
         let is_code = section.sh_type(endian) == SHT_PROGBITS
             && section.sh_flags(endian).0 & SHF_EXECINSTR.0 != 0;
         sections.push(if is_code {
+            let name = table.section_name(endian, section).map_err(failed)?;
+            let code = section.data(endian, bytes).map_err(failed)?;
+            take(name.len() + code.len())?;
             Some(Code {
-                name: table
-                    .section_name(endian, section)
-                    .map_err(failed)?
-                    .to_vec(),
-                bytes: section.data(endian, bytes).map_err(failed)?.to_vec(),
+                name: name.to_vec(),
+                bytes: code.to_vec(),
                 relocated: HashSet::new(),
             })
         } else {
@@ -278,6 +285,7 @@ fn code_sections(bytes: &[u8]) -> Result<Vec<Code>> {
         else {
             continue;
         };
+        take(size_of_val(entries))?;
         let offsets = entries.iter().map(|entry| entry.r_offset.get(endian));
         code.relocated.extend(offsets);
     }

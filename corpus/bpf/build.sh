@@ -11,8 +11,10 @@ for order in little big; do
         [[ $name == plain ]] && debug= gcc_debug=
         [[ $name == split ]] && debug+=" -ffunction-sections" gcc_debug+=" -ffunction-sections"
         mkdir -p "../clang$suffix" "../gcc$suffix"
-        "$CLANG" --target="bpf${suffix:+eb}" -mcpu=v3 -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"
-        if [[ $name != ids && $name != arena ]]; then # GCC has no such builtin, and no such address space
+        cpu="-mcpu=v3"
+        [[ $name == jumps ]] && cpu="-mcpu=v4 -mllvm -bpf-min-jump-table-entries=3"
+        "$CLANG" --target="bpf${suffix:+eb}" $cpu -O2 $debug -ffile-prefix-map="$PWD=." -c "$source" -o "../clang$suffix/$name.o"
+        if [[ ! $name =~ ^(ids|arena|jumps)$ ]]; then # GCC has no such builtin, address space and tables
             "$GCC" -m$order-endian -mcpu=v3 -O2 $gcc_debug -ffile-prefix-map="$PWD=." -c "$source" -o "../gcc$suffix/$name.o"
         fi
     done

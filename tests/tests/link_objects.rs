@@ -10,6 +10,7 @@ use btf_core::elf::{Loaded, load};
 use btf_core::validate::{Profile, check_ext};
 use btf_core::{Btf, ByteOrder, Type, TypeId};
 use btf_link::link::{Failure, File, Options, link};
+use btf_link::program::Program;
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, ours, peer, run, skip};
 use btf_tests::random::Random;
@@ -279,6 +280,39 @@ fn a_type_id_in_an_instruction_is_the_types() {
         assert_eq!(btf.byte_order().u32(word), id, "{folder}");
         let ids_alone = load(&read(folder, "ids").bytes, None).unwrap().btf;
         assert_ne!(ids_alone.find_by_name(b"own").next(), Some(TypeId(id)));
+    }
+}
+
+#[test]
+fn tables_of_jumps_move_with_the_code() {
+    for folder in ["clang", "clang-eb"] {
+        let words = |bytes: &[u8]| -> Vec<u64> {
+            let order = btf(bytes).btf.byte_order();
+            let (words, _) = section(bytes, ".jumptables").as_chunks::<8>();
+            words.iter().map(|&word| order.u64(word)).collect()
+        };
+        let alone = words(&linked(folder, &["jumps"]));
+        assert_eq!(alone, words(&read(folder, "jumps").bytes), "{folder}");
+        let moved = |by: i64| -> Vec<u64> {
+            let moved = alone.iter().map(|&word| word.checked_add_signed(by));
+            moved.map(Option::unwrap).collect()
+        };
+        let start = section(&linked(folder, &["second", "first"]), "tc").len();
+        let behind = linked(folder, &["second", "first", "jumps"]);
+        let expect = moved(i64::try_from(start).unwrap());
+        assert_eq!(words(&behind), expect, "{folder}");
+        let again = link_files(&[in_memory("again", behind)], &Options::default());
+        assert_eq!(words(&again), expect, "{folder}");
+        let mut damaged = read(folder, "jumps").bytes;
+        let table = section(&damaged, ".jumptables").to_vec();
+        let at = damaged.windows(table.len()).position(|part| part == table);
+        damaged[at.unwrap()..][..8].fill(0x7f);
+        let said = problems(&[in_memory("damaged.o", damaged)]);
+        assert_eq!(
+            said,
+            ["the table of jumps `BPF.JT.1.0` leads out of the code: damaged.o"],
+            "{folder}"
+        );
     }
 }
 
@@ -582,6 +616,59 @@ fn the_program_writes_all_or_nothing() {
     );
     assert_eq!(std::fs::read(&old).unwrap(), b"old");
     assert_eq!(dir.names(), ["bad.o", "old.o", "out.o", "same.o"]);
+}
+
+/// The object with copies of the header of a section, changed, behind its section headers.
+fn with_copies(
+    bytes: &[u8],
+    name: &str,
+    count: u16,
+    change: impl Fn(&mut [u8], ByteOrder),
+) -> Vec<u8> {
+    let file = ElfFile64::<object::Endianness>::parse(bytes).unwrap();
+    let index = file.section_by_name(name).unwrap().index().0;
+    let order = btf(bytes).btf.byte_order();
+    let start = usize::try_from(order.u64(*bytes[40..].first_chunk().unwrap())).unwrap();
+    let headers = order.u16(*bytes[60..].first_chunk().unwrap());
+    let table = &bytes[start..][..usize::from(headers) * 64];
+    let mut copy = table[index * 64..][..64].to_vec();
+    change(&mut copy, order);
+    let mut out = bytes.to_vec();
+    out.resize(out.len().next_multiple_of(8), 0);
+    let mut at = (out.len() as u64).to_le_bytes();
+    if order == ByteOrder::Big {
+        at.reverse();
+    }
+    out.extend_from_slice(table);
+    out.extend(copy.repeat(count.into()));
+    out[40..48].copy_from_slice(&at);
+    out[60..62].copy_from_slice(&order.u16_bytes(headers + count));
+    out
+}
+
+#[test]
+fn small_files_do_not_become_large() {
+    for folder in FOLDERS {
+        let object = read(folder, "second").bytes;
+        let zeros = with_copies(&object, ".data", 1, |header, order| {
+            header[4..8].copy_from_slice(&order.u32_bytes(8));
+            let at = if order == ByteOrder::Little { 32 } else { 36 };
+            header[at..at + 4].copy_from_slice(&order.u32_bytes(1 << 30));
+        });
+        let said = problems(&[in_memory("zeros.o", zeros)]);
+        let expect = "section `.data` would be written with too many zeros: ";
+        assert!(said[0].starts_with(expect), "{folder}: {said:?}");
+
+        let overlaps = with_copies(&object, "tc", 20_000, |_, _| {});
+        let error = Program::parse(&overlaps).unwrap_err().to_string();
+        assert!(error.contains("sections overlap"), "{folder}: {error}");
+        let Err(Failure::Unreadable(errors)) =
+            link(&[in_memory("overlaps.o", overlaps)], &Options::default())
+        else {
+            panic!("{folder}: this was linked");
+        };
+        assert!(errors[0].1.to_string().contains("overlaps others"));
+    }
 }
 
 #[test]

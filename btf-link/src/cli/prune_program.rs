@@ -51,19 +51,24 @@ pub(super) fn run(
         Ok(bytes) => bytes,
         Err(status) => return Ok(status),
     };
-    let old = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let title = || path.display().to_string();
+    let old = std::fs::read(path).with_context(title)?;
+    // Read before anything is written: an object may have no BTF.
+    let (old_size, new_size) = (
+        sizes(&old).with_context(title)?,
+        sizes(&bytes).with_context(title)?,
+    );
     if !args.prove.is_empty() && !prove(args, &old, &bytes, printer)? {
         return Ok(ExitStatus::No);
     }
     output::write(target, &bytes).with_context(|| target.display().to_string())?;
-    let (old, new) = (sizes(&old)?, sizes(&bytes)?);
     printer.say(&format!(
         "{}: {} types, {} -> {} types, {}",
         target.display(),
-        count(old.0.into()),
-        size(old.1),
-        count(new.0.into()),
-        size(new.1)
+        count(old_size.0.into()),
+        size(old_size.1),
+        count(new_size.0.into()),
+        size(new_size.1)
     ));
     Ok(ExitStatus::Done)
 }

@@ -24,6 +24,9 @@ const MERGE_FLAGS: u64 = SHF_MERGE.0 | SHF_STRINGS.0;
 /// The largest size of an output section, as instructions have addresses of 31 bits.
 const MAX_SIZE: u64 = i32::MAX as u64;
 
+/// The most zeros, in bytes, that are written for sections which have bytes in one object and none in another, and between parts.
+const MAX_ZEROS: u64 = 1 << 26;
+
 /// The name that a section has in the output: functions that have a section each are in `.text` together, as loaders look for
 /// them there only.
 pub(crate) fn output_name(name: &[u8]) -> &[u8] {
@@ -111,18 +114,32 @@ impl<'a, 'd> Layout<'a, 'd> {
             }
             layout.placements.push(placements);
         }
-        for section in &layout.sections {
-            if section.size > MAX_SIZE {
-                let text = format!(
-                    "section {} becomes too large: {} bytes",
-                    show(section.name),
-                    section.size
-                );
-                let parts = section.parts.iter().map(|&(object, _)| (object, 0));
-                problems.push(Problem::of_symbols(text, objects, parts.take(2)));
-            }
-        }
+        layout.check_sizes(problems);
         layout
+    }
+
+    /// Checks that no section becomes too large, and that not most of the output would be zeros.
+    fn check_sizes(&self, problems: &mut Vec<Problem>) {
+        let mut zeros = 0;
+        for section in &self.sections {
+            let parts = section.parts.iter();
+            let parts = parts.filter_map(|&(object, number)| {
+                Some(self.objects.get(object)?.sections.get(number)?.bytes.len() as u64)
+            });
+            if has_bytes(section) {
+                zeros += section.size.saturating_sub(parts.sum());
+            }
+            let why = if section.size > MAX_SIZE {
+                format!("becomes too large: {} bytes", section.size)
+            } else if zeros > MAX_ZEROS {
+                format!("would be written with too many zeros: {zeros} bytes")
+            } else {
+                continue;
+            };
+            let text = format!("section {} {why}", show(section.name));
+            let parts = section.parts.iter().map(|&(object, _)| (object, 0));
+            problems.push(Problem::of_symbols(text, self.objects, parts.take(2)));
+        }
     }
 
     /// Makes room for a section of an input: says so if it does not fit to the others of its name.

@@ -4,6 +4,7 @@
 //! defines stays undefined: kernels have functions and configuration that programs refer to by name.
 #![deny(clippy::indexing_slicing)]
 
+use super::jump_tables;
 use super::names::ByName;
 use super::object::{Binding, Object, Place};
 use super::problem::{Problem, show};
@@ -202,7 +203,7 @@ impl Object<'_> {
             return false;
         };
         let section = self.sections.get(section);
-        section.is_some_and(|section| section.name == b".jumptables")
+        section.is_some_and(|section| section.name == jump_tables::SECTION)
     }
 }
 

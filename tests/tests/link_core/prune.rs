@@ -97,3 +97,18 @@ fn libbpf_takes_what_is_left() {
         }
     }
 }
+
+#[test]
+fn of_an_object_without_btf_nothing_is_written() {
+    let dir = TestDir::new();
+    let program = file("../clang/plain.o");
+    let out = dir.path("out.o");
+    let [command, output] = ["prune", "-o"].map(PathBuf::from);
+    let outcome = link(vec![command, program, output, out.clone()]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(
+        outcome.stderr.contains("plain.o: no section `.BTF`"),
+        "{outcome}"
+    );
+    assert!(!out.exists());
+}
