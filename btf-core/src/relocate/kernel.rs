@@ -205,8 +205,8 @@ fn refusal(
             },
             Some(Kind::Float) => candidate.kind == Kind::Float,
             Some(Kind::Enum) => matches!(candidate.kind, Kind::Enum | Kind::Enum64),
-            // Another mistake: whatever has the name will do.
-            _ => !is_embedded || candidate.size == size,
+            // Another mistake: whatever has the name will do. What is embedded is that only until something matches.
+            _ => !is_embedded || first.is_some() || candidate.size == size,
         };
         match first {
             _ if !matches => {}

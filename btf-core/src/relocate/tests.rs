@@ -352,6 +352,12 @@ fn the_kernel_matches_with_its_mistakes() {
         &[several(2, 3)],
     );
     check_kernel("struct a 8", true, &["fwd a", "struct a 8"], &[]);
+    check_kernel(
+        "struct a 8",
+        true,
+        &["struct a 8", "fwd a"],
+        &[several(2, 3)],
+    );
     // Bitfields are taken for a union.
     check_kernel("fwd a", false, &["bitfields a 8"], &[none(2)]);
     check_kernel("fwd a", false, &["struct a 8"], &[]);
