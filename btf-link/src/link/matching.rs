@@ -1,7 +1,8 @@
 //! Whether two declarations of one name agree: the rules of libbpf's linker, and for maps each attribute.
 //!
-//! Types are compared whole where they are used by value. Behind a pointer a name and a kind are enough, as C programs may know
-//! a structure by name only. Names of integers, and the values of enumerations, do not count.
+//! Types are compared whole where they are used by value. Behind a pointer a name and a kind are enough for structures, as C
+//! programs may know them by name only; numbers must have the same size there, too. Names of integers, and the values of
+//! enumerations, do not count.
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::HashSet;
@@ -72,8 +73,13 @@ impl Comparison<'_> {
         let (a, b) = (self.a.ty(a_id).map_err(bad)?, self.b.ty(b_id).map_err(bad)?);
         let has_same_name = self.a.name(a_id).ok() == self.b.name(b_id).ok();
         if has_name(&a) && has_name(&b) && !has_same_name || !is_same_kind(&a, &b, mode) {
-            let (a, b) = (describe(self.a, a_id), describe(self.b, b_id));
-            return Err(format!("{a} is not {b}"));
+            let (a_text, b_text) = (describe(self.a, a_id), describe(self.b, b_id));
+            return Err(match (a.own_size(), b.own_size()) {
+                (Some(a), Some(b)) if a_text == b_text => {
+                    format!("{a_text} has {a} bytes and {b} bytes")
+                }
+                _ => format!("{a_text} is not {b_text}"),
+            });
         }
         match (a, b) {
             (Type::Ptr { target: a }, Type::Ptr { target: b }) => self.push(a, b, Mode::Shape),
@@ -147,7 +153,7 @@ fn is_same_kind(a: &Type<'_>, b: &Type<'_>, mode: Mode) -> bool {
         (Type::Int(_), Type::Int(_))
         | (Type::Float { .. }, Type::Float { .. })
         | (Type::Enum(_) | Type::Enum64(_), Type::Enum(_) | Type::Enum64(_)) => {
-            mode == Mode::Shape || a.own_size() == b.own_size()
+            a.own_size() == b.own_size()
         }
         (Type::Fwd { is_union: a, .. }, Type::Fwd { is_union: b, .. }) => a == b,
         (Type::Fwd { is_union, .. }, Type::Struct(_))
@@ -311,5 +317,32 @@ impl<'a> Map<'a> {
 
     fn names(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         self.attributes.iter().map(|(name, _)| *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use btf_core::Builder;
+
+    use super::*;
+
+    /// The verdict on two variables that point to numbers of so many bytes.
+    #[track_caller]
+    fn verdict(sizes: [u32; 2]) -> Result<(), String> {
+        let [a, b] = sizes.map(|size| {
+            let mut builder = Builder::new();
+            let number = builder.int(b"number", size, 0).unwrap();
+            let pointer = builder.ptr(number).unwrap();
+            let var = builder.var(b"f", pointer, linkage::GLOBAL).unwrap();
+            (builder.finish().unwrap(), var)
+        });
+        check((&a.0, a.1), (&b.0, b.1), &mut 99)
+    }
+
+    #[test]
+    fn pointers_to_numbers_of_different_sizes_disagree() {
+        assert_eq!(verdict([8, 8]), Ok(()));
+        let why = "number has 1 bytes and 8 bytes".to_owned();
+        assert_eq!(verdict([1, 8]), Err(why));
     }
 }
