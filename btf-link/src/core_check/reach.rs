@@ -93,6 +93,7 @@ pub(super) fn reached(
     let mut walk = Walk {
         states: vec![None; count],
         open: Vec::new(),
+        is_all: false,
     };
     for entry in entries {
         walk.enter(Some(i64::from(entry) / 8), &State::default());
@@ -120,6 +121,8 @@ struct Walk {
     states: Vec<Option<State>>,
     /// The instructions whose state is new.
     open: Vec<usize>,
+    /// Whether every instruction was entered with nothing known.
+    is_all: bool,
 }
 
 impl Walk {
@@ -138,6 +141,10 @@ impl Walk {
 
     /// Notes that nobody knows where the program goes.
     fn enter_all(&mut self) {
+        // Nothing is known of any register afterwards, so that once is enough.
+        if std::mem::replace(&mut self.is_all, true) {
+            return;
+        }
         for index in 0..self.states.len() {
             self.enter(i64::try_from(index).ok(), &State::default());
         }
@@ -291,4 +298,20 @@ fn compare(operation: u8, is_narrow: bool, a: u64, b: u64) -> Option<bool> {
         0xd0 => signed(a) <= signed(b),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_jumps_to_anywhere_cost_little() {
+        let jump = [0x0d, 0, 0, 0, 0, 0, 0, 0];
+        let code = Code {
+            bytes: jump.repeat(1 << 19),
+            ..Code::default()
+        };
+        let reached = reached(&code, ByteOrder::Little, &HashMap::new(), [0]);
+        assert!(reached.contains(8 * ((1 << 19) - 1)));
+    }
 }
