@@ -90,7 +90,10 @@ impl BtfIds {
             let end = count
                 .checked_mul(stride)
                 .and_then(|len| len.checked_add(first));
-            if end.is_none_or(|end| end > found.words.len()) {
+            // Sets do not lie in each other: those of hostile files would grow without end.
+            let before = found.sets.last();
+            let start = before.map_or(0, |set| set.first + set.count * set.stride);
+            if end.is_none_or(|end| end > found.words.len()) || at < start {
                 return Err(outside());
             }
             found.ids.extend((first..).step_by(stride).take(count));
@@ -214,6 +217,14 @@ mod tests {
         let (bytes, lost) = ids.translate(new);
         let expect = [0, 2, 1, 91, 0x20, 92, 0x10, 2, 94, 95, 99];
         assert_eq!((bytes, lost), (data(&expect), 1));
+    }
+
+    #[test]
+    fn sets_in_each_other_are_refused() {
+        let symbols = [symbol(0, "set__a"), symbol(4, "set__b")];
+        let read = BtfIds::new(&data(&[2, 1, 5]), ByteOrder::Big, &symbols);
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains("expected a set of ids"), "{error}");
     }
 
     #[test]
