@@ -284,13 +284,22 @@ impl Btf {
     pub fn find_string(&self, string: &[u8]) -> Option<StrOffset> {
         // The deepest BTF comes last, so the last find counts.
         let found = self.chain().filter_map(|btf| {
-            let index = btf
-                .string_index
-                .get_or_init(|| StringIndex::of(&btf.strings));
+            let index = btf.string_index();
             let own = index.find(&btf.strings, string)?;
             Some(StrOffset(btf.first_string + own))
         });
         found.last()
+    }
+
+    /// Whether no two own strings are equal.
+    #[must_use]
+    pub fn has_unique_strings(&self) -> bool {
+        self.string_index().is_unique()
+    }
+
+    fn string_index(&self) -> &StringIndex {
+        self.string_index
+            .get_or_init(|| StringIndex::of(&self.strings))
     }
 
     /// Whether the own types are ordered by their names, bytewise, as kernels since 7.0 need it.

@@ -31,6 +31,7 @@ pub fn string_at(section: &[u8], offset: usize) -> Option<&[u8]> {
 pub(crate) struct StringIndex {
     seed: u64,
     table: HashTable<Entry>,
+    is_unique: bool,
 }
 
 /// A string of the indexed section.
@@ -45,21 +46,30 @@ impl StringIndex {
         Self {
             seed: RandomState::new().hash_one(0),
             table: HashTable::new(),
+            is_unique: true,
         }
+    }
+
+    /// Whether no two strings of the section that was indexed are equal.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.is_unique
     }
 
     /// An index of all strings of `section`; of equal ones the first counts, and middles of strings do not count.
     pub(crate) fn of(section: &[u8]) -> Self {
         let mut index = Self::new();
+        let count = memchr::memchr_iter(0, section).count();
+        index.table = HashTable::with_capacity(count);
         let mut offset = 0;
-        for string in section.split_inclusive(|&byte| byte == 0) {
-            if let Some(string) = string.strip_suffix(&[0]) {
-                let hash = index.hash(string);
-                if index.find_hashed(section, string, hash).is_none() {
-                    index.insert(section, string, hash, offset);
-                }
+        for end in memchr::memchr_iter(0, section) {
+            let string = section.get(offset..end).unwrap_or_default();
+            let hash = index.hash(string);
+            if index.find_hashed(section, string, hash).is_none() {
+                index.insert(section, string, hash, offset);
+            } else {
+                index.is_unique = false;
             }
-            offset += string.len();
+            offset = end + 1;
         }
         index
     }

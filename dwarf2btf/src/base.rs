@@ -1,19 +1,23 @@
-//! The base of split BTF: the kernel's BTF, which that of its modules continues. Read and indexed once, shared by all.
+//! The base of split BTF: the kernel's BTF, which that of its modules continues. Read once and shared by all.
 //!
 //! A module's BTF counts its ids and string offsets on from the base's and refers into it, so what the base has is not
-//! written again: strings, types ([`btf_core::dedup::Base`]), functions and their tags.
+//! written again: strings, types, functions and their tags. If there are many modules, all of the base is indexed
+//! ([`Base::indexed`]); a single one takes the part that it needs ([`Unread`]), with the same result.
 //!
 //! Spec: Documentation/bpf/btf.rst, 1 "Introduction" and 4.2 "`.BTF` sections of modules".
 #![expect(
     clippy::cast_possible_truncation,
-    reason = "only the lower half of a hash is needed to place it"
+    reason = "numbers of words, of which a base has no more than fit 32 bits"
 )]
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use btf_core::dedup::{self, FastMap, Fragment, MulHasher, Name};
+use btf_core::dedup::{
+    self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
+};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 use hashbrown::HashTable;
@@ -27,11 +31,17 @@ use crate::options::Options;
 pub struct Base {
     btf: Arc<Btf>,
     pointer_size: Option<u8>,
+    /// All of it, if several modules need it or it is not plain: see [`is_plain`].
+    index: Option<Index>,
+}
+
+/// The index of a whole base.
+#[derive(Debug)]
+struct Index {
     types: dedup::Base,
     /// The offsets that stand for strings which only are ends of others, by content.
     ends: FastMap<Box<[u8]>, u32>,
-    /// Types that the encoder makes itself, by their words.
-    made: HashTable<(u64, TypeId)>,
+    made: Made,
 }
 
 impl Base {
@@ -48,37 +58,33 @@ impl Base {
         Self::new(Arc::new(loaded.btf), loaded.pointer_size)
     }
 
-    /// Indexes BTF, with all that it continues itself; `pointer_size` is in bytes, if it is known.
+    /// Takes BTF, with all that it continues itself; `pointer_size` is in bytes, if it is known.
     ///
     /// # Errors
     /// [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] or [`ErrorKind::UnknownKind`] for a type that
     /// cannot be understood.
     pub fn new(btf: Arc<Btf>, pointer_size: Option<u8>) -> Result<Self> {
-        let mut strings = Strings {
-            btf: &btf,
-            names: vec![None; btf.end_string() as usize],
-            ends: FastMap::default(),
-        };
-        let mut content = Fragment::default();
-        for id in 1..btf.end_id() {
-            let start = content.words.len();
-            let (id, record) = (TypeId(id), btf.record(TypeId(id)).unwrap_or_default());
-            content.push(record);
-            strings
-                .rename(&mut content.words[start..])
-                .map_err(|error| error.in_type(id))?;
-        }
-        let ends = strings.ends;
-        let pointer_size = pointer_size.or_else(|| pointer_size_of(&btf));
-        let mut base = Self {
-            types: dedup::Base::new(content),
+        let base = Self {
+            pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
+            index: None,
             btf,
-            pointer_size,
-            ends,
-            made: HashTable::new(),
         };
-        base.index_made();
-        Ok(base)
+        if is_plain(&base.btf) {
+            Ok(base)
+        } else {
+            base.indexed()
+        }
+    }
+
+    /// Indexes all of it, so that each module which continues it costs less: it pays for more than three.
+    ///
+    /// # Errors
+    /// Those of [`Base::new`].
+    pub fn indexed(mut self) -> Result<Self> {
+        if self.index.is_none() {
+            self.index = Some(Index::new(&self.btf)?);
+        }
+        Ok(self)
     }
 
     /// The BTF.
@@ -87,9 +93,16 @@ impl Base {
         &self.btf
     }
 
-    /// The types, for merges.
-    pub(crate) fn types(&self) -> &dedup::Base {
-        &self.types
+    /// A merge that continues it.
+    pub(crate) fn merger(&self) -> Merger<'_> {
+        match &self.index {
+            Some(index) => Merger::with_base(&index.types),
+            None => Merger::with_unread(Unread {
+                words: self.btf.words(),
+                starts: starts(&self.btf),
+                names: self,
+            }),
+        }
     }
 
     /// One past the last string offset; names of the base are below.
@@ -120,7 +133,7 @@ impl Base {
     /// The name of a string of more than three bytes.
     pub(crate) fn find_name(&self, string: &[u8]) -> Option<Name> {
         let found = self.btf.find_string(string).map(|offset| offset.0);
-        let end = || self.ends.get(string).copied();
+        let end = || self.index.as_ref()?.ends.get(string).copied();
         found.or_else(end).map(Name)
     }
 
@@ -129,53 +142,220 @@ impl Base {
         self.btf.string(StrOffset(name.0)).unwrap_or_default()
     }
 
-    /// The type with these final ids and string offsets, if it is of a kind that the encoder makes beside the merge.
-    pub(crate) fn find_made(&self, words: &[u32]) -> Option<TypeId> {
-        let hash = hash(words);
-        let is_it = |&(other, id): &(u64, TypeId)| other == hash && self.final_words(id) == words;
-        self.made.find(hash, is_it).map(|&(_, id)| id)
-    }
-
-    fn index_made(&mut self) {
-        for id in 1..=self.types.len() as u32 {
-            let id = TypeId(id);
-            let is_made = self.types.content().record(id).is_some_and(is_made);
-            if is_made && self.types.first_equal(id) == id {
-                let hash = hash(&self.final_words(id));
-                self.made.insert_unique(hash, (hash, id), |&(hash, _)| hash);
-            }
+    /// The types that the encoder may make beside the merge, as far as the base has what they refer to: functions of these
+    /// names, and others.
+    pub(crate) fn made<'n>(
+        &self,
+        merged: &Merged,
+        functions: impl Iterator<Item = &'n [u8]>,
+    ) -> Cow<'_, Made> {
+        if let Some(index) = &self.index {
+            return Cow::Borrowed(&index.made);
         }
+        let mut names = vec![0_u64; self.end_string() as usize / 64 + 1];
+        for StrOffset(offset) in functions.filter_map(|name| self.btf.find_string(name)) {
+            names[offset as usize / 64] |= 1 << (offset % 64);
+        }
+        let is_wanted = |offset: u32| names[offset as usize / 64] >> (offset % 64) & 1 != 0;
+        let first_equal = merged.first_equal_of_base();
+        Cow::Owned(Made::new(&self.btf, first_equal, is_wanted, |name| name))
+    }
+}
+
+/// For a base that is not indexed, where equal offsets are equal names.
+impl NameWords for Base {
+    fn end(&self) -> u32 {
+        self.end_string()
     }
 
-    /// The words of a type as the encoder would write them: of equal types and strings the first.
-    fn final_words(&self, id: TypeId) -> Vec<u32> {
-        let record = self.types.content().record(id).unwrap_or_default();
-        let mut words = record.to_vec();
-        let first_equal = |id| Ok::<_, Infallible>(self.types.first_equal(id));
-        let Ok(()) = rewrite_refs(
-            &mut words,
-            |name| Ok(self.offset(Name(name.0))),
-            first_equal,
-        );
-        words
+    fn name(&self, word: u32) -> Name {
+        let start = self.btf.string_bytes().get(word as usize..);
+        let window = start.map(|tail| tail.get(..4).unwrap_or(tail));
+        let short = window.filter(|window| window.contains(&0)).map(cut);
+        short.and_then(short_name).unwrap_or(Name(word))
     }
 
-    /// Where the base has the string of one of its own names.
-    fn offset(&self, name: Name) -> StrOffset {
+    fn word(&self, name: Name) -> Option<u32> {
         match short_bytes(name) {
-            None => StrOffset(name.0),
-            Some(short) => self.btf.find_string(cut(&short)).unwrap_or_default(),
+            None => (name.0 < self.end()).then_some(name.0),
+            Some(short) => self.btf.find_string(cut(&short)).map(|found| found.0),
         }
     }
 }
 
-/// Whether the encoder may make a type of this kind beside the merge: functions, tags, and what arena pointers need.
-fn is_made(record: &[u32]) -> bool {
-    let kind = record.get(1).and_then(|&info| Info(info).kind());
-    matches!(
+/// Where each own type starts.
+fn starts(btf: &Btf) -> &[u32] {
+    let starts = btf.starts();
+    starts.split_last().map_or(starts, |(_, starts)| starts)
+}
+
+/// Whether all types can be understood, and equal strings stand at one offset: that is so in the BTF of kernels.
+fn is_plain(btf: &Btf) -> bool {
+    let strings = btf.string_bytes();
+    let is_name = |offset: u32| {
+        let offset = offset as usize;
+        offset == 0 || strings.get(offset - 1) == Some(&0) && offset < strings.len()
+    };
+    btf.base().is_none()
+        && btf.has_unique_strings()
+        && dedup::is_plain(btf.words(), starts(btf), is_name)
+}
+
+impl Index {
+    fn new(btf: &Btf) -> Result<Self> {
+        let mut strings = Strings {
+            btf,
+            names: vec![None; btf.end_string() as usize],
+            ends: FastMap::default(),
+        };
+        let mut content = Fragment::default();
+        for id in 1..btf.end_id() {
+            let start = content.words.len();
+            let (id, record) = (TypeId(id), btf.record(TypeId(id)).unwrap_or_default());
+            content.push(record);
+            strings
+                .rename(&mut content.words[start..])
+                .map_err(|error| error.in_type(id))?;
+        }
+        let types = dedup::Base::new(content);
+        let ids = 1..btf.end_id();
+        let first_equal = ids.map(|id| types.first_equal(TypeId(id))).collect();
+        let canonical = |offset: StrOffset| {
+            let name = strings.names.get(offset.0 as usize).copied().flatten();
+            // Where the base has the string of one of its own names.
+            match name.map(|name| (name, short_bytes(name))) {
+                None | Some((Name(0), _)) => StrOffset::EMPTY,
+                Some((name, None)) => StrOffset(name.0),
+                Some((_, Some(short))) => btf.find_string(cut(&short)).unwrap_or_default(),
+            }
+        };
+        let made = Made::new(btf, first_equal, |_| true, canonical);
+        Ok(Self {
+            types,
+            ends: strings.ends,
+            made,
+        })
+    }
+}
+
+/// Types of the base that the encoder may make beside the merge, as it would write them.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    by_words: HashTable<MadeType>,
+    /// The words of all.
+    words: Vec<u32>,
+}
+
+/// The first of equal types.
+#[derive(Clone, Copy, Debug)]
+struct MadeType {
+    hash: u64,
+    id: TypeId,
+    /// Where its words begin, and how many they are.
+    start: u32,
+    len: u32,
+}
+
+impl Made {
+    /// `first_equal` has for each type the first that equals it, `void` if that is not known; `is_wanted` tells which
+    /// functions are, by name; `canonical` gives the offset that stands for a string.
+    fn new(
+        btf: &Btf,
+        mut first_equal: Vec<TypeId>,
+        is_wanted: impl Fn(u32) -> bool,
+        canonical: impl Fn(StrOffset) -> StrOffset,
+    ) -> Self {
+        let mut made = Self {
+            by_words: HashTable::new(),
+            words: Vec::new(),
+        };
+        let mut tags = Vec::new();
+        for id in (1..btf.end_id()).map(TypeId) {
+            let record = btf.record(id).unwrap_or_default();
+            let first = first_equal[id.0 as usize - 1];
+            // Of the types that merges can have it is known what they equal, if that matters.
+            let is_made = match made_kind(record) {
+                Some(Kind::Func) => (first == id || first.is_void()) && is_wanted(record[0]),
+                Some(Kind::DeclTag) => {
+                    // Tags lead to functions, which may stand behind them.
+                    tags.push(id);
+                    false
+                }
+                Some(_) => first == id,
+                None => false,
+            };
+            if is_made {
+                made.add(id, record, &mut first_equal, &canonical);
+            }
+        }
+        for id in tags {
+            let first = first_equal[id.0 as usize - 1];
+            if first == id || first.is_void() {
+                let record = btf.record(id).unwrap_or_default();
+                made.add(id, record, &mut first_equal, &canonical);
+            }
+        }
+        made
+    }
+
+    /// Adds a type, if it is known what its targets equal.
+    fn add(
+        &mut self,
+        id: TypeId,
+        record: &[u32],
+        first_equal: &mut [TypeId],
+        canonical: impl Fn(StrOffset) -> StrOffset,
+    ) {
+        let start = self.words.len();
+        self.words.extend_from_slice(record);
+        let mut is_known = true;
+        let target = |target: TypeId| {
+            let index = (target.0 as usize).checked_sub(1);
+            let first = index.map_or(TypeId::VOID, |index| first_equal[index]);
+            is_known &= index.is_none() || !first.is_void();
+            Ok::<_, Infallible>(first)
+        };
+        let Ok(()) = rewrite_refs(&mut self.words[start..], |name| Ok(canonical(name)), target);
+        let hash = hash(&self.words[start..]);
+        let same = is_known.then(|| self.find_hashed(hash, &self.words[start..]));
+        if same == Some(None) {
+            let made = MadeType {
+                hash,
+                id,
+                start: start as u32,
+                len: record.len() as u32,
+            };
+            self.by_words.insert_unique(hash, made, |made| made.hash);
+        } else {
+            self.words.truncate(start);
+        }
+        if let Some(same) = same {
+            first_equal[id.0 as usize - 1] = same.unwrap_or(id);
+        }
+    }
+
+    fn find_hashed(&self, hash: u64, words: &[u32]) -> Option<TypeId> {
+        let is_it = |made: &MadeType| {
+            let start = made.start as usize;
+            made.hash == hash && self.words[start..start + made.len as usize] == *words
+        };
+        self.by_words.find(hash, is_it).map(|made| made.id)
+    }
+
+    /// The type with these final ids and string offsets.
+    pub(crate) fn find(&self, words: &[u32]) -> Option<TypeId> {
+        self.find_hashed(hash(words), words)
+    }
+}
+
+/// The kind, if the encoder may make a type of it beside the merge: functions, tags, and what arena pointers need.
+fn made_kind(record: &[u32]) -> Option<Kind> {
+    let kind = Info(*record.get(1)?).kind()?;
+    let is_made = matches!(
         kind,
-        Some(Kind::Func | Kind::DeclTag | Kind::TypeTag | Kind::Ptr | Kind::FuncProto)
-    )
+        Kind::Func | Kind::DeclTag | Kind::TypeTag | Kind::Ptr | Kind::FuncProto
+    );
+    is_made.then_some(kind)
 }
 
 fn hash(words: &[u32]) -> u64 {
@@ -189,9 +369,11 @@ fn hash(words: &[u32]) -> u64 {
 /// The size of a pointer in bytes: on all machines of Linux that of `long`.
 fn pointer_size_of(btf: &Btf) -> Option<u8> {
     let of = |name: &[u8]| {
-        let mut named = btf.find_by_name(name);
-        named.find_map(|id| match btf.record(id) {
-            Some(&[_, info, size, _]) if Info(info).kind() == Some(Kind::Int) => {
+        (1..btf.end_id()).find_map(|id| match btf.record(TypeId(id)) {
+            Some(&[own, info, size, _])
+                if Info(info).kind() == Some(Kind::Int)
+                    && btf.string(StrOffset(own)).is_ok_and(|own| own == name) =>
+            {
                 u8::try_from(size).ok()
             }
             _ => None,

@@ -32,7 +32,7 @@ pub(crate) fn run(job: &ModulesJob, printer: &Printer, start: Instant) -> Result
         timings.push((phase, begin.elapsed()));
         begin = Instant::now();
     };
-    let base = read_base(&job.base)?;
+    let base = read_base(&job.base)?.indexed()?;
     end("base");
 
     let bar = printer.progress(TOOL);

@@ -1,5 +1,6 @@
 //! Emission: what was merged and chosen, as BTF: types, then functions by name, then variables and their sections.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use btf_core::builder::{Builder, WriteOptions};
@@ -9,7 +10,7 @@ use btf_core::types::VarSecinfo;
 use btf_core::wire::linkage;
 use btf_core::{Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 
-use crate::base::Base;
+use crate::base::Made;
 use crate::choose::{Choice, section_name};
 use crate::features::Feature;
 use crate::input::Image;
@@ -98,6 +99,8 @@ pub(crate) fn emit(
     }
     let features = options.features;
     let mut emitter = Emitter::new(names);
+    let function_names = choice.functions.iter().map(|function| function.name);
+    emitter.of_base = names.base().map(|base| base.made(merged, function_names));
     emitter.max_string_bytes = MAX_STRINGS_PER_BYTE
         .saturating_mul(image.string_bytes())
         .max(MIN_STRING_LIMIT);
@@ -143,7 +146,8 @@ pub(crate) fn emit(
 pub(crate) struct Emitter<'e, 'a> {
     pub(crate) builder: Builder,
     names: &'e Names<'a>,
-    base: Option<&'e Base>,
+    /// The types of the base among which those that are made are looked up.
+    of_base: Option<Cow<'a, Made>>,
     strings: FastMap<Name, StrOffset>,
     /// The largest string section, in bytes.
     max_string_bytes: usize,
@@ -159,7 +163,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
                 Builder::with_base(Arc::clone(base.btf()))
             }),
             names,
-            base,
+            of_base: None,
             strings: FastMap::default(),
             max_string_bytes: usize::MAX,
             made: FastMap::default(),
@@ -273,7 +277,7 @@ impl<'e, 'a> Emitter<'e, 'a> {
 
     /// The type with these words: the base's, or a new one; whether it is new.
     fn made_once(&mut self, words: &[u32]) -> Result<(TypeId, bool)> {
-        match self.base.and_then(|base| base.find_made(words)) {
+        match self.of_base.as_ref().and_then(|made| made.find(words)) {
             Some(id) => Ok((id, false)),
             None => Ok((self.builder.push_record(words)?, true)),
         }

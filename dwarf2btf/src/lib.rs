@@ -165,7 +165,7 @@ pub fn encode(
         languages: &options.languages,
         lowering,
     };
-    let merger = base.map_or_else(Merger::new, |base| Merger::with_base(base.types()));
+    let merger = base.map_or_else(Merger::new, Base::merger);
     let task = Task {
         context: &context,
         candidates: &candidates,

@@ -55,12 +55,24 @@ impl Base {
     /// Indexes the types of a base, all of them, in the order of their ids. None may be weak.
     #[must_use]
     pub fn new(content: Fragment) -> Self {
+        Self::of_part(content, &[])
+    }
+
+    /// As [`Base::new`], of types of which some, as `is_cut` tells, have lost references: no key finds those.
+    pub(super) fn of_part(content: Fragment, is_cut: &[bool]) -> Self {
         let table = ClassTable::new();
-        let mut worker = Worker::new(&table, None);
+        let mut worker = Worker::new(&table, None, 0);
         worker.add(0, &content);
         let gathered = worker.finish();
-        let mut by_key = HashTable::new();
+        let mut is_found = vec![true; content.len()];
+        for (&class, &is_cut) in gathered.members.iter().zip(is_cut) {
+            is_found[class as usize] &= !is_cut;
+        }
+        let mut by_key = HashTable::with_capacity(content.len());
         table.for_each(|key, class| {
+            if !is_found[class as usize] {
+                return;
+            }
             by_key.insert_unique(halves(key)[0], (key, class), |(key, _)| halves(*key)[0]);
         });
         let graph = Graph::of_base(table, gathered);

@@ -243,6 +243,8 @@ pub(super) fn first_fragment(base: Option<&Base>) -> FragmentIndex {
 pub struct Worker<'t> {
     table: &'t ClassTable,
     base: Option<&'t Base>,
+    /// The number within the merge of the first fragment.
+    first: FragmentIndex,
     keys: Keys,
     /// What this thread knows of the table.
     known: KnownClasses,
@@ -281,10 +283,12 @@ pub(crate) struct Members {
 }
 
 impl<'t> Worker<'t> {
-    pub(crate) fn new(table: &'t ClassTable, base: Option<&'t Base>) -> Self {
+    /// `first` is the number within the merge of the first fragment that is added.
+    pub(crate) fn new(table: &'t ClassTable, base: Option<&'t Base>, first: FragmentIndex) -> Self {
         Self {
             table,
             base,
+            first,
             keys: Keys::default(),
             known: KnownClasses::default(),
             created: Gathered::default(),
@@ -297,7 +301,7 @@ impl<'t> Worker<'t> {
     /// Any worker may add any fragment in any order; each index must be added once. Every record must be complete and
     /// every type id in it local and in range.
     pub fn add(&mut self, index: FragmentIndex, fragment: &Fragment) {
-        let index = index + first_fragment(self.base);
+        let index = index + self.first;
         self.keys.compute(fragment);
         let first_member = self.created.members.len();
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
@@ -314,7 +318,7 @@ impl<'t> Worker<'t> {
         let first_home = self.created.homes.len();
         for &(id, home) in &fragment.homes {
             let class = self.created.members[first_member + id as usize - 1];
-            let home = home + first_fragment(self.base);
+            let home = home + self.first;
             self.created.homes.push((class, home));
         }
         self.created.fragments.push(Members {

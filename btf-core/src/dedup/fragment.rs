@@ -158,6 +158,24 @@ const TYPE_WORDS: [TypeWords; Kind::ALL.len() + 1] = {
     table
 };
 
+/// For each kind, by its number, where the name of its first element stands, and the words from one to the next.
+const NAME_WORDS: [(usize, usize); Kind::ALL.len() + 1] = {
+    let mut table = [(usize::MAX, 1); Kind::ALL.len() + 1];
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        let info = Kind::ALL[at].info();
+        let mut word = 0;
+        while word < info.element.len() {
+            if matches!(info.element[word], Word::Name) {
+                table[at + 1] = (3 + info.trailer.len() + word, info.element.len());
+            }
+            word += 1;
+        }
+        at += 1;
+    }
+    table
+};
+
 /// Finds the row of a kind; does not compile if a kind's type ids do not stand at equal distances.
 const fn type_words(kind: Kind) -> TypeWords {
     let info = kind.info();
@@ -210,15 +228,13 @@ pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl 
 
 /// Calls `visit` with the index of each word of a record that is a name, in order: the first, and one in each element.
 #[inline]
-fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
+pub(crate) fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {
     visit(0);
-    let info = kind.info();
-    if let Some(first) = info.element.iter().position(|word| *word == Word::Name) {
-        let mut index = 3 + info.trailer.len() + first;
-        while index < record_len {
-            visit(index);
-            index += info.element.len();
-        }
+    let (first, stride) = NAME_WORDS[kind as usize];
+    let mut index = first;
+    while index < record_len {
+        visit(index);
+        index += stride;
     }
 }
 

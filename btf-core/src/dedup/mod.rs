@@ -37,6 +37,7 @@ mod homes;
 mod homonyms;
 mod key;
 mod numbering;
+mod part;
 mod partition;
 mod reach;
 mod scan;
@@ -49,11 +50,13 @@ pub use classes::{FastMap, Gathered, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
+pub use part::{NameWords, Unread, is_plain};
 
 use classes::ClassTable;
 use environment::Limits;
 use fragment::u32_len;
 use graph::Graph;
+use part::Part;
 
 use crate::ids::TypeId;
 
@@ -81,6 +84,8 @@ use crate::ids::TypeId;
 pub struct Merger<'b> {
     table: ClassTable,
     base: Option<&'b Base>,
+    /// A base of which the part that matters is taken at the end.
+    unread: Option<Unread<'b>>,
     /// Up to where environments are made; tests make it less.
     limits: Limits,
 }
@@ -98,6 +103,7 @@ impl<'b> Merger<'b> {
         Self {
             table: ClassTable::new(),
             base: None,
+            unread: None,
             limits: Limits::default(),
         }
     }
@@ -115,10 +121,20 @@ impl<'b> Merger<'b> {
         }
     }
 
+    /// As [`Merger::with_base`], for a base that nothing else continues: of it only what matters to this merge is indexed.
+    #[must_use]
+    pub fn with_unread(base: Unread<'b>) -> Self {
+        Self {
+            unread: Some(base),
+            ..Self::new()
+        }
+    }
+
     /// A worker for one thread.
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
-        Worker::new(&self.table, self.base)
+        let is_continued = self.base.is_some() || self.unread.is_some();
+        Worker::new(&self.table, self.base, is_continued.into())
     }
 
     /// Merges what the workers have gathered.
@@ -126,10 +142,13 @@ impl<'b> Merger<'b> {
     /// `reload` gives back the fragment that was added under an index; it is asked for those few in which one name has
     /// several definitions.
     #[must_use]
-    pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
-        let graph = Graph::new(self.table, gathered, self.base);
+    pub fn finish(self, mut gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
+        let unread = self.unread;
+        let part = unread.map(|unread| Part::take(unread, &self.table, &mut gathered));
+        let base = part.as_ref().map(Part::base).or(self.base);
+        let mut graph = Graph::new(self.table, gathered, base);
         let reload = |fragment, into: &mut Fragment| {
-            if let (Some(base), 0) = (self.base, fragment) {
+            if let (Some(base), 0) = (base, fragment) {
                 return base.reload(&graph.base_ids, into);
             }
             reload(fragment - graph.first_fragment, into);
@@ -138,11 +157,19 @@ impl<'b> Merger<'b> {
             }
         };
         let meanings = homonyms::resolve(&graph, self.limits, &reload);
-        let first = TypeId(1 + self.base.map_or(0, |base| u32_len(base.len())));
+        let mut base_len = self.base.map_or(0, Base::len);
+        if let Some(part) = &part {
+            base_len = part.whole_len();
+            for id in &mut graph.base_ids {
+                *id = part.id(*id);
+            }
+        }
+        let first = TypeId(1 + u32_len(base_len));
         Merged {
             graph,
             meanings,
             first,
+            part,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::classes::{WEAK, local_id};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
+use super::part::Part;
 use crate::ids::TypeId;
 use crate::kind::Kind;
 
@@ -18,9 +19,18 @@ pub struct Merged {
     pub(super) meanings: Meanings,
     /// The id of the first type that is written.
     pub(super) first: TypeId,
+    /// What was taken of a base that had not been indexed.
+    pub(super) part: Option<Part>,
 }
 
 impl Merged {
+    /// For each type of a base that had not been indexed the first that equals it, by id minus 1; `void` for those that
+    /// this merge could do without.
+    #[must_use]
+    pub fn first_equal_of_base(&self) -> Vec<TypeId> {
+        self.part.as_ref().map_or_else(Vec::new, Part::first_equal)
+    }
+
     /// The output type that the type `id` of a fragment has become; `None` for `void` or if there is no such type.
     #[must_use]
     pub fn output(&self, fragment: FragmentIndex, id: TypeId) -> Option<Output> {

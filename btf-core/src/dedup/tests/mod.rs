@@ -16,7 +16,7 @@ mod keys;
 mod oracle;
 mod random;
 
-use super::{Base, Fragment, Merged, Merger, Worker};
+use super::{Base, Fragment, Merged, Merger, Name, NameWords, Unread, Worker};
 use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
@@ -130,9 +130,41 @@ fn merge_with_base(fragments: &[Fragment]) -> Result {
 fn split_by(fragments: &[Fragment], workers: usize, random: &mut Random) -> Result {
     let base = Base::new(fragments[0].clone());
     let mut result = merge_by(Merger::with_base(&base), &fragments[1..], workers, random);
+    let unread = Unread {
+        words: &fragments[0].words,
+        starts: &fragments[0].starts,
+        names: &SameNames,
+    };
+    let by_part = merge_by(
+        Merger::with_unread(unread),
+        &fragments[1..],
+        workers,
+        random,
+    );
+    assert_eq!(by_part.records, result.records);
+    assert_eq!(by_part.ids, result.ids);
+    for (&part, id) in by_part.merged.first_equal_of_base().iter().zip(1..) {
+        assert!(part == TypeId::VOID || part == base.first_equal(TypeId(id)));
+    }
     let ids = (1..=base.len() as u32).map(|id| base.first_equal(TypeId(id)).0);
     result.ids.insert(0, ids.collect());
     result
+}
+
+/// Name words that are the names themselves.
+#[derive(Debug)]
+struct SameNames;
+
+impl NameWords for SameNames {
+    fn end(&self) -> u32 {
+        1 << 8
+    }
+    fn name(&self, word: u32) -> Name {
+        Name(word)
+    }
+    fn word(&self, name: Name) -> Option<u32> {
+        (name.0 < self.end()).then_some(name.0)
+    }
 }
 
 /// Merges by several workers: who gets which fragment, and when, is random if there are more than one.

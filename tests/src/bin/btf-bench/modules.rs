@@ -13,6 +13,9 @@ use crate::{Args, Contender, FEATURES, Sample, check, median, our_program, peer_
 /// How often a single module is encoded for one sample.
 const SINGLE_RUNS: u32 = 5;
 
+/// Modules that are measured alone: a small one, a middling one and one of the largest.
+const SINGLES: [&str; 3] = ["dummy.ko", "nf_tables.ko", "xfs.ko"];
+
 /// What is measured, and what both need.
 struct Bench<'a> {
     args: &'a Args,
@@ -66,16 +69,26 @@ pub(crate) fn measure(args: &Args) -> Result<()> {
         ours.peak_kib / vmlinux.peak_kib
     );
 
-    let last = files.len() - 1;
-    for (what, index) in [("smallest", 0), ("median", last / 2), ("largest", last)] {
-        let file = &files[index];
+    for file in singles(&files) {
         let (ours, peer) = bench.in_turn(&bench.one_ours(file), &bench.one_theirs(file))?;
-        println!("one module, the {what} file: {}", file.display());
+        println!("one module: {}", file.display());
         row("dwarf2btf", ours);
         row("pahole", peer);
         println!("wall ratio: {:.1}", peer.wall_s / ours.wall_s);
+        println!("CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
     }
     Ok(())
+}
+
+/// The modules that are measured alone: those of [`SINGLES`], or the smallest, the median and the largest if there is none.
+fn singles(files: &[PathBuf]) -> Vec<&PathBuf> {
+    let find = |name: &&str| files.iter().find(|file| file.ends_with(name));
+    let named: Vec<_> = SINGLES.iter().filter_map(find).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let last = files.len() - 1;
+    [0, last / 2, last].map(|index| &files[index]).into()
 }
 
 #[expect(clippy::print_stdout, reason = "it is a program")]

@@ -1,0 +1,384 @@
+//! Part: of a base that one merge alone continues, what that merge can need.
+//!
+//! Problem: to index a whole base ([`Base`]) costs more than to merge one module with it, and a module needs little of it.
+//!
+//! Method: when all fragments of the merge have been added it is known which names and labels they have. A type of the base
+//! can equal one of theirs only if it has no other names and refers to nothing else without a label, however far. One pass
+//! over the words, which looks at no string, leaves the types of which that is true and those that have a label of a
+//! fragment. To these is added what tells the homonyms among them apart: all that types which share their label with
+//! others lead to, up to what has a label of its own. The part is then indexed like any base. A record of it may refer to
+//! what is not in the part; that reference is cut, and no key finds the type any more: it is there for its label only.
+//!
+//! Where the base is not C (cycles of types without a label), the part is all of it.
+//!
+//! The result is that of a merge with the whole base; tests compare the two.
+
+use std::fmt::Debug;
+
+use super::base::Base;
+use super::classes::{ClassTable, FastMap, Gathered};
+use super::fragment::{Fragment, Name, for_each_name_word, for_each_type_word, u32_len};
+use super::key::{Key, Label, tag_label};
+use crate::ids::TypeId;
+use crate::kind::Kind;
+use crate::wire::Info;
+
+/// What the name words of a base that has not been indexed stand for.
+pub trait NameWords: Debug + Sync {
+    /// One past the greatest word.
+    fn end(&self) -> u32;
+    /// The name that a word of the base stands for.
+    fn name(&self, word: u32) -> Name;
+    /// The word of the base that stands for a name.
+    fn word(&self, name: Name) -> Option<u32>;
+}
+
+/// A base that has not been indexed. Its records are complete and of known kinds, and their ids are in range; equal name
+/// words are equal strings.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread<'b> {
+    /// The records, in the order of their ids.
+    pub words: &'b [u32],
+    /// The index in `words` at which the record of each type begins.
+    pub starts: &'b [u32],
+    /// What name words stand for.
+    pub names: &'b dyn NameWords,
+}
+
+impl<'b> Unread<'b> {
+    /// The kind and the words of the type at `index`.
+    #[inline]
+    fn record(&self, index: usize) -> (Kind, &'b [u32]) {
+        let words = &self.words[self.starts[index] as usize..];
+        let info = Info(words[1]);
+        let kind = info.kind().unwrap_or(Kind::Fwd);
+        (kind, &words[..kind.record_words(info.vlen())])
+    }
+
+    /// The label of the type at `index`, with the word for its name.
+    #[inline]
+    fn label(&self, index: usize) -> Label {
+        let start = self.starts[index] as usize;
+        tag_label(Info(self.words[start + 1]), Name(self.words[start]))
+    }
+}
+
+/// Whether all types in `words` are of known kinds, refer to types of which there are so many, and have names of which
+/// `is_name` holds.
+#[must_use]
+pub fn is_plain(words: &[u32], starts: &[u32], is_name: impl Fn(u32) -> bool) -> bool {
+    starts.iter().all(|&start| {
+        let record = words.get(start as usize..).unwrap_or_default();
+        let info = Info(record.get(1).copied().unwrap_or(0));
+        let Some(kind) = info.kind() else {
+            return false;
+        };
+        let Some(record) = record.get(..kind.record_words(info.vlen())) else {
+            return false;
+        };
+        let mut is_plain = true;
+        for_each_name_word(kind, record.len(), |at| is_plain &= is_name(record[at]));
+        for_each_type_word(kind, record.len(), |at| {
+            is_plain &= record[at] as usize <= starts.len();
+        });
+        is_plain
+    })
+}
+
+/// A part of a base.
+#[derive(Debug)]
+pub(super) struct Part {
+    base: Base,
+    /// The id in the whole base of each type.
+    ids: Vec<TypeId>,
+    /// The number of types of the whole base.
+    whole_len: usize,
+}
+
+impl Part {
+    /// Takes what `gathered` can need, and moves there to the base's classes what they have in common.
+    pub(super) fn take(unread: Unread<'_>, table: &ClassTable, gathered: &mut [Gathered]) -> Self {
+        let mut taking = Taking {
+            unread,
+            states: vec![State::Unknown; unread.starts.len()],
+            homonyms: Vec::new(),
+        };
+        if !taking.take_needed(gathered) {
+            taking.states.fill(State::In);
+        }
+        taking.take_homonyms();
+        let part = taking.finish();
+        let mut keys: Vec<Key> = Vec::new();
+        table.for_each(|key, class| {
+            let class = class as usize;
+            keys.resize(keys.len().max(class + 1), 0);
+            keys[class] = key;
+        });
+        for Gathered {
+            classes, of_base, ..
+        } in gathered
+        {
+            classes.retain(|&(class, ..)| {
+                let in_base = part.base.class(keys[class as usize]);
+                of_base.extend(in_base.map(|in_base| (class, in_base)));
+                in_base.is_none()
+            });
+        }
+        part
+    }
+
+    /// The part, with ids of its own.
+    pub(super) fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The number of types of the whole base.
+    pub(super) fn whole_len(&self) -> usize {
+        self.whole_len
+    }
+
+    /// The id in the whole base of a type of the part.
+    pub(super) fn id(&self, own: TypeId) -> TypeId {
+        let index = (own.0 as usize).wrapping_sub(1);
+        self.ids.get(index).copied().unwrap_or(TypeId::VOID)
+    }
+
+    /// For each type of the whole base the first that equals it, by id minus 1; `void` for what is not in the part.
+    pub(super) fn first_equal(&self) -> Vec<TypeId> {
+        let mut first_equal = vec![TypeId::VOID; self.whole_len];
+        for (own, id) in (1..).zip(&self.ids) {
+            first_equal[id.0 as usize - 1] = self.id(self.base.first_equal(TypeId(own)));
+        }
+        first_equal
+    }
+}
+
+/// Whether a type is in the part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Unknown,
+    /// Waits for its targets.
+    Open,
+    Out,
+    In,
+}
+
+#[derive(Debug)]
+struct Taking<'b> {
+    unread: Unread<'b>,
+    states: Vec<State>,
+    /// The types that share their label with others, by label and id.
+    homonyms: Vec<(Label, u32)>,
+}
+
+/// What fragments have, in words of the base.
+#[derive(Debug)]
+struct Needed {
+    /// A bit for each word that is a name.
+    names: Vec<u64>,
+    labels: FastMap<Label, ()>,
+}
+
+impl Needed {
+    /// Collects names and labels; `None` if there are labels of other kinds than C has.
+    fn of(gathered: &[Gathered], names: &dyn NameWords) -> Option<Self> {
+        let mut needed = Self {
+            names: vec![0; names.end() as usize / 64 + 1],
+            labels: FastMap::default(),
+        };
+        needed.names[0] |= 1;
+        let mut known: FastMap<Name, Option<u32>> = FastMap::default();
+        let mut word_of = |name| *known.entry(name).or_insert_with(|| names.word(name));
+        for gathered in gathered {
+            for &(_, label, start) in &gathered.classes {
+                let record = &gathered.words[start as usize..];
+                let info = Info(record[1]);
+                if label != 0 {
+                    if label != tag_label(info, Name(record[0])) {
+                        return None;
+                    }
+                    if let Some(word) = word_of(Name(record[0])) {
+                        needed.labels.insert(tag_label(info, Name(word)), ());
+                    }
+                }
+                let Some(kind) = info.kind() else { continue };
+                for_each_name_word(kind, kind.record_words(info.vlen()), |at| {
+                    if let Some(word) = word_of(Name(record[at])) {
+                        needed.names[word as usize / 64] |= 1 << (word % 64);
+                    }
+                });
+            }
+        }
+        Some(needed)
+    }
+
+    #[inline]
+    fn has_name(&self, word: u32) -> bool {
+        self.names[word as usize / 64] >> (word % 64) & 1 != 0
+    }
+
+    /// Whether there are all names of a record. A tag's text is none: what the encoder makes itself may have others.
+    #[inline]
+    fn has_names(&self, kind: Kind, record: &[u32]) -> bool {
+        if kind == Kind::TypeTag {
+            return true;
+        }
+        if !self.has_name(record[0]) {
+            return false;
+        }
+        let mut has_all = true;
+        for_each_name_word(kind, record.len(), |at| {
+            has_all &= self.has_name(record[at]);
+        });
+        has_all
+    }
+}
+
+impl Taking<'_> {
+    /// Finds what has a label of a fragment, or can equal a type of it; `false` if that cannot be told.
+    fn take_needed(&mut self, gathered: &[Gathered]) -> bool {
+        let needed = Needed::of(gathered, self.unread.names);
+        let mut firsts: FastMap<Label, u32> = FastMap::default();
+        for (index, state) in (0..).zip(&mut self.states) {
+            let label = self.unread.label(index as usize);
+            if label == 0 {
+                continue;
+            }
+            let is_needed = |needed: &Needed| needed.labels.contains_key(&label);
+            *state = if needed.as_ref().is_some_and(is_needed) {
+                State::In
+            } else {
+                State::Out
+            };
+            let first = *firsts.entry(label).or_insert(index);
+            if first != index {
+                self.homonyms.extend([(label, first), (label, index)]);
+            }
+        }
+        self.homonyms.sort_unstable();
+        self.homonyms.dedup();
+        let Some(needed) = needed else {
+            return false;
+        };
+        let mut stack = Vec::new();
+        (0..self.states.len()).all(|root| {
+            self.states[root] != State::Unknown || self.decide(root, &needed, &mut stack)
+        })
+    }
+
+    /// Decides about a type without a label, after those that it refers to; `false` at a cycle.
+    fn decide(&mut self, root: usize, needed: &Needed, stack: &mut Vec<u32>) -> bool {
+        stack.clear();
+        stack.push(u32_len(root));
+        while let Some(&top) = stack.last() {
+            let index = top as usize;
+            let state = self.states[index];
+            if matches!(state, State::In | State::Out) {
+                stack.pop();
+                continue;
+            }
+            let (kind, record) = self.unread.record(index);
+            let mut is_out = state == State::Unknown && !needed.has_names(kind, record);
+            let mut is_complete = true;
+            if !is_out {
+                for_each_type_word(kind, record.len(), |at| {
+                    if let Some(target) = (record[at] as usize).checked_sub(1) {
+                        is_out |= self.states[target] == State::Out;
+                        is_complete &= self.states[target] == State::In;
+                    }
+                });
+            }
+            if is_out || is_complete {
+                self.states[index] = if is_out { State::Out } else { State::In };
+                stack.pop();
+                continue;
+            }
+            let mut is_cyclic = false;
+            self.states[index] = State::Open;
+            for_each_type_word(kind, record.len(), |at| {
+                if let Some(target) = record[at].checked_sub(1) {
+                    match self.states[target as usize] {
+                        State::Unknown => stack.push(target),
+                        State::Open => is_cyclic = true,
+                        State::In | State::Out => {}
+                    }
+                }
+            });
+            if is_cyclic {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The types of a label, if there are several.
+    fn of_label(&self, label: Label) -> std::ops::Range<usize> {
+        let start = self.homonyms.partition_point(|&(other, _)| other < label);
+        let len = self.homonyms[start..].partition_point(|&(other, _)| other == label);
+        start..start + len
+    }
+
+    /// Adds what tells apart the types that share a label.
+    fn take_homonyms(&mut self) {
+        let mut stack: Vec<u32> = self
+            .homonyms
+            .iter()
+            .map(|&(_, index)| index)
+            .filter(|&index| self.states[index as usize] == State::In)
+            .collect();
+        while let Some(top) = stack.pop() {
+            let (kind, record) = self.unread.record(top as usize);
+            for_each_type_word(kind, record.len(), |at| {
+                let Some(target) = record[at].checked_sub(1) else {
+                    return;
+                };
+                if self.states[target as usize] == State::In {
+                    return;
+                }
+                self.states[target as usize] = State::In;
+                let label = self.unread.label(target as usize);
+                if label == 0 {
+                    stack.push(target);
+                    return;
+                }
+                for at in self.of_label(label) {
+                    let (_, index) = self.homonyms[at];
+                    self.states[index as usize] = State::In;
+                    stack.push(index);
+                }
+            });
+        }
+    }
+
+    fn finish(self) -> Part {
+        let Self { unread, states, .. } = self;
+        let mut local = vec![0; states.len()];
+        let mut ids = Vec::new();
+        for (index, _) in (0..).zip(&states).filter(|(_, state)| **state == State::In) {
+            ids.push(TypeId(index + 1));
+            local[index as usize] = u32_len(ids.len());
+        }
+        let mut content = Fragment::default();
+        let mut is_cut = vec![false; ids.len()];
+        for (&id, is_cut) in ids.iter().zip(&mut is_cut) {
+            let (kind, record) = unread.record(id.0 as usize - 1);
+            let start = content.words.len();
+            content.push(record);
+            let words = &mut content.words[start..];
+            for_each_name_word(kind, record.len(), |at| {
+                words[at] = unread.names.name(words[at]).0;
+            });
+            for_each_type_word(kind, record.len(), |at| {
+                if let Some(target) = (words[at] as usize).checked_sub(1) {
+                    words[at] = local[target];
+                    *is_cut |= local[target] == 0;
+                }
+            });
+        }
+        Part {
+            base: Base::of_part(content, &is_cut),
+            ids,
+            whole_len: states.len(),
+        }
+    }
+}
