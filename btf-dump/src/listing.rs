@@ -7,10 +7,11 @@
 //! Where bpftool's JSON is wrong, this one is right: unsigned values of 32 bits above 2^31 are not sign-extended, and quotes and
 //! control characters are escaped as RFC 8259 wants it. A name that is not UTF-8 stands as base64 under `name_base64`.
 //!
-//! Speed: nothing is allocated per line; output collects in one buffer, which is written out whenever it is full. Size: names
-//! of hostile input may overlap, so what is printed of long ones has a budget (`crate::names`); the output stays below a small
-//! multiple of the input.
+//! Speed: nothing is allocated per line; output collects in a buffer, which is written out whenever it is full, and the types of
+//! large blobs in several, filled side by side (`batches`). Size: names of hostile input may overlap, so what is printed of
+//! long ones has a budget (`crate::names`); the output stays below a small multiple of the input.
 
+mod batches;
 mod json;
 mod sections;
 mod text;
@@ -138,12 +139,16 @@ pub fn write_json(
     place: Option<&Place<'_>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut json = Json::new();
+    let mut json = Json::new(request.btf);
     json.open_document(place);
     write(request, json, out)
 }
 
-fn write<F: Format>(request: &Request<'_>, format: F, out: &mut dyn Write) -> io::Result<()> {
+fn write<F: Format + Send>(
+    request: &Request<'_>,
+    format: F,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Request { btf, ids, ext, .. } = *request;
     let Parts {
         header,
@@ -157,6 +162,7 @@ fn write<F: Format>(request: &Request<'_>, format: F, out: &mut dyn Write) -> io
         is_long: request.options.is_long,
         btf,
         format,
+        chunk: types::CHUNK,
         out,
     };
     if header {
@@ -176,6 +182,36 @@ fn write<F: Format>(request: &Request<'_>, format: F, out: &mut dyn Write) -> io
     }
     printer.format.close_document();
     printer.finish()
+}
+
+/// Appends what is mostly short, such as a name or a number. A copy whose length the compiler knows is a few instructions; any other
+/// one is a call, and there are a million of them.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "otherwise it is a call, too")]
+fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
+    let len = bytes.len();
+    // The first and the last half overlap where both have the same bytes.
+    let block = if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk())
+        && len <= 16
+    {
+        let [first, last] = [first, last].map(u64::from_le_bytes).map(u128::from);
+        first | last << (8 * (len - 8))
+    } else if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk())
+        && len < 8
+    {
+        let [first, last] = [first, last].map(u32::from_le_bytes).map(u128::from);
+        first | last << (8 * (len - 4))
+    } else {
+        match *bytes {
+            [a] => out.push(a),
+            [a, b] => out.extend_from_slice(&[a, b]),
+            _ => out.extend_from_slice(bytes),
+        }
+        return;
+    };
+    let end = out.len() + len;
+    out.extend_from_slice(&block.to_le_bytes());
+    out.truncate(end);
 }
 
 /// A key as both formats spell it.
@@ -200,6 +236,8 @@ use key;
 trait Format {
     /// What has been made and not written yet.
     fn buffer(&mut self) -> &mut Vec<u8>;
+    /// Another one of the same sort, inside a list of records; `is_first` tells that it makes the first of them.
+    fn beside(&self, is_first: bool) -> Self;
 
     /// Starts a list of records at the top.
     fn open_part(&mut self, name: &'static str);
@@ -246,4 +284,19 @@ trait Format {
     fn meaning(&mut self, kind: &'static str, name: Name<'_>, is_apart: bool);
     /// Ends the output.
     fn close_document(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put_short;
+
+    #[test]
+    fn what_is_put_is_what_was_given() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for len in 0..=bytes.len() {
+            let mut out = b"before".to_vec();
+            put_short(&mut out, &bytes[..len]);
+            assert_eq!(out, [b"before", &bytes[..len]].concat());
+        }
+    }
 }

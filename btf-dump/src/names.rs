@@ -42,6 +42,7 @@ pub(crate) struct Names<'a> {
     /// Each string section with its first offset, the deepest base last.
     sections: Vec<(u32, &'a [u8])>,
     budget: usize,
+    has_met_long: bool,
 }
 
 impl<'a> Names<'a> {
@@ -51,7 +52,13 @@ impl<'a> Names<'a> {
         Self {
             sections: sections.collect(),
             budget: LONG_BUDGET,
+            has_met_long: false,
         }
+    }
+
+    /// Whether there was a name that the budget is for, so that what comes next depends on what came before.
+    pub(crate) fn has_met_long(&self) -> bool {
+        self.has_met_long
     }
 
     /// The name at an offset.
@@ -85,6 +92,7 @@ impl<'a> Names<'a> {
 
     #[cold]
     fn cut_long(&mut self, tail: &'a [u8]) -> Name<'a> {
+        self.has_met_long = true;
         let window = tail.get(..LONG + self.budget).unwrap_or(tail);
         let Some(len) = memchr::memchr(0, window) else {
             // Also when it would fit next time: the order of the types decides, and nothing else.
@@ -111,6 +119,7 @@ mod tests {
         Names {
             sections,
             budget: LONG_BUDGET,
+            has_met_long: false,
         }
     }
 

@@ -184,6 +184,19 @@ pub fn open_with(
     let files = find(named)?;
     let read = |index: usize| {
         let path: &PathBuf = &files[index];
+        // A base that is named may be wanted even by what seems to stand alone.
+        if base.is_none()
+            && let Some(btf) = files::read_plain(path)
+        {
+            return Ok(vec![Found::Whole(Source {
+                path: path.clone(),
+                part: None,
+                btf: Arc::new(btf),
+                base: Base::None,
+                pointer_size: None,
+                ext: None,
+            })]);
+        }
         blobs_of(path, read(path)?, &bases)
     };
     let mut found = Vec::new();

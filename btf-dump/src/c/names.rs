@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use btf_core::dedup::FastMap;
 use btf_core::types::Enumeration;
 use btf_core::wire::int;
 use btf_core::{Kind, Result, StrOffset, Type, TypeId};
@@ -27,7 +28,7 @@ pub(crate) struct Names<'a> {
     /// The same for enumerators, of which few have one.
     enumerators: HashMap<(TypeId, u32), u32>,
     /// The definition that a forward declaration, or an enumeration without values, stands for.
-    definitions: HashMap<TypeId, TypeId>,
+    definitions: FastMap<TypeId, TypeId>,
 }
 
 /// Set in the number of an enumeration some of whose values have numbers.
@@ -69,7 +70,7 @@ impl<'a> Names<'a> {
                 view,
                 numbers: view.table(0),
                 enumerators: HashMap::new(),
-                definitions: HashMap::new(),
+                definitions: FastMap::default(),
             },
             tags: Space::with_capacity(view, items.order.len()),
             others: Space::with_capacity(view, items.order.len() * NAMES_PER_ITEM),

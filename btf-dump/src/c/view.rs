@@ -1,5 +1,6 @@
 //! The questions that every part of the header asks about a type, answered by tables.
 
+use btf_core::dedup::FastMap;
 use btf_core::graph::{self, Bitfield, MAX_DEPTH};
 use btf_core::types::{Composite, Enumeration, Member};
 use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
@@ -35,12 +36,26 @@ pub(crate) struct Value {
     pub(crate) count: u64,
 }
 
+/// A [`Value`] in half the memory, as there is one for each type.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    id: TypeId,
+    kind: Option<Kind>,
+    is_array: bool,
+    /// How many there are; [`MANY`] if that is in [`Tables::counts`].
+    count: u32,
+}
+
+/// A number of elements too large for [`Stored::count`], as only arrays of arrays have.
+const MANY: u32 = u32::MAX;
+
 /// What is known of all types before anything is asked, so that each record is taken apart once.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pointer_size: u32,
     nodes: Vec<Node>,
-    values: Vec<Value>,
+    values: Vec<Stored>,
+    counts: FastMap<TypeId, u64>,
     /// Whether there are bitfields of the old form: integers that do not fill their bytes.
     has_partial_integers: bool,
 }
@@ -71,12 +86,15 @@ impl Tables {
         let is_int = |node: &Node| node.kind == Some(Kind::Int);
         let ints = (0..).zip(&nodes).filter(|(_, node)| is_int(node));
         let mut ints = ints.map(|(id, _)| btf.ty(TypeId(id)));
-        Ok(Self {
+        let mut tables = Self {
             pointer_size,
             has_partial_integers: ints.any(|ty| ty.is_ok_and(is_partial)),
-            values: values(btf, &nodes)?,
+            values: Vec::new(),
+            counts: FastMap::default(),
             nodes,
-        })
+        };
+        tables.find_values(btf)?;
+        Ok(tables)
     }
 }
 
@@ -88,65 +106,101 @@ pub(crate) fn array(btf: &Btf, id: TypeId) -> Result<Option<(TypeId, u32)>> {
     Ok(None)
 }
 
-/// Finds the values of all types: each in one step from that of the next one, where that is known.
-fn values(btf: &Btf, nodes: &[Node]) -> Result<Vec<Value>> {
-    const UNKNOWN: TypeId = TypeId(u32::MAX);
-    let unknown = Value {
-        id: UNKNOWN,
-        kind: None,
-        is_array: false,
-        count: 1,
-    };
-    let mut values = vec![unknown; nodes.len()];
-    let mut chain = Vec::new();
-    for id in (0..btf.end_id()).map(TypeId) {
-        let mut current = id;
-        let mut value = loop {
-            let known = *values
-                .get(current.0 as usize)
-                .ok_or_else(|| no_such_type(current))?;
-            if known.id != UNKNOWN {
-                break known;
-            }
-            let node = nodes.get(current.0 as usize).copied().unwrap_or_default();
-            let next = match node.kind {
-                Some(Kind::Array) => {
-                    array(btf, current)?.map(|(element, count)| (element, Some(count)))
-                }
-                Some(kind) if kind.is_modifier() => Some((TypeId(node.third), None)),
-                _ => None,
-            };
-            match next {
-                Some((target, count)) if chain.len() <= nodes.len() => {
-                    chain.push((current, count));
-                    current = target;
-                }
-                Some(_) => return Err(Error::new(ErrorKind::Cycle).in_type(id)),
-                None => {
-                    let kind = node.kind;
-                    break Value {
-                        id: current,
-                        kind,
-                        is_array: false,
-                        count: 1,
-                    };
-                }
-            }
+/// Stands for a value that is not known yet.
+const UNKNOWN: TypeId = TypeId(u32::MAX);
+
+impl Tables {
+    /// Finds the values of all types: each in one step from that of the next one, where that is known.
+    fn find_values(&mut self, btf: &Btf) -> Result<()> {
+        let unknown = Stored {
+            id: UNKNOWN,
+            kind: None,
+            is_array: false,
+            count: 1,
         };
-        if let Some(slot) = values.get_mut(current.0 as usize) {
-            *slot = value;
+        self.values = vec![unknown; self.nodes.len()];
+        let mut chain = Vec::new();
+        for id in (0..btf.end_id()).map(TypeId) {
+            let mut current = id;
+            let mut value = loop {
+                let known = self.value(current)?;
+                if known.id != UNKNOWN {
+                    break known;
+                }
+                let node = self.node(current)?;
+                let next = match node.kind {
+                    Some(Kind::Array) => {
+                        array(btf, current)?.map(|(element, count)| (element, Some(count)))
+                    }
+                    Some(kind) if kind.is_modifier() => Some((TypeId(node.third), None)),
+                    _ => None,
+                };
+                match next {
+                    Some((target, count)) if chain.len() <= self.nodes.len() => {
+                        chain.push((current, count));
+                        current = target;
+                    }
+                    Some(_) => return Err(Error::new(ErrorKind::Cycle).in_type(id)),
+                    None => {
+                        let kind = node.kind;
+                        break Value {
+                            id: current,
+                            kind,
+                            is_array: false,
+                            count: 1,
+                        };
+                    }
+                }
+            };
+            self.set_value(current, value);
+            for (id, count) in chain.drain(..).rev() {
+                if let Some(count) = count {
+                    value.is_array = true;
+                    value.count = value.count.saturating_mul(count.into());
+                }
+                self.set_value(id, value);
+            }
         }
-        for (id, count) in chain.drain(..).rev() {
-            if let Some(count) = count {
-                value.is_array = true;
-                value.count = value.count.saturating_mul(count.into());
-            }
-            if let Some(slot) = values.get_mut(id.0 as usize) {
-                *slot = value;
-            }
+        Ok(())
+    }
+
+    fn set_value(&mut self, id: TypeId, value: Value) {
+        let count = u32::try_from(value.count).unwrap_or(MANY);
+        if count == MANY {
+            self.counts.insert(id, value.count);
+        }
+        if let Some(slot) = self.values.get_mut(id.0 as usize) {
+            *slot = Stored {
+                id: value.id,
+                kind: value.kind,
+                is_array: value.is_array,
+                count,
+            };
         }
     }
-    Ok(values)
+
+    #[inline]
+    fn value(&self, id: TypeId) -> Result<Value> {
+        let stored = self.values.get(id.0 as usize);
+        let stored = *stored.ok_or_else(|| no_such_type(id))?;
+        let count = if stored.count == MANY {
+            self.counts.get(&id).copied().unwrap_or(MANY.into())
+        } else {
+            stored.count.into()
+        };
+        Ok(Value {
+            id: stored.id,
+            kind: stored.kind,
+            is_array: stored.is_array,
+            count,
+        })
+    }
+
+    #[inline]
+    fn node(&self, id: TypeId) -> Result<Node> {
+        let node = self.nodes.get(id.0 as usize);
+        node.copied().ok_or_else(|| no_such_type(id))
+    }
 }
 
 /// BTF, and the tables about it.
@@ -188,8 +242,7 @@ impl<'a> View<'a> {
     /// [`ErrorKind::TypeIdOutOfRange`].
     #[inline]
     pub(crate) fn node(&self, id: TypeId) -> Result<Node> {
-        let node = self.tables.nodes.get(id.0 as usize);
-        node.copied().ok_or_else(|| no_such_type(id))
+        self.tables.node(id)
     }
 
     /// What lies in memory where a value of the type `id` does.
@@ -198,8 +251,7 @@ impl<'a> View<'a> {
     /// [`ErrorKind::TypeIdOutOfRange`].
     #[inline]
     pub(crate) fn value(&self, id: TypeId) -> Result<Value> {
-        let value = self.tables.values.get(id.0 as usize);
-        value.copied().ok_or_else(|| no_such_type(id))
+        self.tables.value(id)
     }
 
     /// The first [`MAX_LEN`] bytes of a string; no more are looked at, as strings may overlap.

@@ -1,7 +1,9 @@
 //! What happens without a command: the listing.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::ops::RangeInclusive;
+use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result};
 use btf_core::TypeId;
@@ -110,7 +112,7 @@ impl ListArgs {
 pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = args.sources.open()?;
     let selection = args.selection();
-    let mut out = io::stdout().lock();
+    let mut out = stdout().context("cannot write to standard output")?;
     let mut is_empty = !selection.is_everything();
     for (index, source) in sources.iter().enumerate() {
         let ids = (!selection.is_everything()).then(|| selection.of(&source.btf));
@@ -133,6 +135,11 @@ pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
         warn_of_nothing(args, &sources, printer);
     }
     Ok(ExitStatus::no_if(is_empty))
+}
+
+/// Standard output without the buffer of the standard library, which looks for the ends of lines in all that passes.
+fn stdout() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// Lists one blob.

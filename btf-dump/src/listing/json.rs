@@ -1,9 +1,9 @@
 //! The listing as JSON.
 
-use btf_core::TypeId;
 use btf_core::cli::{json_name, json_text};
+use btf_core::{Btf, TypeId};
 
-use super::{Format, Key, Place, key};
+use super::{Format, Key, Place, key, put_short};
 use crate::names::{ELLIPSIS, Name};
 
 /// Makes one JSON object on a line.
@@ -11,13 +11,16 @@ pub(super) struct Json {
     out: Vec<u8>,
     /// Whether something stands before what comes next in the same object or array.
     needs_comma: bool,
+    /// Whether no name has anything to escape, as with most kernels.
+    are_all_plain: bool,
 }
 
 impl Json {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(btf: &Btf) -> Self {
         Self {
             out: Vec::new(),
             needs_comma: false,
+            are_all_plain: btf.chain().all(|btf| are_all_plain(btf.string_bytes())),
         }
     }
 
@@ -70,7 +73,7 @@ impl Json {
 
     #[inline]
     fn push_number(&mut self, number: impl itoa::Integer) {
-        self.push(itoa::Buffer::new().format(number));
+        put_short(&mut self.out, itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// What cannot be copied as it is.
@@ -86,16 +89,33 @@ impl Json {
     }
 }
 
-/// Whether a name is letters, digits and the like, none of which JSON escapes.
+/// Whether JSON escapes a byte no more than letters and digits.
 #[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    bytes.iter().all(is_plain)
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// Whether all strings of a section are plain. Pieces are looked at whole, as that is many bytes at once.
+fn are_all_plain(strings: &[u8]) -> bool {
+    const PIECE: usize = 4 << 10;
+    let is_plain = |piece: &[u8]| {
+        let plain = |&byte: &u8| byte == 0 || is_plain(byte);
+        piece.iter().map(plain).fold(true, |all, is| all & is)
+    };
+    strings.chunks(PIECE).all(is_plain)
 }
 
 impl Format for Json {
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.out
+    }
+
+    fn beside(&self, is_first: bool) -> Self {
+        Self {
+            out: Vec::new(),
+            needs_comma: !is_first,
+            are_all_plain: self.are_all_plain,
+        }
     }
 
     fn open_part(&mut self, name: &'static str) {
@@ -168,12 +188,13 @@ impl Format for Json {
 
     #[inline]
     fn string(&mut self, key: Key, string: Name<'_>) {
-        if string.is_cut || !is_plain(string.bytes) {
+        let is_plain = || string.bytes.iter().all(|&byte| is_plain(byte));
+        if string.is_cut || !self.are_all_plain && !is_plain() {
             return self.escaped(key, string);
         }
         self.key(key);
         self.out.push(b'"');
-        self.out.extend_from_slice(string.bytes);
+        put_short(&mut self.out, string.bytes);
         self.out.push(b'"');
     }
 

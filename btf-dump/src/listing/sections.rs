@@ -29,7 +29,7 @@ const CORE_KINDS: [&str; 13] = [
     "TYPE_MATCHES",
 ];
 
-impl<F: Format> Printer<'_, '_, F> {
+impl<F: Format, W: io::Write> Printer<'_, F, W> {
     /// The header, and what follows from it.
     pub(super) fn header(&mut self) {
         let header = *self.btf.header();

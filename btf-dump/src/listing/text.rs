@@ -3,7 +3,7 @@
 use btf_core::TypeId;
 use btf_core::cli::{Style, escape_name};
 
-use super::{Format, Key, Options};
+use super::{Format, Key, Options, put_short};
 use crate::names::{ELLIPSIS, Name};
 
 /// Makes text. Each record is a line, each item a line that starts with a tab.
@@ -42,7 +42,7 @@ impl Text {
 
     #[inline]
     fn push_number(&mut self, number: impl itoa::Integer) {
-        self.push(itoa::Buffer::new().format(number));
+        put_short(&mut self.out, itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// A name in quotes.
@@ -50,7 +50,7 @@ impl Text {
     fn quoted(&mut self, name: Name<'_>) {
         self.out.push(b'\'');
         if self.is_plain {
-            self.out.extend_from_slice(name.bytes);
+            put_short(&mut self.out, name.bytes);
         } else {
             self.styled(name);
         }
@@ -89,6 +89,10 @@ impl Text {
 impl Format for Text {
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.out
+    }
+
+    fn beside(&self, _: bool) -> Self {
+        Self::new(self.options)
     }
 
     fn open_part(&mut self, _: &'static str) {}

@@ -14,7 +14,7 @@ use super::{Format, key};
 use crate::names::{Name, Names};
 
 /// How much output collects before it is written, in bytes: more than fits a pipe, less than fits the processor's cache.
-const CHUNK: usize = 128 << 10;
+pub(super) const CHUNK: usize = 128 << 10;
 
 /// The room for one more record or item, in bytes, so that the buffer hardly ever grows.
 const ROOM: usize = 4 << 10;
@@ -23,26 +23,28 @@ const ROOM: usize = 4 << 10;
 pub(super) const UNKNOWN: &str = "UNKNOWN";
 
 /// Prints one blob in one format.
-pub(super) struct Printer<'a, 'o, F> {
+pub(super) struct Printer<'a, F, W> {
     pub(super) btf: &'a Btf,
     pub(super) names: Names<'a>,
     pub(super) is_long: bool,
     pub(super) format: F,
-    pub(super) out: &'o mut dyn Write,
+    /// How many bytes collect before they are written to `out`.
+    pub(super) chunk: usize,
+    pub(super) out: W,
 }
 
-impl<'a, F: Format> Printer<'a, '_, F> {
+impl<'a, F: Format, W: Write> Printer<'a, F, W> {
     /// Writes out what has collected if it is much.
     #[inline]
     pub(super) fn drain(&mut self) -> io::Result<()> {
-        if self.format.buffer().len() >= CHUNK {
+        if self.format.buffer().len() >= self.chunk {
             self.write_out()?;
         }
         Ok(())
     }
 
     #[cold]
-    fn write_out(&mut self) -> io::Result<()> {
+    pub(super) fn write_out(&mut self) -> io::Result<()> {
         let buffer = self.format.buffer();
         self.out.write_all(buffer)?;
         buffer.clear();
@@ -55,25 +57,31 @@ impl<'a, F: Format> Printer<'a, '_, F> {
     }
 
     /// The types of `ids`, or all own ones.
-    pub(super) fn types(&mut self, ids: Option<&[TypeId]>) -> io::Result<()> {
+    pub(super) fn types(&mut self, ids: Option<&[TypeId]>) -> io::Result<()>
+    where
+        F: Send,
+    {
         self.format.buffer().reserve(CHUNK + ROOM);
         self.format.open_part("types");
-        let btf = self.btf;
         match ids {
             None => {
-                for (id, record) in btf.records() {
-                    self.ty(id, record)?;
-                }
+                let first = self.side_by_side()?;
+                self.types_of((first..self.btf.end_id()).map(TypeId))?;
             }
-            Some(ids) => {
-                for &id in ids {
-                    if let Some(record) = btf.record(id) {
-                        self.ty(id, record)?;
-                    }
-                }
-            }
+            Some(ids) => self.types_of(ids.iter().copied())?,
         }
         self.format.close_part();
+        Ok(())
+    }
+
+    /// Types one after the other.
+    pub(super) fn types_of(&mut self, ids: impl Iterator<Item = TypeId>) -> io::Result<()> {
+        let btf = self.btf;
+        for id in ids {
+            if let Some(record) = btf.record(id) {
+                self.ty(id, record)?;
+            }
+        }
         Ok(())
     }
 

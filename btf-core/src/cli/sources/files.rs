@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::reader::{Btf, Parts};
 use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
@@ -135,6 +136,57 @@ pub(super) fn first_string_byte(path: &Path) -> Option<u8> {
     let mut byte = [0];
     file.read_exact(&mut byte).ok()?;
     (header.str_len > 0).then_some(byte[0])
+}
+
+/// How many bytes of types are read at once: few enough for the processor's cache.
+const PIECE: usize = 64 << 10;
+
+/// Raw BTF that stands alone, with strings right behind the types and nothing behind those, as kernels have it. It is read
+/// without a copy of the whole. `None` for whatever is not so simple, and for what is wrong with it.
+pub(super) fn read_plain(path: &Path) -> Option<Btf> {
+    let is_file = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.is_file());
+    if path == Path::new(STDIN) || !is_file(path) {
+        return None;
+    }
+    let mut file = File::open(path).ok()?;
+    let mut start = Vec::new();
+    let start_len = u64::from(HEADER_LEN_LAYOUT);
+    file.by_ref().take(start_len).read_to_end(&mut start).ok()?;
+    let (order, header) = Header::parse(&start).ok()?;
+    let [header_len, types_len] = [header.hdr_len, header.type_len].map(u64::from);
+    let blob_len = header_len + types_len + u64::from(header.str_len);
+    let is_simple = header_len <= start_len
+        && header.type_off == 0
+        && header.type_len.is_multiple_of(4)
+        && header.str_off == header.type_len
+        && header.layout_len == 0
+        && file.metadata().ok()?.len() == blob_len;
+    if !is_simple {
+        return None;
+    }
+    file.seek(SeekFrom::Start(header_len)).ok()?;
+    let mut words = Vec::with_capacity(usize::try_from(types_len / 4).ok()?);
+    let mut piece = vec![0; PIECE];
+    let mut left = usize::try_from(types_len).ok()?;
+    while left > 0 {
+        let piece = piece.get_mut(..left.min(PIECE))?;
+        file.read_exact(piece).ok()?;
+        words.extend(order.words(piece));
+        left -= piece.len();
+    }
+    let mut strings = Vec::with_capacity(header.str_len as usize);
+    file.read_to_end(&mut strings).ok()?;
+    let is_whole = strings.len() == header.str_len as usize && strings.first() == Some(&0);
+    let parts = Parts {
+        order,
+        header,
+        blob_len,
+        base: None,
+        words,
+        strings,
+        layout: None,
+    };
+    is_whole.then(|| Btf::from_parts(parts).ok())?
 }
 
 /// Takes the bytes of a whole file.

@@ -301,6 +301,8 @@ fn measure_listings(args: &Args) -> Result<()> {
         let [(_, ours), (_, peer)] = samples;
         println!("{form} wall ratio: {:.1}", peer.wall_s / ours.wall_s);
         println!("{form} CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
+        let ratio = ours.peak_kib / peer.peak_kib;
+        println!("{form} peak RSS: {ratio:.2} of the peer's");
     }
     Ok(())
 }
