@@ -25,7 +25,7 @@ pub use printer::{Environment, Printer, Stream, Style};
 pub use progress::ProgressBar;
 pub use status::{ExitStatus, is_broken_pipe};
 pub use text::{
-    count, escape_name, escape_text, nearest, peak_memory_bytes, phase_tree, seconds, size,
+    count, escape_name, escape_text, nearest, peak_memory_bytes, phase_tree, plural, seconds, size,
 };
 pub use threads::ThreadArgs;
 

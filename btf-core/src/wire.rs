@@ -93,6 +93,15 @@ pub enum ByteOrder {
     Big,
 }
 
+impl std::fmt::Display for ByteOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Little => "little",
+            Self::Big => "big",
+        })
+    }
+}
+
 impl ByteOrder {
     /// The order of the machine that runs this.
     pub const NATIVE: Self = if cfg!(target_endian = "big") {

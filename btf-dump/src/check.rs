@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use btf_core::cli::sources::{RawSource, check_base};
 use btf_core::cli::{
-    JsonObject, Printer, Stream, Style, count, escape_name, escape_text, json_line,
+    JsonObject, Printer, Stream, Style, count, escape_name, escape_text, json_line, plural,
 };
 use btf_core::validate::{
     Finding, KernelVersion, Profile, Rule, Severity, Target, check, check_ext,
@@ -19,6 +19,7 @@ use btf_core::{Btf, ByteOrder};
 use memchr::memmem;
 
 use crate::live::{self, Answer};
+use crate::names::{ELLIPSIS, Name, Names};
 
 /// How many findings of each rule are shown unless all are asked for.
 const MAX_SHOWN: usize = 5;
@@ -177,11 +178,12 @@ impl Report {
             self.counts(),
         );
         let mut shown: HashMap<Rule, usize> = HashMap::new();
+        let mut names = self.btf.as_ref().map(Names::new);
         for finding in &self.findings {
             let shown = shown.entry(finding.rule).or_default();
             *shown += 1;
             if *shown <= MAX_SHOWN || shows_all {
-                self.put_finding(finding, printer, &mut out);
+                self.put_finding(finding, names.as_mut(), printer, &mut out);
             }
         }
         for &rule in Rule::ALL {
@@ -212,7 +214,13 @@ impl Report {
         out
     }
 
-    fn put_finding(&self, finding: &Finding, printer: &Printer, out: &mut String) {
+    fn put_finding(
+        &self,
+        finding: &Finding,
+        names: Option<&mut Names<'_>>,
+        printer: &Printer,
+        out: &mut String,
+    ) {
         let style = match finding.severity {
             Severity::Fault => Style::Error,
             Severity::Warning => Style::Warning,
@@ -223,9 +231,11 @@ impl Report {
         if let Some(offset) = finding.offset {
             let _ = write!(out, " {}+{offset:#x}", finding.rule.section());
         }
-        if let Some((kind, name)) = self.type_of(finding) {
+        if let Some((kind, name)) = self.type_of(finding, names) {
             let id = finding.type_id.unwrap_or_default();
-            let name = printer.paint(Stream::Out, Style::Name, &escape_name(name));
+            let end = if name.is_cut { ELLIPSIS } else { "" };
+            let name = format!("{}{end}", escape_name(name.bytes));
+            let name = printer.paint(Stream::Out, Style::Name, &name);
             let space = if name.is_empty() { "" } else { " " };
             let _ = write!(out, " {id} {kind}{space}{name}");
         } else if let Some(id) = finding.type_id {
@@ -246,11 +256,16 @@ impl Report {
         out.push('\n');
     }
 
-    /// The kind and name of the type that is to blame, if it can be read.
-    fn type_of(&self, finding: &Finding) -> Option<(&'static str, &[u8])> {
+    /// The kind and name of the type that is to blame, if it can be read; empty is a name that cannot be.
+    fn type_of<'a>(
+        &self,
+        finding: &Finding,
+        names: Option<&mut Names<'a>>,
+    ) -> Option<(&'static str, Name<'a>)> {
         let (btf, id) = (self.btf.as_ref()?, finding.type_id?);
-        let kind = btf.ty(id).ok()?.kind()?;
-        Some((kind.name(), btf.name(id).unwrap_or_default()))
+        let ty = btf.ty(id).ok()?;
+        let name = names.and_then(|names| names.find(ty.name()));
+        Some((ty.kind()?.name(), name.unwrap_or(Name::EMPTY)))
     }
 
     fn put_live(&self, printer: &Printer, out: &mut String) {
@@ -292,6 +307,7 @@ impl Report {
     #[must_use]
     pub fn json(&self, source: &RawSource) -> String {
         let mut out = String::new();
+        let mut names = self.btf.as_ref().map(Names::new);
         for finding in &self.findings {
             out += &json_line("finding", |line| {
                 self.put_place(source, line);
@@ -304,8 +320,10 @@ impl Report {
                 if let Some(id) = finding.type_id {
                     line.number("id", id.0.into());
                 }
-                if let Some((kind, name)) = self.type_of(finding) {
-                    line.text("kind", kind).name("name", name);
+                if let Some((kind, name)) = self.type_of(finding, names.as_mut()) {
+                    let end = if name.is_cut { ELLIPSIS } else { "" };
+                    let name = [name.bytes, end.as_bytes()].concat();
+                    line.text("kind", kind).name("name", &name);
                 }
                 line.number("value", finding.value);
                 line.text("text", finding.rule.text());
@@ -361,13 +379,6 @@ fn put_live(live: &Live, is_contradicted: bool, object: &mut JsonObject<'_>) {
             object.text("message", &refusal.message);
         }
     }
-}
-
-/// A number of things.
-#[must_use]
-pub fn plural(number: u64, word: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {word}{ending}", count(number))
 }
 
 /// As what a kernel gets the BTF.

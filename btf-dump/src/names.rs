@@ -64,17 +64,21 @@ impl<'a> Names<'a> {
     /// The name at an offset.
     #[inline]
     pub(crate) fn get(&mut self, offset: StrOffset) -> Name<'a> {
+        self.find(offset).unwrap_or(Name {
+            bytes: INVALID,
+            is_cut: false,
+        })
+    }
+
+    /// The name at an offset, if it exists.
+    #[inline]
+    pub(crate) fn find(&mut self, offset: StrOffset) -> Option<Name<'a>> {
         let tail = self.sections.iter().find_map(|&(first, strings)| {
             let offset = offset.0.checked_sub(first)?;
             Some(strings.get(offset as usize..).unwrap_or_default())
         });
-        match tail {
-            None | Some([]) => Name {
-                bytes: INVALID,
-                is_cut: false,
-            },
-            Some(tail) => self.cut(tail),
-        }
+        let tail = tail.filter(|tail| !tail.is_empty())?;
+        Some(self.cut(tail))
     }
 
     /// The string at the start of `tail`, or as much of it as may be printed.

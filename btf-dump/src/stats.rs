@@ -18,14 +18,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use btf_core::cli::sources::Source;
-use btf_core::cli::{Printer, Stream, Style, count, escape_name, escape_text, json_line, size};
+use btf_core::cli::{
+    Printer, Stream, Style, count, escape_name, escape_text, json_line, plural, size,
+};
 use btf_core::dedup::Base;
 use btf_core::ext::BtfExt;
 use btf_core::kind::Kind;
 use btf_core::{Btf, Result, TypeId};
 
 use crate::c::merge::fragment_of;
-use crate::check::plural;
+use crate::names::Names;
 use differ::{BUDGET, first_difference};
 use strings::StringStats;
 
@@ -93,6 +95,7 @@ impl Stats {
             in_base: Amount::default(),
             homonyms: Vec::new(),
         };
+        let mut names = Names::new(btf);
         let mut named: BTreeMap<(&[u8], Kind), Vec<TypeId>> = BTreeMap::new();
         for (id, record) in btf.records() {
             let ty = btf.ty(id)?;
@@ -110,7 +113,10 @@ impl Stats {
                 Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Typedef
             );
             if has_homonyms && first == id && ty.name().0 != 0 {
-                named.entry((btf.name(id)?, kind)).or_default().push(id);
+                let name = names.get(ty.name());
+                if !name.is_cut {
+                    named.entry((name.bytes, kind)).or_default().push(id);
+                }
             }
         }
         let mut budget = BUDGET;

@@ -26,18 +26,17 @@ pub(crate) const TOOL: &str = "btf-link";
 
 const EXAMPLES: &str = "\
 Examples:
-  btf-link merge a.btf b.ko c.bpf.o -o all.btf      BTF of any origin into one
-  btf-link merge --base vmlinux modules/ -o modules.btf
-  btf-link merge --files-from list --sort -o all.btf
-  btf-link min-core vmlinux prog.bpf.o -o min.btf     the part of a kernel's BTF that it needs
-  btf-link prune prog.bpf.o -o small.bpf.o --prove kernels/
-  btf-link core-check prog.bpf.o --against kernels/   will it find there what it asks for?
-  btf-link link a.bpf.o b.bpf.o lib.a -o all.bpf.o  BPF objects into one
-  btf-link prune vmlinux --keep 'tcp_*' -o tcp.btf  only what these need
-  btf-link prune vmlinux --keep tcp_sock --blame task_struct
+  btf-link merge a.btf b.ko c.bpf.o -o all.btf         BTF of any origin into one
+  btf-link link a.bpf.o b.bpf.o lib.a -o prog.bpf.o    BPF objects into one
+  btf-link core-check prog.bpf.o --against kernels/    will it find there what it asks for?
+  btf-link min-core vmlinux prog.bpf.o -o min.btf      the part of a kernel's BTF that it needs
+  btf-link prune prog.bpf.o -o small.bpf.o             without types that nobody looks at
+  btf-link prune vmlinux --keep 'tcp_*' -o tcp.btf     only what these need
+  btf-link preflight modules/ --against vmlinux        will the kernel take them?
   btf-link distill module.ko --base vmlinux --in-place
   btf-link relocate module.ko --to new/vmlinux --in-place
-  btf-link preflight modules/ --against vmlinux other/vmlinux
+
+Called by the name `ld`, it takes the command line of GNU ld.
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[

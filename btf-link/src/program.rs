@@ -245,6 +245,9 @@ fn code_sections(bytes: &[u8]) -> Result<Vec<Code>> {
         let text = "cannot read the object".to_owned();
         Error::new(ErrorKind::Elf(text)).caused_by(error)
     };
+    if !elf::is_elf(bytes) {
+        return Err(ErrorKind::Elf("not an ELF file".to_owned()).into());
+    }
     let header = FileHeader64::<Endianness>::parse(bytes).map_err(failed)?;
     let endian = header.endian().map_err(failed)?;
     if header.e_machine(endian) != EM_BPF {

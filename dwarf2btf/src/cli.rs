@@ -113,7 +113,7 @@ NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
     version,
     after_help = EXAMPLES,
     max_term_width = 100,
-    override_usage = "dwarf2btf [OPTIONS] <FILE>\n       dwarf2btf modules [OPTIONS] --base <BASE> <PATH>...",
+    override_usage = "dwarf2btf [OPTIONS] <FILE>\n       dwarf2btf modules [OPTIONS] --base <FILE> <PATH>...",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     mut_arg("verbose", |arg| arg.help("Print findings; twice, also what is left out"))
@@ -136,7 +136,7 @@ pub(crate) struct Args {
     /// What the BTF continues: an ELF file with BTF, such as the kernel of a module, or that BTF itself
     ///
     /// What the base has is not written again. The output, split BTF, means something together with this base only.
-    #[arg(long, value_name = "BASE")]
+    #[arg(short = 'B', long, value_name = "FILE")]
     base: Option<PathBuf>,
 
     /// Tell where a function was seen and why it is in the output or not
@@ -177,7 +177,7 @@ struct ModulesArgs {
     paths: Vec<PathBuf>,
 
     /// The kernel that the modules belong to: an ELF file with BTF, or that BTF itself
-    #[arg(long, value_name = "BASE")]
+    #[arg(short = 'B', long, value_name = "FILE")]
     base: PathBuf,
 
     /// Write the BTF into the modules, as their section `.BTF`

@@ -6,7 +6,7 @@
 //! that it reads ([`exit_if_cut_off`]). And pages that will not be read again are given back ([`Input::release`]), since they
 //! count as this process's memory while they are mapped.
 //!
-//! This is the only module of the workspace with unsafe code.
+//! This is the only module of the crate with unsafe code.
 
 mod compression;
 mod image;

@@ -205,7 +205,7 @@ fn what_cannot_be_merged_is_refused_and_nothing_written() {
     let cut = dir.write("cut", &cut[..40]);
     let out = dir.write("out", b"old");
     for (bad, expect) in [
-        (&big, "byte order is Big"),
+        (&big, "byte order is big"),
         (&dangling, "no such type id: 7"),
         (&cut, "truncated"),
         (&dir.path("missing"), "missing"),

@@ -43,6 +43,17 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Whether writing to `target` would replace the file `input`, by whatever names both are called.
+#[must_use]
+pub fn is_same_file(target: &Path, input: &Path) -> bool {
+    let identity = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    };
+    let target = identity(target);
+    target.is_some() && target == identity(input)
+}
+
 /// Writes to `target` what `fill` writes to the writer that it is given, in the manner of [`write()`].
 ///
 /// The writer is not buffered. What `fill` reads may be the old file, mapped: it is not touched, and whether it changed

@@ -77,6 +77,13 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A number of things, such as `1 type` and `118,363 types`.
+#[must_use]
+pub fn plural(number: u64, word: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {word}{ending}", count(number))
+}
+
 /// A time with a unit, such as `0.47 s` or `3.1 ms`.
 #[must_use]
 pub fn seconds(time: Duration) -> String {
@@ -185,6 +192,8 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(118_363), "118,363");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(plural(1, "type"), "1 type");
+        assert_eq!(plural(1000, "type"), "1,000 types");
         assert_eq!(seconds(Duration::from_micros(7)), "7 µs");
         assert_eq!(seconds(Duration::from_micros(3_149)), "3.1 ms");
         assert_eq!(seconds(Duration::from_millis(468)), "0.47 s");

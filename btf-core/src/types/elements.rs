@@ -46,8 +46,17 @@ impl<'a> Composite<'a> {
     pub fn members(
         &self,
     ) -> impl ExactSizeIterator<Item = Member> + DoubleEndedIterator + Clone + use<'a> {
+        self.members_from(0)
+    }
+
+    /// The members in their order from number `first` on, which costs nothing to get to.
+    pub(crate) fn members_from(
+        &self,
+        first: usize,
+    ) -> impl ExactSizeIterator<Item = Member> + DoubleEndedIterator + Clone + use<'a> {
         let kind_flag = self.kind_flag;
         let (members, _) = self.elements.as_chunks::<3>();
+        let members = members.get(first..).unwrap_or_default();
         members.iter().map(move |&[name, ty, offset]| {
             let (bit_offset, bitfield_size) = if kind_flag {
                 (offset & 0x00ff_ffff, offset >> 24)
@@ -213,7 +222,16 @@ impl<'a> Datasec<'a> {
     pub fn entries(
         &self,
     ) -> impl ExactSizeIterator<Item = VarSecinfo> + DoubleEndedIterator + Clone + use<'a> {
+        self.entries_from(0)
+    }
+
+    /// The variables in their order from number `first` on, which costs nothing to get to.
+    pub(crate) fn entries_from(
+        &self,
+        first: usize,
+    ) -> impl ExactSizeIterator<Item = VarSecinfo> + DoubleEndedIterator + Clone + use<'a> {
         let (entries, _) = self.elements.as_chunks::<3>();
+        let entries = entries.get(first..).unwrap_or_default();
         entries.iter().map(|&[ty, offset, size]| VarSecinfo {
             ty: TypeId(ty),
             offset,

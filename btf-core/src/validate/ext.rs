@@ -57,6 +57,10 @@ pub fn check_ext(bytes: &[u8], btf: &Btf, target: Target) -> Vec<Finding> {
     check.report.findings
 }
 
+/// The longest text of an access in bytes: as many numbers of 32 bits as may be there, and what parts them. Texts of hostile
+/// input may overlap in megabytes.
+const MAX_ACCESS_TEXT: usize = MAX_ACCESS_LEN * 11;
+
 /// Collects what is wrong.
 struct Check<'a> {
     btf: &'a Btf,
@@ -115,11 +119,16 @@ impl Check<'_> {
             self.add(Rule::ExtType, at + 4, id.0);
             return;
         }
-        let Ok(text) = self.btf.string(StrOffset(access)) else {
+        let Some(tail) = self.btf.string_tail(StrOffset(access)) else {
             self.add(Rule::ExtString, at + 8, access);
             return;
         };
-        if !is_access(self.btf, id, text, kind) {
+        let text = tail
+            .iter()
+            .take(MAX_ACCESS_TEXT)
+            .position(|&byte| byte == 0);
+        let text = text.and_then(|len| tail.get(..len));
+        if !text.is_some_and(|text| is_access(self.btf, id, text, kind)) {
             self.add(Rule::ExtAccess, at + 8, access);
         }
     }

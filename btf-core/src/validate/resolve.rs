@@ -458,7 +458,7 @@ impl Resolver<'_, '_, '_> {
     }
 
     fn step_members(&mut self, id: TypeId, composite: Composite<'_>, next: usize) -> Step {
-        for (index, member) in composite.members().enumerate().skip(next) {
+        for (index, member) in (next..).zip(composite.members_from(next)) {
             let word = 3 + 3 * index;
             if !self.is_part(id, word + 1, member.ty) {
                 continue;
@@ -503,7 +503,8 @@ impl Resolver<'_, '_, '_> {
     fn step_entries(&mut self, id: TypeId, section: Datasec<'_>, next: usize) -> Step {
         self.mode = Mode::Undecided;
         let unchecked = next.checked_sub(1);
-        for (index, entry) in section.entries().enumerate().skip(unchecked.unwrap_or(0)) {
+        let first = unchecked.unwrap_or(0);
+        for (index, entry) in (first..).zip(section.entries_from(first)) {
             let word = 3 + 3 * index;
             let Ok(Type::Var { target, .. }) = self.btf.ty(entry.ty) else {
                 self.add(Rule::DatasecVariable, id, word, entry.ty.0);

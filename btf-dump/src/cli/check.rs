@@ -3,9 +3,9 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{ExitStatus, Printer, count};
+use btf_core::cli::{ExitStatus, Printer, count, plural};
 use btf_core::validate::{KernelVersion, Profile, Severity};
-use btf_dump::check::{Report, examine, plural};
+use btf_dump::check::{Report, examine};
 use clap::ValueEnum;
 
 use super::{SourceArgs, TOOL};
@@ -16,8 +16,17 @@ For whom the BTF must do [default: as it looks]
 Without this option, split BTF is a module's; BTF with the structure `bpf_ctx_convert`, which every kernel has, a kernel's; and all \
 else a user's. The kernel reads users' BTF most strictly, and of its own and its modules' little more than the records.";
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump check prog.bpf.o --kernel 6.6
+  btf-dump check vmlinux modules/           a kernel's own, and its modules'
+  btf-dump check --profile user out.btf --live
+  btf-dump check *.bpf.o --json
+";
+
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     sources: SourceArgs,

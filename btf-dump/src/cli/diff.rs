@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
+use btf_core::cli::sources::Source;
 use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, output};
 use btf_dump::diff::breaking::{Exports, is_breaking};
 use btf_dump::diff::html::Page;
 use btf_dump::diff::{Change, Counts, Diff, What, json, text};
 use clap::ValueEnum;
 
-use super::TOOL;
+use super::{TOOL, missing};
 use files::{Pair, Sides};
 
 const EXAMPLES: &str = "\
@@ -23,18 +24,18 @@ Examples:
   btf-dump diff old new --summary             how much of what
   btf-dump diff old new --breaking            what programs notice that were made for the old one
   btf-dump diff old new --html -o diff.html   a page to search
-  btf-dump diff /lib/modules/6.1 /lib/modules/6.12    kernels with their modules
+  btf-dump diff old/ new/                     kernels with their modules
 ";
 
 /// The arguments of `diff`.
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
 pub(crate) struct DiffArgs {
-    /// The old BTF: raw, ELF, a folder, or `-` for standard input
+    /// The old BTF: raw, ELF, a folder of these, or `-` for standard input
     #[arg(value_name = "OLD")]
     old: PathBuf,
 
@@ -178,8 +179,27 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         }
     }
     report.finish();
-    output::write(&args.output, report.out.as_bytes()).context("cannot write")?;
-    Ok(ExitStatus::no_if(!report.is_empty))
+    let written = output::write(&args.output, report.out.as_bytes());
+    written.with_context(|| args.output.display().to_string())?;
+    let is_missing = warn_of_missing(&args.names, &old, &new, printer);
+    Ok(ExitStatus::no_if(!report.is_empty || is_missing))
+}
+
+/// Warns of the patterns that match no name of either side; whether there is one.
+fn warn_of_missing(
+    patterns: &[Pattern],
+    old: &[Source],
+    new: &[Source],
+    printer: &Printer,
+) -> bool {
+    if patterns.is_empty() {
+        return false;
+    }
+    let names = [missing::type_names(old), missing::type_names(new)].concat();
+    let is_missing = |pattern: &&Pattern| !names.iter().any(|name| pattern.matches(name));
+    let missing: Vec<_> = patterns.iter().filter(is_missing).cloned().collect();
+    missing::warn(printer, "type, function or variable", &missing, &names);
+    !missing.is_empty()
 }
 
 /// What is written about all files.

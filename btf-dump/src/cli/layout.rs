@@ -60,7 +60,7 @@ pub(crate) struct LayoutArgs {
     #[arg(value_name = "TYPE", value_parser = Pattern::parse)]
     types: Vec<Pattern>,
 
-    /// Raw BTF, ELF, a folder, or `-` for standard input; may be repeated [default: /sys/kernel/btf/vmlinux]
+    /// Raw BTF, ELF, a folder of these, or `-` for standard input; may be repeated [default: /sys/kernel/btf/vmlinux]
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
 

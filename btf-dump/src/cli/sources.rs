@@ -10,7 +10,7 @@ use super::TOOL;
 /// Where the BTF comes from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SourceArgs {
-    /// Raw BTF, ELF, or `-` for standard input [default: /sys/kernel/btf/vmlinux]
+    /// Raw BTF, ELF, a folder of these, or `-` for standard input [default: /sys/kernel/btf/vmlinux]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 

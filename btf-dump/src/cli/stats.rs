@@ -8,8 +8,16 @@ use btf_dump::stats::Stats;
 
 use super::SourceArgs;
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-dump stats                      the running kernel's
+  btf-dump stats module.ko -B vmlinux   also what the base has already
+  btf-dump stats vmlinux -v           all that is there twice, and all names
+";
+
 /// The arguments of `stats`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     sources: SourceArgs,

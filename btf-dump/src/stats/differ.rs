@@ -100,7 +100,7 @@ fn own_difference(btf: &Btf, a: &[u32], b: &[u32]) -> Option<String> {
     let kind = info_a.kind()?;
     let differ = |word: usize, role| match (a.get(word), b.get(word)) {
         (Some(&a), Some(&b)) if role == Word::Name => {
-            btf.string(StrOffset(a)).ok() != btf.string(StrOffset(b)).ok()
+            a != b && btf.string(StrOffset(a)).ok() != btf.string(StrOffset(b)).ok()
         }
         (Some(a), Some(b)) => a != b,
         (None, None) => false,

@@ -22,12 +22,20 @@ use rayon::prelude::*;
 
 use super::{TOOL, print};
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-link core-check prog.bpf.o --against kernels/
+  btf-link core-check prog.bpf.o --against vmlinux --answers         every relocation
+  btf-link core-check *.bpf.o --against kernels/ --json > report.jsonl
+";
+
 /// Tell whether BPF programs find in kernels what their CO-RE relocations ask for
 ///
 /// Resolves every relocation as libbpf would, without loading anything: a line for each program and kernel, then what fails, with the
 /// source line. A relocation without an answer fails only if the program can get to it: questions such as
 /// `bpf_core_field_exists` are taken into account as far as constants tell. Exit status 1 means that a program fails.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CoreCheckArgs {
     /// BPF objects
     #[arg(value_name = "PROGRAM", required = true)]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use btf_core::Btf;
 use btf_core::cli::sources::Base;
-use btf_core::cli::{ExitStatus, Printer, escape_name, output};
+use btf_core::cli::{ExitStatus, Printer, count, escape_name, output, plural};
 use btf_core::distill::{Distilled, Request};
 use btf_core::elf::NewSection;
 use btf_core::relocate::Refusal;
@@ -13,11 +14,18 @@ use btf_link::ids::{self, BtfIds};
 use super::TOOL;
 use super::target::{Subject, TargetArgs, bytes_of};
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-link distill module.ko --base vmlinux --in-place
+  btf-link distill module.btf --base vmlinux -o split.btf    its base is split.btf.base
+";
+
 /// Give the BTF of a module a small base of its own, so that other builds of its kernel can load it
 ///
 /// An ELF file gets the sections `.BTF` and `.BTF.base`, and the ids in `.BTF_ids` are those of the new BTF. Of raw BTF, the output
 /// gets the split BTF and `OUT.base` its base. Kernels since 6.11 know such a base.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DistillArgs {
     /// A module, or its split BTF
     #[arg(value_name = "MODULE")]
@@ -89,12 +97,13 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
         output::write(base_target.as_ref(), &base).with_context(name)?;
         output::write(target, &btf).with_context(name)?;
     }
+    let own = |btf: &Btf| u64::from(btf.end_id() - btf.first_id());
     let summary = format!(
-        "{} types on a base of {}, from {} on one of {}",
-        distilled.btf.end_id() - distilled.btf.first_id(),
-        distilled.btf.first_id() - 1,
-        source.btf.end_id() - source.btf.first_id(),
-        source.btf.first_id() - 1,
+        "{} on a base of {}, from {} on one of {}",
+        plural(own(&distilled.btf), "type"),
+        count(u64::from(distilled.btf.first_id()) - 1),
+        count(own(&source.btf)),
+        count(u64::from(source.btf.first_id()) - 1),
     );
     printer.say(&summary);
     Ok(ExitStatus::Done)

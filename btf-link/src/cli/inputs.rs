@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use btf_core::cli::output::is_same_file;
 use btf_core::cli::sources::{STDIN, Source, open_with};
 
 /// Where BTF comes from.
@@ -21,8 +22,13 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// Reads all of them.
-    pub(crate) fn open(&self, base: Option<&Path>, threads: NonZeroUsize) -> Result<Vec<Source>> {
+    /// Reads all of them; `output` may be none of them.
+    pub(crate) fn open(
+        &self,
+        base: Option<&Path>,
+        output: Option<&Path>,
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Source>> {
         let mut paths = Vec::new();
         for path in &self.files {
             match path.as_os_str().as_bytes().strip_prefix(b"@") {
@@ -35,6 +41,9 @@ impl InputArgs {
         }
         if paths.is_empty() {
             bail!("no input: the list names no file");
+        }
+        if let Some(output) = output {
+            check_output(output, paths.iter().map(PathBuf::as_path).chain(base))?;
         }
         Ok(open_with(&paths, base, threads)?)
     }
@@ -53,5 +62,20 @@ fn read_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let names = names.map(|name| name.strip_suffix(b"\r").unwrap_or(name));
     let names = names.filter(|name| !name.is_empty());
     paths.extend(names.map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name))));
+    Ok(())
+}
+
+/// Fails if the output would replace an input.
+pub(crate) fn check_output<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let mut inputs = inputs.into_iter();
+    if let Some(input) = inputs.find(|input| is_same_file(output, input)) {
+        bail!(
+            "{}: the input is also the output, which would replace it; name another file with `-o`",
+            input.display()
+        );
+    }
     Ok(())
 }

@@ -10,9 +10,18 @@ use btf_link::shrink::Level;
 use clap::ValueEnum;
 
 use super::TOOL;
+use super::inputs::check_output;
+
+const LINK_EXAMPLES: &str = "\
+Examples:
+  btf-link link a.bpf.o b.bpf.o lib.a -o prog.bpf.o
+  btf-link link --gc --keep 'map_*' a.bpf.o lib.a -o prog.bpf.o   without what no program reaches
+  btf-link link --prune members a.bpf.o b.bpf.o -o prog.bpf.o     without types that nobody looks at
+";
 
 /// The arguments of `link`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = LINK_EXAMPLES)]
 pub(crate) struct LinkArgs {
     /// Objects, and archives of which what is needed is taken
     #[arg(required = true, value_name = "FILE")]
@@ -56,8 +65,14 @@ impl From<LevelArg> for Level {
     }
 }
 
+const GEN_EXAMPLES: &str = "\
+Examples:
+  btf-link gen object prog.bpf.o a.bpf.o b.bpf.o
+";
+
 /// The arguments of `gen`, which build systems call as they call bpftool.
 #[derive(Debug, clap::Args)]
+#[command(after_help = GEN_EXAMPLES)]
 pub(crate) struct GenArgs {
     /// `object`: the output file, then the input files
     #[arg(required = true, value_name = "object OUT IN")]
@@ -90,6 +105,7 @@ pub(crate) fn link_files(
     options: &Options<'_>,
     printer: &Printer,
 ) -> Result<ExitStatus> {
+    check_output(output, paths.iter().map(PathBuf::as_path))?;
     match link_bytes(paths, options, printer)? {
         Ok(bytes) => {
             output::write(output, &bytes).with_context(|| output.display().to_string())?;

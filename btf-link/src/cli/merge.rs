@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
 use btf_core::cli::sources::{Source, open_one};
 use btf_core::cli::{
-    ExitStatus, JsonObject, Printer, ThreadArgs, count, escape_text, json_line, output,
-    peak_memory_bytes, phase_tree, seconds, size,
+    ExitStatus, JsonObject, Printer, ThreadArgs, escape_text, json_line, output, peak_memory_bytes,
+    phase_tree, plural, seconds, size,
 };
 use btf_core::{Btf, Builder, ByteOrder, Info, Kind};
 use btf_link::merge::explain::{self, Definition};
@@ -20,6 +20,15 @@ use super::TOOL;
 
 use super::inputs::InputArgs;
 use super::target::has_wide_vlen;
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-link merge a.btf b.ko c.bpf.o -o all.btf
+  btf-link merge --base vmlinux modules/ -o modules.btf   what continues a kernel's
+  btf-link merge vmlinux modules/ -o all.btf              a kernel's and its modules' as one
+  btf-link merge --files-from list --sort -o all.btf      in the order of names
+  btf-link merge a.btf b.btf --explain inode              where two definitions differ
+";
 
 /// Make one BTF of many, in which each type is there once
 ///
@@ -31,6 +40,7 @@ use super::target::has_wide_vlen;
     reason = "each is an option of the command line"
 )]
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct MergeArgs {
     #[command(flatten)]
     inputs: InputArgs,
@@ -98,9 +108,11 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     threads.build_global().context("cannot start threads")?;
     let bar = printer.progress("merge");
 
-    let sources = args
-        .inputs
-        .open(args.base.as_deref(), args.threads.count())?;
+    let sources = args.inputs.open(
+        args.base.as_deref(),
+        args.output.as_deref(),
+        args.threads.count(),
+    )?;
     let base = args.base.as_ref().map(|path| open_base(path, &sources));
     let base = base.transpose()?;
     let order = byte_order(&sources, base.as_ref())?;
@@ -214,8 +226,8 @@ fn definitions_to_text(
     merged: &MergedBtf,
     sources: &[Source],
 ) -> String {
-    let s = if found.len() == 1 { "" } else { "s" };
-    let mut out = format!("`{}`: {} definition{s}\n", escape_text(name), found.len());
+    let number = plural(found.len() as u64, "definition");
+    let mut out = format!("`{}`: {number}\n", escape_text(name));
     for definition in found {
         let kind = merged.btf.info(definition.id).and_then(Info::kind);
         let kind = kind.map_or("UNKNOWN", Kind::name);
@@ -315,7 +327,7 @@ fn byte_order(sources: &[Source], base: Option<&Arc<Btf>>) -> Result<ByteOrder> 
         .find(|source| source.btf.byte_order() != order)
     {
         bail!(
-            "{}: its byte order is {:?}, that of {} is {order:?}",
+            "{}: its byte order is {}, that of {} is {order}",
             other.title(),
             other.btf.byte_order(),
             first.title()
@@ -323,7 +335,7 @@ fn byte_order(sources: &[Source], base: Option<&Arc<Btf>>) -> Result<ByteOrder> 
     }
     if let Some(base) = base.filter(|base| base.byte_order() != order) {
         bail!(
-            "{}: its byte order is {order:?}, the base's is {:?}",
+            "{}: its byte order is {order}, the base's is {}",
             first.title(),
             base.byte_order()
         );
@@ -368,14 +380,13 @@ struct Summary {
 
 impl Summary {
     fn to_text(&self, elapsed: Duration) -> String {
-        let s = if self.inputs == 1 { "" } else { "s" };
         let written = self.bytes_out.map(|bytes| format!(", {}", size(bytes)));
         format!(
-            "{} input{s}, {} types, {} -> {} types{} in {}",
-            count(self.inputs as u64),
-            count(self.types_in),
+            "{}, {}, {} -> {}{} in {}",
+            plural(self.inputs as u64, "input"),
+            plural(self.types_in, "type"),
             size(self.bytes_in),
-            count(self.types_out),
+            plural(self.types_out, "type"),
             written.unwrap_or_default(),
             seconds(elapsed)
         )

@@ -1,6 +1,6 @@
 //! `btf-link min-core`: the part of a kernel's BTF that the CO-RE relocations of programs need.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,12 +12,20 @@ use btf_link::min_core::{differences, min_core};
 
 use super::TOOL;
 use super::core_check::{open_programs, place_of};
+use super::inputs::check_output;
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-link min-core vmlinux prog.bpf.o -o min.btf
+  btf-link min-core vmlinux a.bpf.o b.bpf.o -m modules/ -o min.btf   with what they need of modules
+";
 
 /// Write the part of a kernel's BTF that the CO-RE relocations of programs need
 ///
 /// For kernels without BTF, whose programs bring it along: a loader that gets it in place of the kernel's (`btf_custom_path` of
 /// libbpf) finds the same answers, which is checked before anything is written. Takes the place of `bpftool gen min_core_btf`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct MinCoreArgs {
     /// The kernel: raw BTF or ELF, or a folder with its modules
     #[arg(value_name = "KERNEL")]
@@ -40,8 +48,17 @@ pub(crate) struct MinCoreArgs {
     functions: bool,
 }
 
+impl MinCoreArgs {
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.kernel].into_iter();
+        let files = files.chain(&self.modules).chain(&self.programs);
+        files.map(PathBuf::as_path)
+    }
+}
+
 /// Writes minimal BTF.
 pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
+    check_output(&args.output, args.inputs())?;
     let programs = open_programs(&args.programs)?;
     let paths: Vec<_> = [&args.kernel]
         .into_iter()

@@ -17,11 +17,18 @@ use super::TOOL;
 /// How a kernel's image tells its version.
 const BANNER: &[u8] = b"Linux version ";
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-link preflight modules/ --against vmlinux other/vmlinux
+  btf-link preflight module.ko --against vmlinux.btf --kernel-version 6.12
+";
+
 /// Tell which kernels take the BTF of which modules, and if not, why
 ///
 /// The rules are those of each kernel's version, with the mistakes that it makes. A kernel's version stands in its image; of raw BTF
 /// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct PreflightArgs {
     /// Modules, or folders of them
     #[arg(value_name = "MODULE", required = true)]

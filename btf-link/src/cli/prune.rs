@@ -12,18 +12,27 @@ use btf_core::{Btf, TypeId};
 use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
+use super::inputs::check_output;
 use super::prune_program::{self, ProgramArgs};
 use super::target::has_wide_vlen;
+
+const EXAMPLES: &str = "\
+Examples:
+  btf-link prune prog.bpf.o -o small.bpf.o --prove kernels/
+  btf-link prune vmlinux --keep 'tcp_*' -o tcp.btf               only what these names need
+  btf-link prune vmlinux --keep tcp_sock --blame task_struct     why that is in it, and what it costs
+";
 
 /// Keep of BTF only what some names need, or of a BPF object's only what is looked at
 ///
 /// Without `--keep`, FILE is a BPF object: its functions, variables and maps stay, what CO-RE relocations need, and what the kernel
-/// looks for; lines of the source, too. A program over a whole vmlinux.h gets twenty times smaller. The object is linked on the
+/// looks for; lines of the source, too. A program over a whole vmlinux.h gets many times smaller. The object is linked on the
 /// way, so it loses its DWARF.
 ///
 /// With `--keep`, kept are the types, functions and variables of these names, all that they lead to, and the tags and sections that belong to
 /// that. Split BTF stays split. Exit status 1, and no output, if nothing has one of the names.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct PruneArgs {
     /// Raw BTF or ELF
     #[arg(value_name = "FILE")]
@@ -65,6 +74,9 @@ impl PruneArgs {
 
 /// Prunes.
 pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
+    if let Some(output) = &args.output {
+        check_output(output, [&*args.file])?;
+    }
     if args.keep.is_empty() {
         let output = args.output.as_deref().context("name a file with `-o`")?;
         return prune_program::run(&args.file, output, &args.program, printer);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{ExitStatus, Printer, ThreadArgs, count, output, size};
+use btf_core::cli::{ExitStatus, Printer, ThreadArgs, count, output, plural, size};
 use btf_core::elf;
 use btf_link::core_check::Checked;
 use btf_link::kernels::{KernelFiles, KernelList};
@@ -108,9 +108,9 @@ fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Resul
     }
     if is_same {
         printer.say(&format!(
-            "{} relocations give the same in {} kernels",
-            count(old.requests().len() as u64),
-            count(list.kernels.len() as u64)
+            "{} give the same in {}",
+            plural(old.requests().len() as u64, "relocation"),
+            plural(list.kernels.len() as u64, "kernel")
         ));
     }
     Ok(is_same)

@@ -15,6 +15,12 @@ use btf_link::ids::{self, BtfIds};
 use super::TOOL;
 use super::target::{Subject, TargetArgs, bytes_of};
 
+const EXAMPLES: &str = "\
+Examples:
+  btf-link relocate module.ko --to new/vmlinux --in-place
+  btf-link relocate module.btf --base vmlinux --to new/vmlinux -o moved.btf
+";
+
 /// Move the BTF of a module onto another kernel
 ///
 /// Types are found by name, kind and size. Where the module has a `.BTF.base`, that says what it needs; otherwise the kernel that it
@@ -23,6 +29,7 @@ use super::target::{Subject, TargetArgs, bytes_of};
 ///
 /// An ELF file gets another `.BTF` and the ids in `.BTF_ids`; if it had a `.BTF.base`, it gets that of the new kernel.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct RelocateArgs {
     /// A module, or its split BTF
     #[arg(value_name = "FILE")]
@@ -73,7 +80,7 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
     if to.btf.byte_order() != subject.order() {
         let orders = (subject.order(), to.btf.byte_order());
         bail!(
-            "{title}: its byte order is {:?}, that of {} is {:?}",
+            "{title}: its byte order is {}, that of {} is {}",
             orders.0,
             to.title(),
             orders.1

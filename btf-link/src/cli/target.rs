@@ -22,7 +22,7 @@ pub(crate) struct TargetArgs {
     #[arg(short, long, value_name = "OUT", required_unless_present = "in_place")]
     output: Option<PathBuf>,
 
-    /// Write the result into FILE itself
+    /// Write the result into the file itself
     #[arg(long, conflicts_with = "output")]
     in_place: bool,
 }

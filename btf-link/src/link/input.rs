@@ -44,7 +44,8 @@ impl File {
     /// [`ErrorKind::Io`] with the system's reason; [`ErrorKind::Elf`] for an archive that cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let read = |path: &Path| {
-            read_needed(path).map_err(|error| Error::new(ErrorKind::Io("read it")).caused_by(error))
+            read_needed(path)
+                .map_err(|error| Error::new(ErrorKind::Io("read the file")).caused_by(error))
         };
         let mut file = Self::new(path.display().to_string(), read(path)?);
         let Some(archive) = parse_archive(&file.bytes)? else {

@@ -6,6 +6,7 @@
 //! Spec: gABI chapter 4; `Documentation/bpf/llvm_reloc.rst` of Linux.
 #![deny(clippy::indexing_slicing)]
 
+use btf_core::elf::is_elf;
 use btf_core::ext::BtfExt;
 use btf_core::types::Datasec;
 use btf_core::{Btf, ByteOrder, Error, ErrorKind, Info, Kind, Result, Type, TypeId, wire};
@@ -211,6 +212,9 @@ impl<'d> Object<'d> {
     /// [`ErrorKind::Elf`] with what cannot be read or is not for BPF; what [`Btf::parse`] and [`BtfExt::parse`] return;
     /// [`ErrorKind::Unsupported`] for what cannot be linked.
     pub(crate) fn parse(name: String, bytes: &'d [u8]) -> Result<Self> {
+        if !is_elf(bytes) {
+            return Err(bad("not an ELF file".to_owned()));
+        }
         let header = Header::parse(bytes).map_err(|error| elf("the ELF header", error))?;
         let endian = header
             .endian()
