@@ -22,6 +22,7 @@ mod member;
 mod meta;
 mod resolve;
 mod rules;
+mod special;
 mod target;
 
 pub use ext::check_ext;
@@ -139,6 +140,9 @@ fn check_types(btf: &Btf, before: Report<'_>) -> Vec<Finding> {
     if !has_cycle {
         cycle::check(btf, &mut report);
     }
+    if report.target.profile == Profile::User && !report.has_fault() {
+        special::check(btf, &mut report);
+    }
     report.into_findings()
 }
 
@@ -161,6 +165,12 @@ impl Report<'_> {
             target,
             findings: Vec::new(),
         }
+    }
+
+    /// Whether the kernel has given up already.
+    fn has_fault(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.severity == Severity::Fault)
     }
 
     /// Reports `rule` at word `word` of the type `id`.

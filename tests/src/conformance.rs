@@ -16,6 +16,7 @@ mod header;
 mod kinds;
 mod names;
 mod resolve;
+mod special;
 mod values;
 
 use btf_core::validate::KernelVersion;
@@ -51,6 +52,8 @@ pub enum Verdict {
     Refused,
     /// Those from this version on.
     Since(KernelVersion),
+    /// Those before this version.
+    Before(KernelVersion),
 }
 
 impl Verdict {
@@ -61,16 +64,18 @@ impl Verdict {
             Self::Accepted => true,
             Self::Refused => false,
             Self::Since(since) => kernel >= since,
+            Self::Before(before) => kernel < before,
         }
     }
 
-    /// The verdict as it stands in the index: `accepted`, `refused`, or the first version that accepts.
+    /// The verdict as it stands in the index: `accepted`, `refused`, or the first version that does or no longer does.
     #[must_use]
     pub fn text(self) -> String {
         match self {
             Self::Accepted => "accepted".to_owned(),
             Self::Refused => "refused".to_owned(),
             Self::Since(since) => format!("since {since}"),
+            Self::Before(before) => format!("before {before}"),
         }
     }
 }
@@ -82,6 +87,10 @@ const NO: Verdict = Verdict::Refused;
 
 const fn since(major: u16, minor: u16) -> Verdict {
     Verdict::Since(KernelVersion::new(major, minor))
+}
+
+const fn before(major: u16, minor: u16) -> Verdict {
+    Verdict::Before(KernelVersion::new(major, minor))
 }
 
 /// The file that the cases for modules continue.
@@ -173,6 +182,7 @@ pub fn all() -> Vec<Case> {
     values::add(&mut cases);
     names::add(&mut cases);
     resolve::add(&mut cases);
+    special::add(&mut cases);
     add_big_endian(&mut cases);
     cases.0
 }

@@ -4,10 +4,14 @@
     reason = "random records, of which the rest is as good"
 )]
 
+mod special;
+
 use btf_core::kind::{Kind, Word};
 use btf_core::wire::{ByteOrder, Header, Info};
 
 use crate::random::Random;
+
+pub use special::special;
 
 /// Names that records use: some are wrong for most kinds.
 const NAMES: &str = "\0int\0a\0b\0next\0.data\0_x.1\09bad\0two words\0?.struct_ops\0kptr\0\u{7f}\0";

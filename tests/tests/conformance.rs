@@ -130,7 +130,7 @@ fn every_rule_is_broken_by_some_case() {
     let base = base(&cases);
     let mut faults: BTreeMap<Rule, usize> = BTreeMap::new();
     for case in &cases {
-        for kernel in [KernelVersion::OLDEST, KernelVersion::NEWEST] {
+        for kernel in KernelVersion::all() {
             for profile in [Profile::User, Profile::Vmlinux] {
                 let checked = judge(case, &base, profile, kernel);
                 let found = checked.findings.iter();

@@ -135,12 +135,19 @@ macro_rules! changes {
 }
 
 changes! {
+    StructTable, 6 . 2, "some structures with special fields are looked into when a user's BTF is loaded";
     OptionalSections, 6 . 9, "a section's name may start with `?`";
     AnySectionNames, 6 . 11, "a section's name may be any printable text";
+    SpecialFields, 6 . 12, "special fields are found in nested structures and arrays, kptrs among them";
+    UserPointers, 6 . 13, "pointers may have the type tag `uptr`";
+    ResilientLocks, 6 . 15, "`bpf_res_spin_lock` is a special field";
     TagAttributes, 6 . 15, "tags may have `kind_flag`";
+    ManyRefcounts, 6 . 18, "nobody looks whether a structure has a second `bpf_refcount`";
     SortedNames, 7 . 0, "types are looked up by binary search in the order of their names";
     Layout, 7 . 1, "the header may have 32 bytes and name a layout section";
     WideInfo, 7 . 2, "`vlen` has 24 bits and the kind 7, where 8 and 2 bits had to be 0";
+    NestedLocks, 7 . 2, "of locks and `bpf_refcount` a structure may have one each, those of nested structures included";
+    OwnershipDepth, 7 . 2, "structures with special fields may own each other up to eight deep, kptrs included";
     TagsAnywhere, 7 . 2, "type tags may stand behind other modifiers";
 }
 

@@ -538,3 +538,30 @@ fn findings_say_what_and_where() {
     names.dedup();
     assert_eq!(names.len(), Rule::ALL.len());
 }
+
+#[test]
+fn special_fields_are_found_where_they_are() {
+    let lock = |b: &mut Builder| {
+        b.composite(Kind::Struct, b"bpf_spin_lock", 4, &[at(b"val", INT, 0)])
+            .unwrap()
+    };
+    check(
+        |b| {
+            let lock = lock(b);
+            let members = [at(b"a", lock, 0), at(b"b", lock, 32)];
+            b.composite(Kind::Struct, b"s", 8, &members).unwrap();
+        },
+        &[(Rule::SpecialTwice, 3, 7)],
+    );
+    check(
+        |b| {
+            let lock = lock(b);
+            let members = [at(b"a", lock, 0), at(b"b", INT, 32)];
+            let inner = b.composite(Kind::Struct, b"s", 8, &members).unwrap();
+            let many = b.array(inner, INT, 2).unwrap();
+            let members = [at(b"c", lock, 0), at(b"d", many, 32)];
+            b.composite(Kind::Struct, b"t", 20, &members).unwrap();
+        },
+        &[(Rule::SpecialTwice, 5, 7)],
+    );
+}
