@@ -21,18 +21,20 @@ fn number(variable: &str) -> Option<usize> {
 
 #[test]
 fn we_say_of_noise_what_the_kernel_says() {
-    compare(|random, round| noise::graph(random, SIZES[round % SIZES.len()]));
+    compare(ROUNDS, 1000, |random, round| {
+        noise::graph(random, SIZES[round % SIZES.len()])
+    });
 }
 
 /// In structures that are right otherwise, or none of the other rules would let the kernel look at them.
 #[test]
 fn we_say_of_special_fields_what_the_kernel_says() {
-    compare(|random, _| noise::special(random));
+    compare(ROUNDS / 5, 4, |random, _| noise::special(random));
 }
 
-/// Compares our answer with the kernel's for what `make` makes, a third of it damaged.
+/// Compares our answer with the kernel's for what `make` makes, a third of it damaged; more than `least` must be accepted.
 #[track_caller]
-fn compare(make: impl Fn(&mut Random, usize) -> Vec<u8>) {
+fn compare(rounds: usize, least: usize, make: impl Fn(&mut Random, usize) -> Vec<u8>) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let Ok(kernel) = release.trim().parse::<KernelVersion>() else {
         skip("the running kernel is older than the rules that are known");
@@ -42,7 +44,7 @@ fn compare(make: impl Fn(&mut Random, usize) -> Vec<u8>) {
     let seed = number("BTF_TESTS_SEED").unwrap_or(1) as u64;
     let mut random = Random::new(seed);
     let mut accepted = 0;
-    for round in 0..number("BTF_TESTS_ROUNDS").unwrap_or(ROUNDS) {
+    for round in 0..number("BTF_TESTS_ROUNDS").unwrap_or(rounds) {
         let mut bytes = make(&mut random, round);
         if round % 3 == 0 {
             bytes = noise::damage(&mut random, &bytes);
@@ -66,7 +68,7 @@ fn compare(make: impl Fn(&mut Random, usize) -> Vec<u8>) {
         );
     }
     // Both answers must come up.
-    assert!(accepted > 1000, "{accepted}");
+    assert!(accepted > least, "{accepted}");
 }
 
 /// What Linux says of a version of its own, which no kernel at hand can be asked: nothing may end in a panic or take long.

@@ -158,7 +158,7 @@ fn locks(cases: &mut Cases) {
         |b| {
             start(b);
             let (lock, bits) = (b.name("lock"), b.name("bits"));
-            b.bitfields(8, &[[lock, LOCK, 0], [bits, 1, 4 << 24 | 33]]);
+            b.bitfields(8, &[[lock, LOCK, 0], [bits, 1, (4 << 24) + 33]]);
         },
     );
 }

@@ -32,7 +32,7 @@ const TAGS: [&str; 8] = [
     "",
 ];
 
-/// The number of structures that refer to each other.
+/// The largest number of structures that refer to each other.
 const STRUCTURES: usize = 6;
 
 /// A blob that is being written.
@@ -91,7 +91,7 @@ pub fn special(random: &mut Random) -> Vec<u8> {
     let first = parts.clone();
     // The structures come behind the pointers to them, one after the other, with some types between.
     let mut structures: Vec<u32> = Vec::new();
-    for index in 0..STRUCTURES {
+    for index in 0..=random.below(STRUCTURES) {
         if random.below(2) == 0 {
             let place = w.next_id();
             let target = match random.below(8) {

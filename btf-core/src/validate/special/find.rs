@@ -160,6 +160,8 @@ pub(super) struct Found<'a> {
     pub(super) doubt: Option<Place>,
     /// The kinds that are there and may be there once only.
     unique: u8,
+    /// Those of them that the kernel counts.
+    counted: u8,
     /// How deep structures are nested in it.
     height: u32,
 }
@@ -478,10 +480,13 @@ impl<'a, 'n> Finder<'a, 'n> {
 impl<'a> Found<'a> {
     /// Adds kinds that may be there once only; whether the kernel counts those at this place.
     fn add_unique(&mut self, unique: u8, counts: bool, place: Place) -> Result<(), Rule> {
+        if counts && self.counted & unique != 0 {
+            return Err(Rule::SpecialTwice);
+        }
+        if counts {
+            self.counted |= unique;
+        }
         if self.unique & unique != 0 {
-            if counts {
-                return Err(Rule::SpecialTwice);
-            }
             self.doubt.get_or_insert(place);
         }
         self.unique |= unique;
