@@ -24,14 +24,14 @@ mod fragments;
 pub(crate) mod names;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Info, Kind, Result, StrOffset, TypeId};
 
 use fragments::{Group, group};
-use names::{LocalNames, Names};
+use names::{Created, LocalNames, Names, Strings};
 
 /// What is merged into what.
 #[derive(Clone, Debug, Default)]
@@ -65,31 +65,41 @@ pub fn merge(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<MergedBtf, Failure> {
     let names = Names::new();
+    let mut created = Vec::new();
     let base = match &options.base {
-        Some(btf) => Some(index_base(btf, &names).map_err(Failure::of_result)?),
+        Some(btf) => {
+            let indexed = index_base(btf, &names).map_err(Failure::of_result)?;
+            created.push(indexed.1);
+            Some(indexed.0)
+        }
         None => None,
     };
     let merger = match &base {
-        Some((base, _)) => Merger::with_base(base),
+        Some(base) => Merger::with_base(base),
         None => Merger::new(),
     };
     let groups = group(inputs, options.is_canonical && options.base.is_none());
-    let (gathered, mut created) = gather(&merger, &names, &groups, progress)?;
+    let fill = |index: usize, local: &mut LocalNames<'_>, _: &mut _, into: &mut Fragment| {
+        let group = &groups[index];
+        let read = group.read(&mut local.reading(), into);
+        read.map_err(|(part, error)| (group.input_of(part), error))
+    };
+    let gathered = gather(&merger, &names, groups.len(), &fill, progress);
+    let (gathered, of_inputs) = gathered.map_err(|(_, (input, error))| Failure { input, error })?;
+    created.extend(of_inputs);
     // From here on every string has its number, and every type its class.
 
     let merged = merger.finish(gathered, &|index, into| {
         let mut local = LocalNames::new(&names);
         // It could be read before.
-        let _ = groups[index as usize].read(&mut local, into);
+        let _ = groups[index as usize].read(&mut local.reading(), into);
     });
     let numbering = merged.number(&needed_tags(&merged, &groups));
     let builder = match &options.base {
         Some(base) => Builder::with_base(Arc::clone(base)),
         None => Builder::new(),
     };
-    created.extend(base.into_iter().flat_map(|(_, created)| created));
-    let strings = names.strings(&created);
-    let builder = build(builder, &numbering, &strings).map_err(Failure::of_result)?;
+    let builder = build(builder, &numbering, &names.strings(created));
     let mut ids = vec![Vec::new(); inputs.len()];
     for (index, group) in (0..).zip(&groups).filter(|_| options.has_ids) {
         for (input, locals) in group.inputs() {
@@ -100,9 +110,53 @@ pub fn merge(
             ids[input] = locals.map(|local| id(local).unwrap_or_default()).collect();
         }
     }
-    let btf = builder.finish().map_err(Failure::of_result)?;
+    let btf = builder.and_then(Builder::finish);
+    let btf = btf.map_err(Failure::of_result)?;
     let merged = MergedBtf { btf, ids };
     merged.join_externs().map_err(Failure::of_result)
+}
+
+/// Reads BTF that stands alone, by its number; the second is memory that was used before.
+pub type ReadInput<'r> = dyn Fn(usize, &mut Vec<u8>) -> Option<Btf> + Sync + 'r;
+
+/// As [`merge`], for `count` inputs that are read when they are needed and not kept. Each is read once, few twice.
+///
+/// `None` if `read` returns that, or something else that an input read twice did not return before, or if [`merge`] would fail; the
+/// latter can tell why.
+pub fn merge_unkept(
+    count: usize,
+    read: &ReadInput<'_>,
+    is_canonical: bool,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Option<Btf> {
+    let names = Names::new();
+    let merger = Merger::new();
+    let fill =
+        |index: usize, local: &mut LocalNames<'_>, buffer: &mut Vec<u8>, into: &mut Fragment| {
+            let btf = read(index, buffer).filter(|btf| btf.base().is_none());
+            let btf = btf.ok_or(())?;
+            let group = Group::alone(&btf, is_canonical);
+            let done = group.read(&mut local.reading(), into);
+            done.map_err(|_| ())
+        };
+    let (gathered, created) = gather(&merger, &names, count, &fill, progress).ok()?;
+    let is_changed = AtomicBool::new(false);
+    let merged = merger.finish(gathered, &|index, into| {
+        let mut local = LocalNames::new(&names);
+        let done = fill(index as usize, &mut local, &mut Vec::new(), into);
+        if done.is_err() {
+            into.clear();
+            is_changed.store(true, Ordering::Relaxed);
+        }
+    });
+    if is_changed.into_inner() {
+        return None;
+    }
+    let strings = names.strings(created);
+    let btf = build(Builder::new(), &merged.number(&[]), &strings).and_then(Builder::finish);
+    let (btf, ids) = (btf.ok()?, Vec::new());
+    let merged = MergedBtf { btf, ids }.join_externs().ok()?;
+    Some(merged.btf)
 }
 
 impl MergedBtf {
@@ -145,9 +199,6 @@ impl MergedBtf {
     }
 }
 
-/// Numbers of strings, and the strings.
-type Created<'i> = Vec<(u32, &'i [u8])>;
-
 /// Why a merge failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -165,64 +216,66 @@ impl Failure {
 }
 
 /// Indexes what the result continues; the second are the names that it brought.
-fn index_base<'b>(btf: &'b Arc<Btf>, names: &Names) -> Result<(Base, Created<'b>)> {
+fn index_base(btf: &Arc<Btf>, names: &Names) -> Result<(Base, Created)> {
     let mut local = LocalNames::new(names);
     let mut content = Fragment::default();
     let group = Group::of_base(btf);
     group
-        .read(&mut local, &mut content)
+        .read(&mut local.reading(), &mut content)
         .map_err(|(_, error)| error)?;
-    Ok((Base::new(content), local.created))
+    Ok((Base::new(content), local.finish()))
 }
 
-/// Adds all groups to the merge, on all threads.
-fn gather<'i>(
+/// Makes the fragment of an index; memory for bytes is used again.
+type Fill<'f, E> =
+    dyn Fn(usize, &mut LocalNames<'_>, &mut Vec<u8>, &mut Fragment) -> Result<(), E> + Sync + 'f;
+
+/// Adds so many fragments to the merge, on all threads; the error is that of the first fragment that cannot be made.
+fn gather<E: Send>(
     merger: &Merger<'_>,
     names: &Names,
-    groups: &[Group<'i>],
+    count: usize,
+    fill: &Fill<'_, E>,
     progress: &(dyn Fn(usize) + Sync),
-) -> Result<(Vec<Gathered>, Created<'i>), Failure> {
+) -> Result<(Vec<Gathered>, Vec<Created>), (usize, E)> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
+    let work = || -> Result<_, (usize, E)> {
         let mut worker = merger.worker();
         let mut local = LocalNames::new(names);
-        let mut fragment = Fragment::default();
+        let (mut fragment, mut buffer) = (Fragment::default(), Vec::new());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(group) = groups.get(index) else {
+            if index >= count {
                 break;
-            };
-            fragment.clear();
-            if let Err((part, error)) = group.read(&mut local, &mut fragment) {
-                return Err((index, group.input_of(part), error));
             }
+            fill(index, &mut local, &mut buffer, &mut fragment).map_err(|error| {
+                // All before it have been taken: the least that fails is the first.
+                next.fetch_max(count, Ordering::Relaxed);
+                (index, error)
+            })?;
             worker.add(
                 u32::try_from(index).unwrap_or(FragmentIndex::MAX),
                 &fragment,
             );
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
-        Ok((worker.finish(), local.created))
+        Ok((worker.finish(), local.finish()))
     };
     let mut all = (Vec::new(), Vec::new());
-    let mut first: Option<(usize, Option<usize>, btf_core::Error)> = None;
+    let mut first = None::<(usize, E)>;
     for result in rayon::broadcast(|_| work()) {
         match result {
             Ok((gathered, created)) => {
                 all.0.push(gathered);
-                all.1.extend(created);
+                all.1.push(created);
             }
-            // A thread stops at its first error, and all groups before it have been taken: the least is that of the input.
             Err(error) if first.as_ref().is_none_or(|first| error.0 < first.0) => {
                 first = Some(error);
             }
             Err(_) => {}
         }
     }
-    match first {
-        Some((_, input, error)) => Err(Failure { input, error }),
-        None => Ok(all),
-    }
+    first.map_or(Ok(all), Err)
 }
 
 /// The tags on types that are written although they are weak, which are weak themselves and which nothing refers to.
@@ -247,7 +300,7 @@ fn needed_tags(merged: &Merged, groups: &[Group<'_>]) -> Vec<Output> {
 fn build(
     mut builder: Builder,
     numbering: &btf_core::dedup::Numbering<'_>,
-    strings: &[&[u8]],
+    strings: &Strings,
 ) -> Result<Builder> {
     let mut offsets = vec![None; strings.len()];
     let mut failed = None;
@@ -260,7 +313,7 @@ fn build(
             if let Some(&Some(offset)) = offsets.get(index) {
                 return Ok(offset);
             }
-            let offset = builder.add_string(strings.get(index).copied().unwrap_or_default())?;
+            let offset = builder.add_string(strings.get(name.0))?;
             if let Some(slot) = offsets.get_mut(index) {
                 *slot = Some(offset);
             }

@@ -12,6 +12,7 @@ mod blobs;
 mod error;
 mod files;
 mod raw;
+mod standalone;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use bases::Bases;
 pub use error::Error;
 use files::Contents;
 pub use raw::{RawSource, open_raw};
+pub use standalone::{Facts, Standalone};
 
 /// The BTF of the running kernel, which is read if no file is named.
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";

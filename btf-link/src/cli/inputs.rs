@@ -1,13 +1,12 @@
 //! The arguments that say what goes in; commands that take many files share them.
 
 use std::io::Read as _;
-use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::cli::output::is_same_file;
-use btf_core::cli::sources::{STDIN, Source, open_with};
+use btf_core::cli::sources::STDIN;
 
 /// Where BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -22,13 +21,8 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// Reads all of them; `output` may be none of them.
-    pub(crate) fn open(
-        &self,
-        base: Option<&Path>,
-        output: Option<&Path>,
-        threads: NonZeroUsize,
-    ) -> Result<Vec<Source>> {
+    /// The paths of all of them; neither they nor `base` may be `output`.
+    pub(crate) fn paths(&self, base: Option<&Path>, output: Option<&Path>) -> Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
         for path in &self.files {
             match path.as_os_str().as_bytes().strip_prefix(b"@") {
@@ -45,7 +39,7 @@ impl InputArgs {
         if let Some(output) = output {
             check_output(output, paths.iter().map(PathBuf::as_path).chain(base))?;
         }
-        Ok(open_with(&paths, base, threads)?)
+        Ok(paths)
     }
 }
 

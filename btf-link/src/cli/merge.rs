@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
-use btf_core::cli::sources::{Source, open_one};
+use btf_core::cli::sources::{Source, Standalone, open_one, open_with};
 use btf_core::cli::{
-    ExitStatus, JsonObject, Printer, ThreadArgs, escape_text, json_line, output, peak_memory_bytes,
-    phase_tree, plural, seconds, size,
+    ExitStatus, JsonObject, Printer, ProgressBar, ThreadArgs, escape_text, json_line, output,
+    peak_memory_bytes, phase_tree, plural, seconds, size,
 };
 use btf_core::{Btf, Builder, ByteOrder, Info, Kind};
 use btf_link::merge::explain::{self, Definition};
@@ -108,43 +108,25 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     threads.build_global().context("cannot start threads")?;
     let bar = printer.progress("merge");
 
-    let sources = args.inputs.open(
-        args.base.as_deref(),
-        args.output.as_deref(),
-        args.threads.count(),
-    )?;
-    let base = args.base.as_ref().map(|path| open_base(path, &sources));
-    let base = base.transpose()?;
-    let order = byte_order(&sources, base.as_ref())?;
-    timings.end("read");
-
-    let inputs: Vec<_> = sources
-        .iter()
-        .map(|source| Arc::clone(&source.btf))
-        .collect();
-    let options = Options {
-        base,
-        is_canonical: args.canonical,
-        has_ids: !args.explain.is_empty(),
+    let (base, output) = (args.base.as_deref(), args.output.as_deref());
+    let paths = args.inputs.paths(base, output)?;
+    let result = match merge_unkept(args, &paths, &bar) {
+        Some(result) => result,
+        None => merge_kept(args, &paths, &bar)?,
     };
-    let total = inputs.len() as u64;
-    let progress = |done: usize| bar.set("merging", done as u64, total);
-    let merged =
-        merge(&inputs, &options, &progress).map_err(|failure| in_input(failure, &sources))?;
     timings.end("merge");
 
-    let is_unknown = explain(args, &merged, &sources, printer)?;
+    let is_unknown = explain(args, &result.merged, &result.sources, printer)?;
     let target = args.output.as_deref();
-    let size_bytes = target.map(|target| write(args, &merged.btf, order, target, &mut timings));
+    let btf = &result.merged.btf;
+    let size_bytes = target.map(|target| write(args, btf, result.order, target, &mut timings));
     let size_bytes = size_bytes.transpose()?;
     bar.finish();
 
     let summary = Summary {
-        inputs: sources.len(),
-        types_in: inputs.iter().map(|btf| own_types(btf)).sum(),
-        types_out: own_types(&merged.btf),
-        bytes_in: inputs.iter().map(|btf| btf.blob_len()).sum(),
+        types_out: own_types(btf),
         bytes_out: size_bytes,
+        ..result.summary
     };
     let elapsed = start.elapsed();
     if args.json {
@@ -162,6 +144,77 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
         printer.always(phase_tree(&timings.0, elapsed).trim_end());
     }
     Ok(ExitStatus::no_if(is_unknown))
+}
+
+/// What came of the merge, before it is written.
+struct Outcome {
+    merged: MergedBtf,
+    order: ByteOrder,
+    /// The inputs, if they were kept.
+    sources: Vec<Source>,
+    /// What is known of the inputs.
+    summary: Summary,
+}
+
+/// Merges files that each hold one BTF, which stands alone, and keeps none of them; `None` if that is not what there is, or if the
+/// merge fails.
+fn merge_unkept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Option<Outcome> {
+    if args.base.is_some() || !args.explain.is_empty() {
+        return None;
+    }
+    let files = Standalone::find(paths)?;
+    let total = files.count() as u64;
+    let progress = |done: usize| bar.set("merging", done as u64, total);
+    let read = |index: usize, buffer: &mut Vec<u8>| files.read(index, buffer);
+    let btf = btf_link::merge::merge_unkept(files.count(), &read, args.canonical, &progress)?;
+    let order = files.facts().next()?.order;
+    if files.facts().any(|facts| facts.order != order) {
+        return None;
+    }
+    let ids = Vec::new();
+    Some(Outcome {
+        merged: MergedBtf { btf, ids },
+        order,
+        sources: Vec::new(),
+        summary: Summary {
+            inputs: files.count(),
+            types_in: files.facts().map(|facts| u64::from(facts.types)).sum(),
+            bytes_in: files.facts().map(|facts| facts.blob_len).sum(),
+            ..Summary::default()
+        },
+    })
+}
+
+/// Merges whatever there is.
+fn merge_kept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Result<Outcome> {
+    let sources = open_with(paths, args.base.as_deref(), args.threads.count())?;
+    let base = args.base.as_ref().map(|path| open_base(path, &sources));
+    let base = base.transpose()?;
+    let order = byte_order(&sources, base.as_ref())?;
+    let inputs: Vec<_> = sources
+        .iter()
+        .map(|source| Arc::clone(&source.btf))
+        .collect();
+    let options = Options {
+        base,
+        is_canonical: args.canonical,
+        has_ids: !args.explain.is_empty(),
+    };
+    let total = inputs.len() as u64;
+    let progress = |done: usize| bar.set("merging", done as u64, total);
+    let merged =
+        merge(&inputs, &options, &progress).map_err(|failure| in_input(failure, &sources))?;
+    Ok(Outcome {
+        merged,
+        order,
+        summary: Summary {
+            inputs: sources.len(),
+            types_in: inputs.iter().map(|btf| own_types(btf)).sum(),
+            bytes_in: inputs.iter().map(|btf| btf.blob_len()).sum(),
+            ..Summary::default()
+        },
+        sources,
+    })
 }
 
 /// Writes the result; its size in bytes.
@@ -369,7 +422,7 @@ impl Timings {
 }
 
 /// What came of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Summary {
     inputs: usize,
     types_in: u64,

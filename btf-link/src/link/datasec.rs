@@ -35,7 +35,7 @@ pub(crate) fn write<'o>(
     symbols: &Symbols<'_>,
     layout: &Layout<'_, 'o>,
     entities: &Entities<'_>,
-    types: &mut Types<'_, '_>,
+    types: &mut Types<'_>,
     problems: &mut Vec<Problem>,
 ) -> Result<()> {
     let mut gatherer = Gatherer {

@@ -52,7 +52,7 @@ pub(crate) fn join(
     objects: &[Object<'_>],
     layout: &Layout<'_, '_>,
     entities: &Entities<'_>,
-    types: &mut Types<'_, '_>,
+    types: &mut Types<'_>,
     problems: &mut Vec<Problem>,
 ) -> Result<Joined> {
     let records = collect(objects, layout, entities, types, problems);
@@ -84,7 +84,7 @@ fn collect(
     objects: &[Object<'_>],
     layout: &Layout<'_, '_>,
     entities: &Entities<'_>,
-    types: &Types<'_, '_>,
+    types: &Types<'_>,
     problems: &mut Vec<Problem>,
 ) -> Records {
     let count = layout.sections.len();
@@ -161,9 +161,9 @@ fn push<R>(lists: &mut [Vec<R>], out: usize, record: R) {
 /// Makes a block of each list that is not empty.
 fn blocks<R, S>(
     layout: &Layout<'_, '_>,
-    types: &mut Types<'_, '_>,
+    types: &mut Types<'_>,
     lists: Vec<Vec<R>>,
-    finish: impl Fn(&mut Types<'_, '_>, R) -> Result<S>,
+    finish: impl Fn(&mut Types<'_>, R) -> Result<S>,
 ) -> Result<Vec<Block<S>>> {
     let mut blocks = Vec::new();
     for (section, list) in layout.sections.iter().zip(lists) {
@@ -182,7 +182,7 @@ fn blocks<R, S>(
 struct Joiner<'a, 'd> {
     index: usize,
     object: &'a Object<'d>,
-    types: &'a Types<'a, 'a>,
+    types: &'a Types<'a>,
     layout: &'a Layout<'a, 'd>,
     problems: &'a mut Vec<Problem>,
 }

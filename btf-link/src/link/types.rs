@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::declared::Entities;
 use super::object::Object;
 use super::problem::Problem;
-use crate::merge::names::{LocalNames, Names};
+use crate::merge::names::{LocalNames, Names, Reading, Strings};
 
 /// The types of an object, for the engine, and what it says about instructions. Strings are numbers in both.
 #[derive(Debug, Default)]
@@ -28,35 +28,38 @@ struct Part {
 
 /// The types of all objects before they are merged.
 #[derive(Debug)]
-pub(crate) struct Gathered<'o> {
+pub(crate) struct Gathered {
     parts: Vec<Part>,
     /// All strings, by number.
-    strings: Vec<&'o [u8]>,
+    strings: Strings,
 }
 
 /// Takes the types out of all objects' BTF.
-pub(crate) fn gather<'o>(
-    objects: &'o [Object<'_>],
+pub(crate) fn gather(
+    objects: &[Object<'_>],
     entities: &Entities<'_>,
     problems: &mut Vec<Problem>,
-) -> Gathered<'o> {
+) -> Gathered {
     let names = Names::new();
     let indices: Vec<_> = (0..objects.len()).collect();
     let gathered: Vec<_> = chunks(&indices)
         .map(|chunk| {
-            let mut names = LocalNames::new(&names);
+            let mut local = LocalNames::new(&names);
+            let mut reading = local.reading();
             let parts = chunk.iter().map(|&index| {
                 let (object, gone) = (objects.get(index)?, entities.gone.get(index)?);
                 let btf = object.btf.as_ref()?;
-                Some(gather_object(btf, object, gone, &mut names))
+                Some(gather_object(btf, object, gone, &mut reading))
             });
-            (parts.collect::<Vec<_>>(), names.created)
+            let parts = parts.collect::<Vec<_>>();
+            drop(reading);
+            (parts, local.finish())
         })
         .collect();
     let (mut parts, mut created) = (Vec::with_capacity(objects.len()), Vec::new());
     for (some, names) in gathered {
         parts.extend(some);
-        created.extend(names);
+        created.push(names);
     }
     let parts = parts.into_iter().zip(objects).map(|(part, object)| {
         part.unwrap_or_else(|| Ok(Part::default()))
@@ -67,7 +70,7 @@ pub(crate) fn gather<'o>(
     });
     Gathered {
         parts: parts.collect(),
-        strings: names.strings(&created),
+        strings: names.strings(created),
     }
 }
 
@@ -80,7 +83,7 @@ fn gather_object<'o>(
     btf: &'o Btf,
     object: &Object<'_>,
     gone: &[TypeId],
-    names: &mut LocalNames<'_, 'o>,
+    names: &mut Reading<'_, '_, 'o>,
 ) -> Result<Part> {
     let needless = needless(btf, object, gone);
     let mut part = Part::default();
@@ -182,7 +185,7 @@ fn needless(btf: &Btf, object: &Object<'_>, gone: &[TypeId]) -> Vec<bool> {
     needless
 }
 
-impl Gathered<'_> {
+impl Gathered {
     /// Merges the types.
     pub(crate) fn merge(&self) -> Merged {
         let merger = Merger::new();
@@ -211,18 +214,15 @@ impl Gathered<'_> {
 
     /// The string of a number.
     pub(crate) fn string(&self, number: StrOffset) -> &[u8] {
-        self.strings
-            .get(number.0 as usize)
-            .copied()
-            .unwrap_or_default()
+        self.strings.get(number.0)
     }
 }
 
 /// The output's BTF while it is made.
 #[derive(Debug)]
-pub(crate) struct Types<'a, 'o> {
+pub(crate) struct Types<'a> {
     pub(crate) builder: Builder,
-    pub(crate) gathered: &'a Gathered<'o>,
+    pub(crate) gathered: &'a Gathered,
     merged: &'a Merged,
     numbering: Numbering<'a>,
     /// The ids of entities, by number.
@@ -234,7 +234,7 @@ pub(crate) struct Types<'a, 'o> {
 /// The offset of a string in the output, by its number.
 fn offset_of(
     builder: &mut Builder,
-    gathered: &Gathered<'_>,
+    gathered: &Gathered,
     offsets: &mut [Option<StrOffset>],
     number: StrOffset,
 ) -> Result<StrOffset> {
@@ -249,13 +249,13 @@ fn offset_of(
     Ok(offset)
 }
 
-impl<'a, 'o> Types<'a, 'o> {
+impl<'a> Types<'a> {
     /// Writes the types, then the entities with their tags.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] if the result does not fit BTF.
     pub(crate) fn new(
-        gathered: &'a Gathered<'o>,
+        gathered: &'a Gathered,
         merged: &'a Merged,
         entities: &Entities<'_>,
     ) -> Result<Self> {

@@ -8,7 +8,7 @@ use btf_core::dedup::{Fragment, Name};
 use btf_core::types::type_refs;
 use btf_core::{Btf, Error, ErrorKind, Kind, Result, TypeId};
 
-use super::names::LocalNames;
+use super::names::Reading;
 use super::{canonical, kind_of};
 
 /// One input that stands alone, or all inputs that continue the same BTF.
@@ -61,6 +61,16 @@ impl<'i> Group<'i> {
         for (index, btf) in chain.into_iter().enumerate() {
             group.push(btf, Some(index));
         }
+        group
+    }
+
+    /// One input that stands alone.
+    pub(super) fn alone(btf: &'i Btf, is_canonical: bool) -> Self {
+        let mut group = Self {
+            is_canonical,
+            ..Self::default()
+        };
+        group.push(btf, Some(0));
         group
     }
 
@@ -138,7 +148,7 @@ impl<'i> Group<'i> {
     /// Makes the fragment, or tells which part cannot be understood.
     pub(super) fn read(
         &self,
-        names: &mut LocalNames<'_, 'i>,
+        names: &mut Reading<'_, '_, 'i>,
         into: &mut Fragment,
     ) -> Result<(), (usize, Error)> {
         into.clear();

@@ -53,12 +53,56 @@ impl Names {
     }
 
     /// All strings by their numbers, from what the threads have met first.
-    pub(crate) fn strings<'i>(&self, created: &[(u32, &'i [u8])]) -> Vec<&'i [u8]> {
-        let mut strings: Vec<&[u8]> = vec![b""; self.next.load(Ordering::Relaxed) as usize];
-        for &(number, string) in created {
-            strings[number as usize] = string;
+    pub(crate) fn strings(&self, created: Vec<Created>) -> Strings {
+        let mut places = vec![Place::default(); self.next.load(Ordering::Relaxed) as usize];
+        for (arena, created) in created.iter().enumerate() {
+            for &(number, start, len) in &created.all {
+                places[number as usize] = Place { arena, start, len };
+            }
         }
-        strings
+        let arenas = created.into_iter().map(|created| created.arena);
+        Strings {
+            arenas: arenas.collect(),
+            places,
+        }
+    }
+}
+
+/// The strings that a thread has met first: the number of each, where it starts in `arena`, and its length.
+#[derive(Debug)]
+pub(crate) struct Created {
+    arena: Vec<u8>,
+    all: Vec<(u32, usize, usize)>,
+}
+
+/// All strings by their numbers.
+#[derive(Debug)]
+pub(crate) struct Strings {
+    arenas: Vec<Vec<u8>>,
+    places: Vec<Place>,
+}
+
+/// Where a string is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    arena: usize,
+    start: usize,
+    len: usize,
+}
+
+impl Strings {
+    /// How many there are, the empty one included.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The string of a number; empty if there is none.
+    pub(crate) fn get(&self, number: u32) -> &[u8] {
+        let place = self.places.get(number as usize);
+        let Place { arena, start, len } = place.copied().unwrap_or_default();
+        let arena = self.arenas.get(arena);
+        let string = arena.and_then(|arena| arena.get(start..start + len));
+        string.unwrap_or_default()
     }
 }
 
@@ -82,82 +126,187 @@ fn low(hash: u128) -> u64 {
 /// What one thread knows of the strings.
 ///
 /// Inputs often have the same strings in the same order, those of the headers that they include. So what followed a string the last
-/// time is tried before a hash is computed.
+/// times is tried before a hash is computed. Strings are kept, inputs need not be.
 #[derive(Debug)]
-pub(crate) struct LocalNames<'n, 'i> {
+pub(crate) struct LocalNames<'n> {
     names: &'n Names,
     /// The indices in `strings` by hash.
-    known: HashTable<(u128, usize)>,
-    strings: Vec<Known<'i>>,
-    /// The strings that this thread has met first.
-    pub(crate) created: Vec<(u32, &'i [u8])>,
-    /// The BTF that is read and what it continues, with the numbers of their own strings by where these start.
-    chain: Vec<(&'i Btf, Vec<u32>)>,
+    known: HashTable<([u64; 2], u32)>,
+    strings: Vec<Known>,
+    /// The bytes of all strings, each with its NUL.
+    arena: Vec<u8>,
+    /// The indices in `strings` of those that this thread has met first.
+    created: Vec<u32>,
     /// Memory that was used before.
     spare: Vec<Vec<u32>>,
-    /// How many bytes of names that start inside of strings may still be read.
-    budget: usize,
 }
 
 /// A string that was met before.
-#[derive(Debug)]
-struct Known<'i> {
-    string: &'i [u8],
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Where it starts in the arena.
+    start: usize,
+    /// Its length without its NUL.
+    len: usize,
     number: u32,
-    /// The index of the one that followed it the last time.
-    next: usize,
+    /// The indices of those that followed it last and before that.
+    next: [u32; 2],
 }
 
-impl<'n, 'i> LocalNames<'n, 'i> {
+impl<'n> LocalNames<'n> {
     pub(crate) fn new(names: &'n Names) -> Self {
         Self {
             names,
             known: HashTable::new(),
             // The empty string, which is number 0.
             strings: vec![Known {
-                string: b"",
+                start: 0,
+                len: 0,
                 number: 0,
-                next: 0,
+                next: [0; 2],
             }],
+            arena: vec![0],
             created: Vec::new(),
-            chain: Vec::new(),
             spare: Vec::new(),
+        }
+    }
+
+    /// The strings that this thread has met first.
+    pub(crate) fn finish(self) -> Created {
+        let created = self.created.iter();
+        let all = created.map(|&index| {
+            let known = self.strings[index as usize];
+            (known.number, known.start, known.len)
+        });
+        Created {
+            all: all.collect(),
+            arena: self.arena,
+        }
+    }
+
+    /// Begins to read names.
+    pub(crate) fn reading<'b>(&mut self) -> Reading<'_, 'n, 'b> {
+        Reading {
+            local: self,
+            chain: Vec::new(),
             budget: 0,
         }
     }
 
     /// The number of a string.
-    pub(crate) fn number(&mut self, string: &'i [u8]) -> u32 {
+    fn number(&mut self, string: &[u8]) -> u32 {
         let index = self.index(string);
-        self.strings[index].number
+        self.strings[index as usize].number
     }
 
     /// The index of a string in `strings`.
-    fn index(&mut self, string: &'i [u8]) -> usize {
+    fn index(&mut self, string: &[u8]) -> u32 {
         if string.is_empty() {
             return 0;
         }
         let hash = xxh3_128_with_seed(string, self.names.seed);
-        if let Some(&(_, index)) = self.known.find(low(hash), |entry| entry.0 == hash) {
+        let halves = [low(hash), low(hash >> 64)];
+        if let Some(&(_, index)) = self.known.find(halves[0], |entry| entry.0 == halves) {
             return index;
         }
         let (number, is_new) = self.names.intern(hash);
+        // There are no more strings than numbers.
+        let index = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
         if is_new {
-            self.created.push((number, string));
+            self.created.push(index);
         }
-        let index = self.strings.len();
         self.strings.push(Known {
-            string,
+            start: self.arena.len(),
+            len: string.len(),
             number,
-            next: 0,
+            next: [0; 2],
         });
+        self.arena.extend_from_slice(string);
+        self.arena.push(0);
         self.known
-            .insert_unique(low(hash), (hash, index), |entry| low(entry.0));
+            .insert_unique(halves[0], (halves, index), |entry| entry.0[0]);
         index
     }
 
-    /// Makes [`LocalNames::name`] look for the strings of `btf` and what it continues.
-    pub(crate) fn begin(&mut self, btf: &'i Btf) {
+    /// The index of the string at the start of `rest`, if it is one of those that followed the string `last` before.
+    #[inline]
+    fn guess(&mut self, last: u32, rest: &[u8]) -> Option<u32> {
+        let [first, second] = self.strings[last as usize].next;
+        if self.is_at(first, rest) {
+            return Some(first);
+        }
+        if self.is_at(second, rest) {
+            self.strings[last as usize].next = [second, first];
+            return Some(second);
+        }
+        None
+    }
+
+    /// Whether a string and its NUL are at the start of `rest`.
+    #[inline]
+    fn is_at(&self, index: u32, rest: &[u8]) -> bool {
+        let Known { start, len, .. } = self.strings[index as usize];
+        let string = &self.arena[start..];
+        // Most strings are short, and a call takes longer than they do.
+        if let (Some(a), Some(b)) = (rest.first_chunk(), string.first_chunk()) {
+            let difference = u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+            let equal = difference.trailing_zeros() as usize / 8;
+            if len < 16 || equal < 16 {
+                return equal > len;
+            }
+        }
+        rest.starts_with(&string[..=len])
+    }
+
+    /// Numbers the own strings of `btf`.
+    fn number_all(&mut self, btf: &Btf) -> Vec<u32> {
+        let section = btf.string_bytes();
+        let mut numbers = self.spare.pop().unwrap_or_default();
+        // Only places where strings start are looked at later, and all of those are set.
+        numbers.resize(section.len(), 0);
+        let (mut start, mut last) = (0, 0);
+        while let Some(rest) = section.get(start..).filter(|rest| !rest.is_empty()) {
+            let index = self.guess(last, rest).unwrap_or_else(|| {
+                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+                let index = self.index(&rest[..end]);
+                let next = &mut self.strings[last as usize].next;
+                *next = [index, next[0]];
+                index
+            });
+            let known = self.strings[index as usize];
+            numbers[start] = known.number;
+            start += known.len + 1;
+            last = index;
+        }
+        numbers
+    }
+}
+
+/// The names of the types of one group.
+#[derive(Debug)]
+pub(crate) struct Reading<'l, 'n, 'b> {
+    local: &'l mut LocalNames<'n>,
+    /// The BTF that is read and what it continues, with the numbers of their own strings by where these start.
+    chain: Vec<(&'b Btf, Vec<u32>)>,
+    /// How many bytes of names that start inside of strings may still be read.
+    budget: usize,
+}
+
+impl Drop for Reading<'_, '_, '_> {
+    fn drop(&mut self) {
+        let numbers = self.chain.drain(..).map(|(_, numbers)| numbers);
+        self.local.spare.extend(numbers);
+    }
+}
+
+impl<'b> Reading<'_, '_, 'b> {
+    /// The number of a string.
+    pub(crate) fn number(&mut self, string: &[u8]) -> u32 {
+        self.local.number(string)
+    }
+
+    /// Makes [`Reading::name`] look for the strings of `btf` and what it continues.
+    pub(crate) fn begin(&mut self, btf: &'b Btf) {
         let mut before = std::mem::take(&mut self.chain);
         self.budget = 0;
         for part in btf.chain() {
@@ -167,42 +316,12 @@ impl<'n, 'i> LocalNames<'n, 'i> {
                 .position(|(known, _)| std::ptr::eq(*known, part));
             let entry = match found {
                 Some(at) => before.swap_remove(at),
-                None => (part, self.number_all(part)),
+                None => (part, self.local.number_all(part)),
             };
             self.chain.push(entry);
         }
-        self.spare
-            .extend(before.into_iter().map(|(_, numbers)| numbers));
-    }
-
-    /// Numbers the own strings of `btf`.
-    fn number_all(&mut self, btf: &'i Btf) -> Vec<u32> {
-        let section = btf.string_bytes();
-        let mut numbers = self.spare.pop().unwrap_or_default();
-        // Only places where strings start are looked at later, and all of those are set.
-        numbers.resize(section.len(), 0);
-        let (mut rest, mut last) = (section, 0);
-        while !rest.is_empty() {
-            let start = section.len() - rest.len();
-            let next = self.strings[last].next;
-            let guess = self.strings[next].string;
-            let behind = rest
-                .strip_prefix(guess)
-                .and_then(|rest| rest.strip_prefix(&[0]));
-            let index = if let Some(behind) = behind {
-                rest = behind;
-                next
-            } else {
-                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
-                let index = self.index(&rest[..end]);
-                rest = rest.get(end + 1..).unwrap_or_default();
-                self.strings[last].next = index;
-                index
-            };
-            numbers[start] = self.strings[index].number;
-            last = index;
-        }
-        numbers
+        let spare = before.into_iter().map(|(_, numbers)| numbers);
+        self.local.spare.extend(spare);
     }
 
     /// The number of a name of the BTF that is read.
@@ -226,6 +345,6 @@ impl<'n, 'i> LocalNames<'n, 'i> {
                 value: offset.0.into(),
             }
         })?;
-        Ok(Name(self.number(string)))
+        Ok(Name(self.local.number(string)))
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Of an ELF file no more than the section headers and the BTF sections are read.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::reader::{Btf, Parts};
 use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
@@ -25,6 +26,9 @@ pub(super) struct Contents {
     /// The size of a pointer in bytes, if this is an ELF file.
     pub(super) pointer_size: Option<u8>,
 }
+
+/// The size of a file in bytes, and when it was changed.
+pub(super) type Stamp = (u64, Option<SystemTime>);
 
 /// How files start that somebody may take for a module.
 const COMPRESSED: [(&[u8], &str); 3] = [
@@ -112,6 +116,31 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
     file.read_to_end(&mut bytes)
         .map_err(failed("read the file"))?;
     parse(bytes)
+}
+
+/// Reads the BTF of a regular file into memory that was used before, and tells what the file was like; `None` if it has a base
+/// beside the BTF, or cannot be read for whatever reason.
+pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
+    // A path of something else, say of a pipe, is not opened: what it says may be read once only.
+    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    let stamp = (metadata.len(), metadata.modified().ok());
+    let mut file = File::open(path).ok()?;
+    let mut start = [0; 8];
+    file.read_exact(&mut start).ok()?;
+    into.clear();
+    if elf::is_elf(&start) {
+        let cache = ReadCache::new(file);
+        let sections = elf::sections(&cache).ok()?;
+        let btf = sections.btf.filter(|_| sections.base.is_none())?;
+        into.extend_from_slice(btf);
+        return Some(stamp);
+    }
+    ByteOrder::of_magic(&start)?;
+    into.extend_from_slice(&start);
+    let rest = metadata.len().checked_sub(start.len() as u64)?;
+    into.reserve(usize::try_from(rest).ok()?);
+    file.take(rest).read_to_end(into).ok()?;
+    Some(stamp)
 }
 
 /// The first bytes of a file; it then stands at its start again.
