@@ -13,7 +13,8 @@ mod read;
 mod write;
 
 pub use plan::Plan;
-pub use read::{Loaded, Sections, load, sections};
+pub(crate) use read::out_of_file;
+pub use read::{Loaded, Places, Sections, load, places, sections};
 pub use write::{NewSection, put_sections};
 
 use crate::error::{Error, ErrorKind};

@@ -46,14 +46,28 @@ pub fn word_roles(info: Info) -> impl Iterator<Item = Word> + Clone {
 }
 
 /// The words of `record` that hold what `role` says, each with its index in the record.
+///
+/// An element has one name and one type at most, as [`crate::kind::TABLE`] has it.
 fn words_of(record: &[u32], role: Word) -> impl Iterator<Item = (usize, u32)> + '_ {
     let info = Info(record.get(1).copied().unwrap_or(0));
-    record
-        .iter()
-        .copied()
-        .zip(word_roles(info))
-        .enumerate()
-        .filter_map(move |(index, (word, found))| (found == role).then_some((index, word)))
+    let kind = info.kind();
+    let table = kind.map(Kind::info);
+    let header = match role {
+        Word::Name => kind.map(|_| 0),
+        Word::Type => kind.filter(|kind| kind.third_is_type()).map(|_| 2),
+        Word::Value => None,
+    };
+    let trailer = table.map_or(&[][..], |table| table.trailer);
+    let in_trailer = (3..).zip(trailer).filter(move |&(_, &found)| found == role);
+    let fixed = header.into_iter().chain(in_trailer.map(|(index, _)| index));
+    let fixed = fixed.filter_map(|index| Some((index, *record.get(index)?)));
+    let element = table.map_or(&[][..], |table| table.element);
+    let place = element.iter().position(|&found| found == role);
+    let first = place.map_or(record.len(), |place| 3 + trailer.len() + place);
+    let stride = element.len().max(1);
+    let rest = record.get(first..).unwrap_or_default();
+    let indices = (first..).step_by(stride);
+    fixed.chain(indices.zip(rest.iter().step_by(stride).copied()))
 }
 
 /// The type ids in `record`, each with the index of its word.

@@ -139,16 +139,21 @@ impl<'b> Diff<'b> {
         }
         let mut keyed: Vec<_> = std::mem::take(&mut self.changes)
             .into_iter()
-            .map(|change| (self.name(&change), change))
+            .map(|change| {
+                let name = self.name(&change);
+                // What has no name comes last.
+                let group = (change.sort, !change.is_kfunc, name.is_empty());
+                (group, start_of(name), name, change)
+            })
             .collect();
-        keyed.par_sort_by(|(a_name, a), (b_name, b)| {
-            let sorts = a.sort.cmp(&b.sort).then(b.is_kfunc.cmp(&a.is_kfunc));
-            // What has no name comes last.
-            let sorts = sorts.then(a_name.is_empty().cmp(&b_name.is_empty()));
-            let names = sorts.then_with(|| a_name.cmp(b_name));
-            names.then_with(|| a.ids().cmp(&b.ids()))
-        });
-        self.changes = keyed.into_iter().map(|(_, change)| change).collect();
+        keyed.par_sort_unstable_by(
+            |(a_group, a_start, a_name, a), (b_group, b_start, b_name, b)| {
+                let groups = a_group.cmp(b_group).then(a_start.cmp(b_start));
+                let names = groups.then_with(|| a_name.cmp(b_name));
+                names.then_with(|| a.ids().cmp(&b.ids()))
+            },
+        );
+        self.changes = keyed.into_iter().map(|(.., change)| change).collect();
     }
 
     /// The name of the item; empty for what has none.
@@ -166,6 +171,14 @@ impl<'b> Diff<'b> {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+}
+
+/// The first bytes of a name as a number that orders as they do.
+fn start_of(name: &[u8]) -> u64 {
+    let mut start = [0; 8];
+    let len = name.len().min(start.len());
+    start[..len].copy_from_slice(&name[..len]);
+    u64::from_be_bytes(start)
 }
 
 impl What {

@@ -38,8 +38,17 @@ const MAX_LINKS: usize = 40;
 /// [`ErrorKind::Io`] if something cannot be created or written; the target is then as it was, unless it cannot be renamed
 /// onto.
 pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
+    write_parts(target, [bytes])
+}
+
+/// Writes `parts`, which follow each other, to `target` in the manner of [`write()`].
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn write_parts<'p>(target: &Path, parts: impl IntoIterator<Item = &'p [u8]>) -> Result<()> {
     write_with(target, |out| {
-        out.write_all(bytes).map_err(failed("write the output"))
+        let mut parts = parts.into_iter();
+        parts.try_for_each(|part| out.write_all(part).map_err(failed("write the output")))
     })
 }
 

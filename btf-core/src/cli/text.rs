@@ -26,7 +26,9 @@ pub fn escape_name(name: &[u8]) -> Cow<'_, str> {
 /// As [`escape_name`], for text.
 #[must_use]
 pub fn escape_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    // Nearly all text is printable ASCII, which is known without a look at its characters.
+    let is_plain = |all: bool, byte: &u8| all & (b' '..=b'~').contains(byte);
+    if text.as_bytes().iter().fold(true, is_plain) || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);

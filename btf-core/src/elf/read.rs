@@ -3,6 +3,7 @@
 //! Only the section headers and the sections that are asked for are read, so a mapped kernel image costs little.
 #![deny(clippy::indexing_slicing)]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use object::Endianness;
@@ -11,7 +12,7 @@ use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader};
 
 use super::{elf_error, is_elf};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ext::BtfExt;
 use crate::reader::Btf;
 
@@ -41,6 +42,19 @@ pub struct Loaded {
     pub pointer_size: Option<u8>,
 }
 
+/// Where the BTF sections of an ELF file lie in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Of `.BTF`.
+    pub btf: Option<Range<u64>>,
+    /// Of `.BTF.base`.
+    pub base: Option<Range<u64>>,
+    /// Of `.BTF.ext`.
+    pub ext: Option<Range<u64>>,
+    /// The size of a pointer in bytes, by the file's class: 4 or 8.
+    pub pointer_size: u8,
+}
+
 /// Finds the BTF sections of an ELF file of any class and byte order; of several with one name the first counts.
 ///
 /// `file` is the bytes of a file, or an [`object::ReadCache`] that reads no more of it than is asked for.
@@ -48,6 +62,32 @@ pub struct Loaded {
 /// # Errors
 /// [`ErrorKind::Elf`](crate::ErrorKind::Elf) if the file cannot be read or a section of that name is not `PROGBITS`.
 pub fn sections<'a>(file: impl ReadRef<'a>) -> Result<Sections<'a>> {
+    let places = places(file)?;
+    let read = |place: Option<Range<u64>>| {
+        let bytes = place.map(|place| {
+            let bytes = file.read_bytes_at(place.start, place.end.saturating_sub(place.start));
+            bytes.map_err(|()| out_of_file())
+        });
+        bytes.transpose()
+    };
+    Ok(Sections {
+        btf: read(places.btf)?,
+        base: read(places.base)?,
+        ext: read(places.ext)?,
+        pointer_size: places.pointer_size,
+    })
+}
+
+/// The error for a section that is not in the file as a whole.
+pub(crate) fn out_of_file() -> Error {
+    elf_error("a BTF section ends behind the file".to_owned())
+}
+
+/// Finds the BTF sections as [`sections`] does and reads none of them.
+///
+/// # Errors
+/// Those of [`sections`].
+pub fn places<'a>(file: impl ReadRef<'a>) -> Result<Places> {
     // The class is the byte behind the magic number.
     match file.read_bytes_at(4, 1) {
         Ok([1]) => find::<FileHeader32<Endianness>, _>(file),
@@ -59,9 +99,7 @@ pub fn sections<'a>(file: impl ReadRef<'a>) -> Result<Sections<'a>> {
     }
 }
 
-fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
-    bytes: R,
-) -> Result<Sections<'a>> {
+fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> Result<Places> {
     let read_error = |what: &str, error: object::read::Error| {
         let text = format!("cannot read the {what}");
         elf_error(text).caused_by(error)
@@ -73,9 +111,9 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
     let table = header
         .sections(endian, bytes)
         .map_err(|error| read_error("section headers", error))?;
-    let mut found = Sections {
+    let mut found = Places {
         pointer_size: if header.is_class_64() { 8 } else { 4 },
-        ..Sections::default()
+        ..Places::default()
     };
     for section in table.iter() {
         // A section whose name cannot be read is not one of ours.
@@ -95,10 +133,10 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
         if section.sh_type(endian) != SHT_PROGBITS {
             return Err(elf_error(format!("section `{name}` is not PROGBITS")));
         }
-        let data = section
-            .data(endian, bytes)
-            .map_err(|error| read_error(&format!("section `{name}`"), error))?;
-        *slot = Some(data);
+        let place = section.file_range(endian);
+        let (start, len) = place.ok_or_else(out_of_file)?;
+        let end = start.checked_add(len).ok_or_else(out_of_file)?;
+        *slot = Some(start..end);
     }
     Ok(found)
 }

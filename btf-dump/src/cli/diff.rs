@@ -166,7 +166,7 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         args,
         printer,
         is_one: pairs.len() == 1,
-        out: String::new(),
+        out: Vec::new(),
         page: Page::new(),
         total: Vec::new(),
         is_empty: true,
@@ -179,7 +179,10 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         }
     }
     report.finish();
-    let written = output::write(&args.output, report.out.as_bytes());
+    let parts = report.out.iter().map(String::as_bytes);
+    let written = output::write_parts(&args.output, parts);
+    // Hundreds of thousands of small pieces, which the end of the process gives back at once.
+    std::mem::forget(diffs);
     written.with_context(|| args.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);
     Ok(ExitStatus::no_if(!report.is_empty || is_missing))
@@ -207,7 +210,8 @@ struct Report<'a> {
     args: &'a DiffArgs,
     printer: &'a Printer,
     is_one: bool,
-    out: String,
+    /// What is written, in parts that follow each other.
+    out: Vec<String>,
     page: Page,
     total: Vec<(&'static str, Counts)>,
     is_empty: bool,
@@ -241,7 +245,7 @@ impl Report<'_> {
         } else if args.json {
             self.put_json(pair);
             if !args.summary {
-                self.out.push_str(&json::write(diff, &changes));
+                self.out.push(json::write(diff, &changes));
             }
         } else if !args.summary {
             if !self.is_one {
@@ -252,7 +256,7 @@ impl Report<'_> {
                 colors: self.printer.has_colors(Stream::Out),
                 lists_all: self.printer.verbosity() > 0,
             };
-            self.out.push_str(&text::write(diff, &changes, options));
+            self.out.extend(text::write(diff, &changes, options));
         }
     }
 
@@ -280,13 +284,12 @@ impl Report<'_> {
 
     fn put_json(&mut self, pair: &Pair) {
         let (old, new) = (pair.old_title.as_deref(), pair.new_title.as_deref());
-        self.out.push_str(&json::file(&pair.name, old, new));
+        self.out.push(json::file(&pair.name, old, new));
     }
 
     fn put_line(&mut self, style: Style, line: &str) {
-        self.out
-            .push_str(&self.printer.paint(Stream::Out, style, line));
-        self.out.push('\n');
+        let line = self.printer.paint(Stream::Out, style, line);
+        self.out.push(format!("{line}\n"));
     }
 
     /// Writes how much has changed, if that is asked for.
@@ -294,11 +297,12 @@ impl Report<'_> {
         if self.args.html {
             let page = std::mem::take(&mut self.page);
             let titles = [&self.args.old, &self.args.new].map(|path| path.display().to_string());
-            self.out = page.finish(&escape_text(&titles[0]), &escape_text(&titles[1]));
+            let page = page.finish(&escape_text(&titles[0]), &escape_text(&titles[1]));
+            self.out.push(page);
         } else if self.args.json {
-            self.out.push_str(&json::summary(&self.total));
+            self.out.push(json::summary(&self.total));
         } else if self.args.summary && !self.is_empty {
-            self.out.push_str(&text::summary(&self.total));
+            self.out.push(text::summary(&self.total));
         }
     }
 }

@@ -28,8 +28,26 @@ pub(super) struct Pairs {
 
 impl Pairs {
     pub(super) fn new(old: &Side<'_>, new: &Side<'_>) -> Self {
+        let ((old_low, old_high), (new_low, new_high)) = (halves(&old.items), halves(&new.items));
+        let (mut pairs, others) = rayon::join(
+            || Self::of_named((old, old_low), (new, new_low)),
+            || {
+                let mut pairs = Self::of_named((old, old_high), (new, new_high));
+                pairs.put_nameless(old, new);
+                pairs
+            },
+        );
+        pairs.equal.extend(others.equal);
+        pairs.different.extend(others.different);
+        pairs.removed.extend(others.removed);
+        pairs.added.extend(others.added);
+        pairs
+    }
+
+    /// Pairs what has a name; the items are sorted by label.
+    fn of_named(old: (&Side<'_>, &[Item]), new: (&Side<'_>, &[Item])) -> Self {
         let mut pairs = Self::default();
-        let (mut olds, mut news) = (&old.items[..], &new.items[..]);
+        let ((old, mut olds), (new, mut news)) = (old, new);
         loop {
             let label = match (olds.first(), news.first()) {
                 (Some(a), Some(b)) => a.label.min(b.label),
@@ -47,12 +65,21 @@ impl Pairs {
                 _ => pairs.put_group((old, old_group), (new, new_group)),
             }
         }
-        pairs.put_nameless(old, new);
         pairs
     }
 
     /// Pairs the items of one name, of which there are several or only one blob's.
     fn put_group(&mut self, old: (&Side<'_>, &[Item]), new: (&Side<'_>, &[Item])) {
+        // Nearly all of the rest: one definition that only one blob has.
+        match (old.1, new.1) {
+            ([], [item]) if !is_declaration(new.0, item) => {
+                return self.added.push((item.sort, item.id));
+            }
+            ([item], []) if !is_declaration(old.0, item) => {
+                return self.removed.push((item.sort, item.id));
+            }
+            _ => {}
+        }
         let (old, mut olds) = (old.0, definitions(old.0, old.1));
         let (new, mut news) = (new.0, definitions(new.0, new.1));
         self.put_equal(&mut olds, &mut news);
@@ -180,6 +207,23 @@ impl Pairs {
     }
 }
 
+/// The items with a label of the lower half, and the others.
+fn halves(items: &[Item]) -> (&[Item], &[Item]) {
+    items.split_at(items.partition_point(|item| item.label >> 63 == 0))
+}
+
+/// Whether an item only says that there is something of its name, see [`definitions`].
+fn is_declaration(side: &Side<'_>, item: &Item) -> bool {
+    let ty = side.ty(item.id);
+    if let Type::Int(int) = ty {
+        !int.is_whole()
+    } else if let Type::Enum(values) | Type::Enum64(values) = ty {
+        values.is_empty()
+    } else {
+        item.sort == Sort::Forward
+    }
+}
+
 /// The first items of a list if they have this label.
 fn take_group<'i>(items: &mut &'i [Item], label: u64) -> &'i [Item] {
     let len = items.iter().take_while(|item| item.label == label).count();
@@ -191,16 +235,7 @@ fn take_group<'i>(items: &mut &'i [Item], label: u64) -> &'i [Item] {
 /// The items of a name, each content once: declarations only if the name is not defined, and bitfields of the old
 /// form, which call a number of three bits `int`, only if there is no whole number.
 fn definitions(side: &Side<'_>, group: &[Item]) -> Vec<Item> {
-    let is_declaration = |item: &Item| {
-        let ty = side.ty(item.id);
-        if let Type::Int(int) = ty {
-            !int.is_whole()
-        } else if let Type::Enum(values) | Type::Enum64(values) = ty {
-            values.is_empty()
-        } else {
-            item.sort == Sort::Forward
-        }
-    };
+    let is_declaration = |item: &Item| is_declaration(side, item);
     let in_base = || {
         let label = group.first().map(|item| item.label);
         label.is_some_and(|label| side.base().is_some_and(|base| base.has_label(label)))

@@ -324,6 +324,9 @@ impl<'b> Side<'b> {
 
     /// A hash of what others say of a declaration: its section and its tags; 0 for nothing.
     fn remarks(&self, id: TypeId) -> u64 {
+        if self.tags.is_empty() && self.sections.is_empty() {
+            return 0;
+        }
         let (section, tags) = (self.section_of(id), self.tags_of(id));
         if section.is_empty() && tags.is_empty() {
             return 0;
@@ -359,6 +362,30 @@ pub(super) fn plain_value(value: u64, size: u32) -> u64 {
     }
 }
 
+/// [`sort_of`] for what has not been decoded.
+fn sort_of_record(record: &[u32]) -> Option<Sort> {
+    let info = Info(record.get(1).copied().unwrap_or(0));
+    Some(match info.kind()? {
+        Kind::Fwd if info.kind_flag() => Sort::Union,
+        Kind::Struct | Kind::Fwd => Sort::Struct,
+        Kind::Union => Sort::Union,
+        Kind::Enum | Kind::Enum64 => Sort::Enum,
+        Kind::Typedef => Sort::Typedef,
+        Kind::Int | Kind::Float => Sort::Number,
+        Kind::Func => Sort::Func,
+        Kind::Var => Sort::Var,
+        Kind::Ptr
+        | Kind::Array
+        | Kind::Volatile
+        | Kind::Const
+        | Kind::Restrict
+        | Kind::FuncProto
+        | Kind::Datasec
+        | Kind::DeclTag
+        | Kind::TypeTag => return None,
+    })
+}
+
 /// The sort of item that a type is, if it has a name; a forward declaration counts as what it declares.
 pub(super) fn sort_of(ty: Type<'_>) -> Option<Sort> {
     Some(match ty {
@@ -384,6 +411,39 @@ pub(super) fn sort_of(ty: Type<'_>) -> Option<Sort> {
         | Type::TypeTag { .. }
         | Type::Unknown { .. } => return None,
     })
+}
+
+/// Sorts items by label and id. Labels are hashes: their first bits tell them into heaps of one or two.
+fn by_label(items: &[Item]) -> Vec<Item> {
+    const BITS: u32 = 14;
+    if items.len() < 1 << (BITS - 3) {
+        let mut sorted = items.to_vec();
+        sorted.sort_unstable_by_key(|item| (item.label, item.id));
+        return sorted;
+    }
+    let heap = |item: &Item| usize::try_from(item.label >> (u64::BITS - BITS)).unwrap_or(0);
+    let mut ends = vec![0_usize; 1 << BITS];
+    for item in items {
+        ends[heap(item)] += 1;
+    }
+    let mut sum = 0;
+    for end in &mut ends {
+        sum += *end;
+        *end = sum;
+    }
+    let mut sorted = items.to_vec();
+    for item in items {
+        let end = &mut ends[heap(item)];
+        *end -= 1;
+        sorted[*end] = *item;
+    }
+    // What is left of `ends` is where each heap starts.
+    let starts = ends;
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(items.len());
+        sorted[start..end].sort_unstable_by_key(|item| (item.label, item.id));
+    }
+    sorted
 }
 
 /// A side that is being made.
@@ -454,8 +514,22 @@ impl Maker<'_> {
         for (&word, &role) in trailer.iter().zip(info.trailer) {
             self.check_word(role, word)?;
         }
-        for element in elements.chunks_exact(info.element.len().max(1)) {
-            for (&word, &role) in element.iter().zip(info.element) {
+        match info.element.len() {
+            2 => self.check_elements::<2>(info.element, elements),
+            3 => self.check_elements::<3>(info.element, elements),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks elements of `N` words each.
+    #[inline]
+    fn check_elements<const N: usize>(&mut self, roles: &[Word], elements: &[u32]) -> Result<()> {
+        let Some(roles) = roles.first_chunk::<N>() else {
+            return Ok(());
+        };
+        let (elements, _) = elements.as_chunks::<N>();
+        for element in elements {
+            for (&word, &role) in element.iter().zip(roles) {
                 self.check_word(role, word)?;
             }
         }
@@ -518,9 +592,8 @@ impl Maker<'_> {
                 self.set_meaning(id, 0);
                 continue;
             }
-            let ty = Type::from_record(record);
-            let meaning = match sort_of(ty) {
-                Some(sort) if ty.name() != StrOffset::EMPTY => self.side.label(sort, ty.name()),
+            let meaning = match (record, sort_of_record(record)) {
+                (&[name, ..], Some(sort)) => self.side.label(sort, StrOffset(name)),
                 _ => 0,
             };
             self.set_meaning(id, meaning);
@@ -615,7 +688,10 @@ impl Maker<'_> {
 
     /// The hash of what a type says.
     fn content(&mut self, id: TypeId) -> u64 {
-        let ty = self.side.ty(id);
+        self.content_of(self.side.ty(id))
+    }
+
+    fn content_of(&mut self, ty: Type<'_>) -> u64 {
         if let Type::TypeTag { target, .. } = ty {
             return self.need(target);
         }
@@ -715,7 +791,7 @@ impl Maker<'_> {
                 continue;
             }
             let label = self.side.label(sort, ty.name());
-            let content = self.content(id) ^ self.side.remarks(id);
+            let content = self.content_of(ty) ^ self.side.remarks(id);
             let is_forward = matches!(ty, Type::Fwd { .. });
             let sort = if is_forward { Sort::Forward } else { sort };
             self.side.items.push(Item {
@@ -733,19 +809,17 @@ impl Maker<'_> {
                 self.reach(target, first);
             }
         }
-        self.side
-            .items
-            .sort_unstable_by_key(|item| (item.label, item.id));
-        for (id, &is_reached) in self.side.own_ids().zip(&self.is_reached) {
-            let ty = self.side.ty(id);
+        self.side.items = by_label(&self.side.items);
+        for ((id, record), &is_reached) in btf.records().zip(&self.is_reached) {
+            if is_reached || record.first() != Some(&0) {
+                continue;
+            }
+            let ty = Type::from_record(record);
             let is_item = matches!(
                 ty,
                 Type::Struct(_) | Type::Union(_) | Type::Enum(_) | Type::Enum64(_)
             );
-            if let (Some(sort), true) = (
-                sort_of(ty),
-                is_item && !is_reached && ty.name() == StrOffset::EMPTY,
-            ) {
+            if let (Some(sort), true) = (sort_of(ty), is_item) {
                 let content = self.side.meaning(id);
                 self.side.nameless.push(Item {
                     label: 0,
@@ -778,9 +852,53 @@ impl Maker<'_> {
         if let Some(slot) = self.is_reached.get_mut(index as usize)
             && !std::mem::replace(slot, true)
         {
-            let ty = self.side.ty(id);
-            if sort_of(ty).is_none() || ty.name() == StrOffset::EMPTY {
+            let record = self.side.btf.record(id).unwrap_or_default();
+            if record.first() == Some(&0) || sort_of_record(record).is_none() {
                 self.stack.push(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_sorted_by_label() {
+        // Many items, so that they are told into heaps; every third label is there twice or more.
+        let items = |count: u32| {
+            let label = |id: u32| u64::from(id / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let ids = (1..=count).rev();
+            let items = ids.map(|id| Item {
+                label: label(id),
+                content: 0,
+                id: TypeId(id),
+                sort: Sort::Struct,
+            });
+            items.collect::<Vec<_>>()
+        };
+        for count in [0, 1, 100, 10_000] {
+            let items = items(count);
+            let key = |item: &Item| (item.label, item.id);
+            let mut expect: Vec<_> = items.iter().map(key).collect();
+            expect.sort_unstable();
+            assert!(by_label(&items).iter().map(key).eq(expect), "{count}");
+        }
+    }
+
+    #[test]
+    fn sorts_need_no_decoding() {
+        for kind in Kind::ALL {
+            for flag in [false, true] {
+                let info = Info::new(kind, 0, flag);
+                let mut record = vec![1; kind.record_words(0)];
+                record[1] = info.0;
+                assert_eq!(
+                    sort_of_record(&record),
+                    sort_of(Type::from_record(&record)),
+                    "{kind}"
+                );
             }
         }
     }

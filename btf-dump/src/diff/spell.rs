@@ -48,18 +48,21 @@ impl<'s, 'b> Spell<'s, 'b> {
     pub(super) fn put_declaration(&mut self, out: &mut Vec<u8>, id: TypeId, name: &[u8]) {
         let mut text = std::mem::take(&mut self.buffer);
         text.clear();
-        let mut declaration = self.speller.unwind(id, name, false);
-        if !declaration.has_array && !declaration.has_pointer {
-            // Nothing stands around the name: the type is written as one, with its qualifiers.
-            declaration.qualifiers.clear();
-            declaration.left = id;
+        let mut left = id;
+        let mut around = None;
+        if self.speller.has_declarator(id) {
+            let declaration = self.speller.unwind(id, name, false);
+            text.extend_from_slice(&declaration.qualifiers);
+            left = declaration.left;
+            around = Some(declaration.declarator);
         }
-        text.extend_from_slice(&declaration.qualifiers);
-        self.speller.put_name(&mut text, declaration.left);
-        if !text.ends_with(b"*") && !declaration.declarator.is_empty() {
+        // Where nothing stands around the name the type is written as one, with its qualifiers.
+        let declarator = around.as_deref().unwrap_or(name);
+        self.speller.put_name(&mut text, left);
+        if !text.ends_with(b"*") && !declarator.is_empty() {
             text.push(b' ');
         }
-        text.extend_from_slice(&declaration.declarator);
+        text.extend_from_slice(declarator);
         put_tidy(out, &text);
         self.buffer = text;
     }
@@ -138,12 +141,16 @@ impl<'s, 'b> Spell<'s, 'b> {
 /// Appends a type as people space it: pahole's way has spaces between stars, two behind qualifiers, and one at the end.
 fn put_tidy(out: &mut Vec<u8>, text: &[u8]) {
     let text = text.strip_suffix(b" ").unwrap_or(text);
-    for (index, &byte) in text.iter().enumerate() {
-        let next = text.get(index + 1);
+    let mut start = 0;
+    for space in memchr::memchr_iter(b' ', text) {
+        out.extend_from_slice(text.get(start..space).unwrap_or_default());
+        start = space + 1;
+        let next = text.get(start);
         let is_before = matches!(next, Some(b' ' | b',' | b')'));
         let is_between = next == Some(&b'*') && out.ends_with(b"*");
-        if byte != b' ' || !is_before && !is_between {
-            out.push(byte);
+        if !is_before && !is_between {
+            out.push(b' ');
         }
     }
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }

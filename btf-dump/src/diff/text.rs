@@ -22,6 +22,9 @@ use super::{Change, Counts, Detail, Diff, Leaf, Leaves, MemberChange, Side, Sort
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
 
+/// So many bytes are expected of each item.
+const BYTES: usize = 128;
+
 /// As many members that have moved together are listed one by one.
 const FEW: usize = 2;
 
@@ -37,10 +40,10 @@ pub struct Options {
     pub lists_all: bool,
 }
 
-/// Writes the changes of a diff, or those of them that are wanted.
+/// Writes the changes of a diff, or those of them that are wanted, in parts that follow each other.
 #[must_use]
-pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> String {
-    let parts: Vec<String> = changes
+pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<String> {
+    changes
         .par_chunks(CHUNK)
         .map(|changes| {
             let mut writer = Writer::new(diff, options);
@@ -49,8 +52,7 @@ pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> String {
             }
             writer.out
         })
-        .collect();
-    parts.concat()
+        .collect()
 }
 
 /// Writes how many items of which sort have changed how.
@@ -127,13 +129,13 @@ impl<'d, 'b> Writer<'d, 'b> {
             options,
             old: Spell::new(diff.old),
             new: Spell::new(diff.new),
-            out: String::new(),
+            out: String::with_capacity(CHUNK * BYTES),
             buffer: Vec::new(),
         }
     }
 
     /// Writes a line that starts with a sign.
-    fn line(&mut self, sign: Sign, indent: usize, text: &str) {
+    fn line(&mut self, sign: Sign, indent: usize, text: impl std::fmt::Display) {
         let style = sign.style();
         if self.options.colors {
             self.out.push_str(style.sequence());
@@ -141,7 +143,8 @@ impl<'d, 'b> Writer<'d, 'b> {
         self.out.push_str(&"  "[..indent]);
         self.out.push_str(sign.text());
         self.out.push(' ');
-        self.out.push_str(text);
+        // Writing to a string does not fail.
+        let _ = write!(self.out, "{text}");
         if self.options.colors {
             self.out.push_str(Style::END);
         }
@@ -156,7 +159,7 @@ impl<'d, 'b> Writer<'d, 'b> {
             What::Through(_, new, cause) => {
                 let title = self.title(change, *new);
                 let cause = self.text(|writer, out| writer.new.put_title(out, *cause));
-                self.line(Sign::Through, 0, &format!("{title}: through {cause}"));
+                self.line(Sign::Through, 0, format_args!("{title}: through {cause}"));
             }
         }
     }
@@ -195,15 +198,20 @@ impl<'d, 'b> Writer<'d, 'b> {
             spell.put_item(out, id);
         });
         let side = if is_new { self.diff.new } else { self.diff.old };
-        let text = match (change.sort, side.ty(id).own_size()) {
-            (Sort::Func, _) => format!("{} {text}", change.word()),
-            (Sort::Var, _) => format!("var {text}"),
-            (Sort::Forward, _) => format!("forward {text}"),
-            (Sort::Number, Some(size)) => format!("number {text}: {}", bytes(size.into())),
-            (_, Some(size)) => format!("{text}: {}", bytes(size.into())),
-            (_, None) => text,
-        };
-        self.line(sign, 0, &text);
+        match (change.sort, side.ty(id).own_size()) {
+            (Sort::Func, _) => self.line(sign, 0, format_args!("{} {text}", change.word())),
+            (Sort::Var, _) => self.line(sign, 0, format_args!("var {text}")),
+            (Sort::Forward, _) => self.line(sign, 0, format_args!("forward {text}")),
+            (Sort::Number, Some(size)) => {
+                self.line(
+                    sign,
+                    0,
+                    format_args!("number {text}: {}", bytes(size.into())),
+                );
+            }
+            (_, Some(size)) => self.line(sign, 0, format_args!("{text}: {}", bytes(size.into()))),
+            (_, None) => self.line(sign, 0, text),
+        }
     }
 
     fn put_changed(&mut self, change: &Change, (old, new): (TypeId, TypeId), detail: &Detail) {
@@ -306,12 +314,12 @@ impl<'d, 'b> Writer<'d, 'b> {
             (old, new) => {
                 let note = if change.is_renamed { "  renamed" } else { "" };
                 if let Some((leaf, was)) = old {
-                    let text = format!("{:>7} {:>7}  {was};", place(leaf), "");
-                    self.line(Sign::Removed, 2, &text);
+                    let text = format_args!("{:>7} {:>7}  {was};", place(leaf), "");
+                    self.line(Sign::Removed, 2, text);
                 }
                 if let Some((leaf, is)) = new {
-                    let text = format!("{:>7} {:>7}  {is};{note}", "", place(leaf));
-                    self.line(Sign::Added, 2, &text);
+                    let text = format_args!("{:>7} {:>7}  {is};{note}", "", place(leaf));
+                    self.line(Sign::Added, 2, text);
                 }
             }
         }
@@ -342,11 +350,11 @@ impl<'d, 'b> Writer<'d, 'b> {
                 format!("{} = {value}", escape_name(side.name(value.name)))
             };
             if let Some(value) = change.old {
-                self.line(Sign::Removed, 2, &text(old, value));
+                self.line(Sign::Removed, 2, text(old, value));
             }
             if let Some(value) = change.new {
                 let note = if change.is_renamed { "  renamed" } else { "" };
-                self.line(Sign::Added, 2, &format!("{}{note}", text(new, value)));
+                self.line(Sign::Added, 2, format!("{}{note}", text(new, value)));
             }
         }
     }

@@ -19,8 +19,9 @@ pub struct Causes {
 }
 
 /// A type whose parts are being looked at.
-struct Frame {
+struct Frame<'b> {
     id: TypeId,
+    ty: Type<'b>,
     next: usize,
 }
 
@@ -52,8 +53,12 @@ impl Causes {
             return causes;
         }
         let mut stack = Vec::new();
-        for root in side.own_ids() {
-            stack.push(Frame { id: root, next: 0 });
+        for (root, ty) in btf.types() {
+            stack.push(Frame {
+                id: root,
+                ty,
+                next: 0,
+            });
             while let Some(frame) = stack.last_mut() {
                 let index = frame.id.0.wrapping_sub(first) as usize;
                 // What is open, too, is not looked at again: nothing holds itself.
@@ -64,7 +69,7 @@ impl Causes {
                 if let Some(is_done) = is_done.get_mut(index) {
                     *is_done = true;
                 }
-                let Some(part) = part(side.ty(frame.id), frame.next) else {
+                let Some(part) = part(frame.ty, frame.next) else {
                     stack.pop();
                     continue;
                 };
@@ -73,7 +78,11 @@ impl Causes {
                         .get((part.0 - first) as usize)
                         .is_none_or(|&is_done| is_done);
                 if !is_known {
-                    stack.push(Frame { id: part, next: 0 });
+                    stack.push(Frame {
+                        id: part,
+                        ty: side.ty(part),
+                        next: 0,
+                    });
                     continue;
                 }
                 frame.next += 1;

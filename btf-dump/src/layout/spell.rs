@@ -177,7 +177,7 @@ impl<'b> Speller<'b> {
     }
 
     /// Whether C writes more than the name to the right of a type: arrays, prototypes, and pointers to them.
-    fn has_declarator(&self, id: TypeId) -> bool {
+    pub(crate) fn has_declarator(&self, id: TypeId) -> bool {
         let ty = self.beneath_pointers(id, |_| true);
         matches!(ty, Type::Array { .. } | Type::FuncProto(_))
     }

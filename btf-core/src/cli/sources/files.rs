@@ -4,6 +4,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -86,7 +87,7 @@ fn has_btf(path: &Path) -> bool {
     match start_of(&mut file) {
         Ok(start) if elf::is_elf(&start) => {
             let cache = ReadCache::new(file);
-            elf::sections(&cache).is_ok_and(|sections| sections.btf.is_some())
+            elf::places(&cache).is_ok_and(|places| places.btf.is_some())
         }
         Ok(start) => ByteOrder::of_magic(&start).is_some(),
         Err(_) => true,
@@ -108,7 +109,7 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
     if metadata.is_file() {
         let start = start_of(&mut file).map_err(failed("read the file"))?;
         if elf::is_elf(&start) {
-            return sections(&ReadCache::new(file));
+            return read_sections(&file, metadata.len());
         }
         // Whatever else this is, it is not read as a whole.
         check_start(&start)?;
@@ -250,11 +251,41 @@ fn check_start(start: &[u8]) -> crate::Result<()> {
     }
 }
 
+/// Reads the sections of an ELF file, each once and into its own place, as kernels have much of them.
+fn read_sections(file: &File, file_len: u64) -> crate::Result<Contents> {
+    let places = elf::places(&ReadCache::new(file))?;
+    let read = |place: Range<u64>| {
+        let len = place.end.saturating_sub(place.start);
+        if place.end > file_len {
+            return Err(elf::out_of_file());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+        let mut file = file;
+        let read = file.seek(SeekFrom::Start(place.start));
+        let read = read.and_then(|_| file.take(len).read_to_end(&mut bytes));
+        read.map_err(|error| crate::Error::new(ErrorKind::Io("read the file")).caused_by(error))?;
+        Ok(bytes)
+    };
+    let Some(btf) = places.btf else {
+        return Err(no_btf());
+    };
+    Ok(Contents {
+        btf: read(btf)?,
+        base: places.base.map(read).transpose()?,
+        ext: places.ext.map(read).transpose()?,
+        pointer_size: Some(places.pointer_size),
+    })
+}
+
+fn no_btf() -> crate::Error {
+    ErrorKind::Elf("no section `.BTF`".to_owned()).into()
+}
+
 /// Takes the sections of an ELF file.
 fn sections<'a>(file: impl ReadRef<'a>) -> crate::Result<Contents> {
     let sections = elf::sections(file)?;
     let Some(btf) = sections.btf else {
-        return Err(ErrorKind::Elf("no section `.BTF`".to_owned()).into());
+        return Err(no_btf());
     };
     Ok(Contents {
         btf: btf.to_vec(),
