@@ -137,8 +137,8 @@ impl<'b> Side<'b> {
     /// Reads `btf`; `base` is the side of what it continues. Sides that are compared have the same options.
     ///
     /// # Errors
-    /// [`ErrorKind::TypeIdOutOfRange`](btf_core::ErrorKind::TypeIdOutOfRange), [`ErrorKind::StringOutOfRange`](btf_core::ErrorKind::StringOutOfRange), [`ErrorKind::UnknownKind`](btf_core::ErrorKind::UnknownKind); [`ErrorKind::TooLarge`](btf_core::ErrorKind::TooLarge) for
-    /// names that overlap out of all proportion.
+    /// An [`ErrorKind`](btf_core::ErrorKind) that says which id, name or kind does not exist; its `TooLarge` for names that overlap
+    /// out of all proportion.
     pub fn new(
         btf: &'b Btf,
         base: Option<Arc<Side<'b>>>,
