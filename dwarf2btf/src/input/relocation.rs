@@ -1,13 +1,12 @@
 //! Relocations of the debug sections of a relocatable file, decoded one by one and only where a value is read.
 //!
-//! In a kernel module for x86-64, `.rela.debug_info` is larger than `.debug_info` itself, and BTF needs about one value in
-//! five. So nothing is applied to a copy: the raw entries stay in the mapped file, sorted by offset as assemblers and
-//! linkers leave them, and a cursor walks them beside the reader. A file whose entries are not sorted costs a sorted copy.
+//! In a kernel module for x86-64, `.rela.debug_info` is larger than `.debug_info` itself. So nothing is applied to a copy: the
+//! raw entries stay in the mapped file, sorted by offset as assemblers and linkers leave them, and a cursor walks them
+//! beside the reader. Entries that are not sorted, or of another form than most, cost a decoded copy.
+//! Nearly all entries refer to the start of `.debug_str`, so the cursor remembers what the last one did.
 //!
 //! Spec: gABI ch. 4 "Relocation".
 #![warn(clippy::indexing_slicing)]
-
-use std::borrow::Cow;
 
 use btf_core::{ByteOrder, Error, ErrorKind, Result};
 
@@ -85,11 +84,7 @@ impl RawSymbols<'_> {
 /// The relocations of one section, by offset.
 #[derive(Clone, Debug)]
 pub struct Relocations<'a> {
-    /// The entries, sorted by offset; entries of one offset stand in the file's order.
-    entries: Cow<'a, [u8]>,
-    entry_size: usize,
-    count: usize,
-    has_addend: bool,
+    entries: Entries<'a>,
     form: ElfForm,
     /// What the machine's relocation types do.
     rules: &'static [Rule],
@@ -98,14 +93,129 @@ pub struct Relocations<'a> {
     section: &'static str,
 }
 
-/// One entry, decoded.
+/// Entries sorted by offset; those of one offset stand in the file's order.
+#[derive(Clone, Debug)]
+enum Entries<'a> {
+    /// `SHT_RELA` of a 64-bit little-endian file, as it stands there: what nearly all modules have.
+    Rela64(&'a [[[u8; 8]; 3]]),
+    Decoded(Vec<Entry>),
+}
+
+/// One entry.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     offset: u64,
-    symbol: u32,
-    kind: u32,
+    /// `r_info`: the symbol and the type, see [`split_info`].
+    info: u64,
     /// None where the addend stands in place (`SHT_REL`).
     addend: Option<u64>,
+}
+
+impl Entry {
+    #[inline]
+    fn of_rela64([offset, info, addend]: [[u8; 8]; 3]) -> Self {
+        Self {
+            offset: u64::from_le_bytes(offset),
+            info: u64::from_le_bytes(info),
+            addend: Some(u64::from_le_bytes(addend)),
+        }
+    }
+
+    /// Decodes an entry of the type `SHT_RELA` (`has_addend`) or `SHT_REL`.
+    fn parse(entry: &[u8], has_addend: bool, form: ElfForm) -> Option<Self> {
+        let word = |index: usize| {
+            if form.is_64 {
+                form.u64(entry, index * 8)
+            } else {
+                form.u32(entry, index * 4).map(u64::from)
+            }
+        };
+        Some(Self {
+            offset: word(0)?,
+            info: word(1)?,
+            addend: if has_addend { Some(word(2)?) } else { None },
+        })
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Takes the contents of a section of the type `SHT_RELA` (`has_addend`) or `SHT_REL`; sorts them if need be.
+    fn new(data: &'a [u8], has_addend: bool, form: ElfForm) -> Self {
+        if form.is_64 && form.order == ByteOrder::Little && has_addend {
+            let rela64 = Self::Rela64(data.as_chunks().0.as_chunks().0);
+            if (0..rela64.len())
+                .map(|index| rela64.offset(index))
+                .is_sorted()
+            {
+                return rela64;
+            }
+        }
+        let word = if form.is_64 { 8 } else { 4 };
+        let raw = data.chunks_exact(if has_addend { 3 * word } else { 2 * word });
+        let entries = raw.filter_map(|raw| Entry::parse(raw, has_addend, form));
+        let mut entries: Vec<Entry> = entries.collect();
+        entries.sort_by_key(|entry| entry.offset);
+        Self::Decoded(entries)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self {
+            Self::Rela64(entries) => entries.len(),
+            Self::Decoded(entries) => entries.len(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<Entry> {
+        match self {
+            Self::Rela64(entries) => entries.get(index).copied().map(Entry::of_rela64),
+            Self::Decoded(entries) => entries.get(index).copied(),
+        }
+    }
+
+    /// The offset of the entry `index`, or the largest number past the end.
+    #[inline]
+    fn offset(&self, index: usize) -> u64 {
+        self.get(index).map_or(u64::MAX, |entry| entry.offset)
+    }
+
+    /// The first entry in `from..to` whose offset is not below `offset`, or `to`.
+    fn lower_bound(&self, mut from: usize, mut to: usize, offset: u64) -> usize {
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.offset(middle) < offset {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+}
+
+/// What relocations of one `r_info` do that stand alone at their offset and do not depend on what is there.
+///
+/// The default is that of type 0, which does nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Effect {
+    info: u64,
+    symbol_value: u64,
+    /// The section of the symbol.
+    section: Option<u32>,
+    /// The bits that are changed.
+    mask: u64,
+}
+
+impl Effect {
+    #[inline]
+    fn apply(&self, addend: u64, in_place: u64) -> Relocated {
+        let target = self.symbol_value.wrapping_add(addend);
+        Relocated {
+            value: (in_place & !self.mask) | (target & self.mask),
+            section: self.section,
+        }
+    }
 }
 
 impl<'a> Relocations<'a> {
@@ -117,10 +227,7 @@ impl<'a> Relocations<'a> {
             machine: 0,
         };
         Self {
-            entries: Cow::Borrowed(&[]),
-            entry_size: 1,
-            count: 0,
-            has_addend: true,
+            entries: Entries::Rela64(&[]),
             form,
             rules: &[],
             symbols: RawSymbols::default(),
@@ -136,37 +243,25 @@ impl<'a> Relocations<'a> {
         symbols: RawSymbols<'a>,
         section: &'static str,
     ) -> Self {
-        let word = if form.is_64 { 8 } else { 4 };
-        let entry_size = if has_addend { 3 * word } else { 2 * word };
-        let mut table = Self {
-            entries: Cow::Borrowed(data),
-            entry_size,
-            count: data.len() / entry_size,
-            has_addend,
+        Self {
+            entries: Entries::new(data, has_addend, form),
             form,
             rules: machines::rules(form.machine),
             symbols,
             section,
-        };
-        let offsets = (0..table.count).map(|index| table.offset(index));
-        if !offsets.is_sorted() {
-            let mut entries: Vec<&[u8]> = data.chunks_exact(entry_size).collect();
-            entries.sort_by_key(|entry| table.word(entry, 0));
-            table.entries = Cow::Owned(entries.concat());
         }
-        table
     }
 
     /// Whether there are none, so that every value stays as it is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.count
+        self.entries.len()
     }
 
     /// A cursor that stands before the value at `offset`, which counts in bytes from the start of the section.
@@ -175,8 +270,9 @@ impl<'a> Relocations<'a> {
         let mut cursor = RelocationCursor {
             table: self,
             index: 0,
-            next_offset: 0,
+            next_offset: self.entries.offset(0),
             reached: 0,
+            last: Effect::default(),
         };
         cursor.seek(offset);
         cursor
@@ -196,87 +292,19 @@ impl<'a> Relocations<'a> {
         self.cursor(offset).value(offset, in_place)
     }
 
-    fn word(&self, data: &[u8], index: usize) -> Option<u64> {
-        if self.form.is_64 {
-            self.form.u64(data, index * 8)
-        } else {
-            self.form.u32(data, index * 4).map(u64::from)
-        }
-    }
-
-    /// The offset of the entry `index`, or the largest number past the end.
-    fn offset(&self, index: usize) -> u64 {
-        self.raw(index)
-            .and_then(|entry| self.word(entry, 0))
-            .unwrap_or(u64::MAX)
-    }
-
-    fn raw(&self, index: usize) -> Option<&[u8]> {
-        let start = index.checked_mul(self.entry_size)?;
-        self.entries.get(start..start.checked_add(self.entry_size)?)
-    }
-
-    fn entry(&self, index: usize) -> Option<Entry> {
-        let raw = self.raw(index)?;
-        let info = self.word(raw, 1)?;
-        let (symbol, kind) = split_info(info, self.form);
-        Some(Entry {
-            offset: self.word(raw, 0)?,
-            symbol,
-            kind,
-            addend: if self.has_addend {
-                Some(self.word(raw, 2)?)
-            } else {
-                None
-            },
-        })
-    }
-
-    /// The first entry in `from..to` whose offset is not below `offset`, or `to`.
-    fn lower_bound(&self, mut from: usize, mut to: usize, offset: u64) -> usize {
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if self.offset(middle) < offset {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        from
-    }
-
     /// Applies the entry to `before`.
-    #[inline]
     fn apply(&self, entry: Entry, before: Relocated) -> Result<Relocated> {
-        // Type 0 does nothing on every machine.
-        if entry.kind == 0 {
+        let Some((operation, effect)) = self.effect(entry)? else {
             return Ok(before);
-        }
-        let Some(rule) = self.rules.iter().find(|rule| rule.kind == entry.kind) else {
-            let machine = self.form.machine;
-            return Err(Error::new(ErrorKind::Relocation {
-                machine,
-                kind: entry.kind,
-            })
-            .at(self.section, entry.offset));
         };
-        if rule.operation == Operation::Nothing {
-            return Ok(before);
-        }
-        let symbol = usize::try_from(entry.symbol).unwrap_or(usize::MAX);
-        let (value, section) = self.symbols.get(self.form, symbol).ok_or_else(|| {
-            Error::new(ErrorKind::Invalid {
-                what: "symbol index of a relocation",
-                value: u64::from(entry.symbol),
-            })
-            .at(self.section, entry.offset)
-        })?;
         // Without an addend of its own the entry's addend is what stands in place.
-        let target = value.wrapping_add(entry.addend.unwrap_or(0));
-        let (result, section) = match (rule.operation, entry.addend) {
-            (Operation::Set, Some(_)) => (target, section),
+        let target = effect
+            .symbol_value
+            .wrapping_add(entry.addend.unwrap_or_default());
+        let (result, section) = match (operation, entry.addend) {
+            (Operation::Set, Some(_)) => (target, effect.section),
             (Operation::Set, None) | (Operation::Add, _) => {
-                (before.value.wrapping_add(target), section)
+                (before.value.wrapping_add(target), effect.section)
             }
             // The difference of two addresses of one section is no address.
             (Operation::Subtract | Operation::Nothing, _) => {
@@ -284,9 +312,38 @@ impl<'a> Relocations<'a> {
             }
         };
         Ok(Relocated {
-            value: (before.value & !rule.mask) | (result & rule.mask),
+            value: (before.value & !effect.mask) | (result & effect.mask),
             section,
         })
+    }
+
+    /// What the entry does; `None` if that is nothing.
+    fn effect(&self, entry: Entry) -> Result<Option<(Operation, Effect)>> {
+        let (symbol, kind) = split_info(entry.info, self.form);
+        // Type 0 does nothing on every machine.
+        if kind == 0 {
+            return Ok(None);
+        }
+        let Some(rule) = self.rules.iter().find(|rule| rule.kind == kind) else {
+            let machine = self.form.machine;
+            let kind = ErrorKind::Relocation { machine, kind };
+            return Err(Error::new(kind).at(self.section, entry.offset));
+        };
+        if rule.operation == Operation::Nothing {
+            return Ok(None);
+        }
+        let index = usize::try_from(symbol).unwrap_or(usize::MAX);
+        let (symbol_value, section) = self.symbols.get(self.form, index).ok_or_else(|| {
+            let (what, value) = ("symbol index of a relocation", u64::from(symbol));
+            Error::new(ErrorKind::Invalid { what, value }).at(self.section, entry.offset)
+        })?;
+        let effect = Effect {
+            info: entry.info,
+            symbol_value,
+            section,
+            mask: rule.mask,
+        };
+        Ok(Some((rule.operation, effect)))
     }
 }
 
@@ -308,6 +365,9 @@ fn split_info(info: u64, form: ElfForm) -> (u32, u32) {
     }
 }
 
+/// How many entries a cursor looks at one by one before it leaps.
+const NEAR: usize = 8;
+
 /// A walk over the relocations of a section in the order of their offsets.
 ///
 /// Values may be asked for in any order; ascending offsets are cheap.
@@ -319,6 +379,7 @@ pub struct RelocationCursor<'r> {
     /// The offset of that entry.
     next_offset: u64,
     reached: u64,
+    last: Effect,
 }
 
 impl RelocationCursor<'_> {
@@ -343,37 +404,58 @@ impl RelocationCursor<'_> {
 
     fn relocate(&mut self, offset: u64, before: Relocated) -> Result<Relocated> {
         self.seek(offset);
-        let mut result = before;
-        let mut index = self.index;
-        while let Some(entry) = self.table.entry(index).filter(|e| e.offset == offset) {
-            result = self.table.apply(entry, result)?;
-            index += 1;
+        if self.next_offset != offset {
+            return Ok(before);
         }
-        Ok(result)
+        let table = self.table;
+        let is_alone = table.entries.offset(self.index + 1) != offset;
+        if is_alone
+            && let Some(entry) = table.entries.get(self.index)
+            && let Some(addend) = entry.addend
+        {
+            if entry.info != self.last.info {
+                match table.effect(entry)? {
+                    Some((Operation::Set, effect)) => self.last = effect,
+                    _ => return table.apply(entry, before),
+                }
+            }
+            return Ok(self.last.apply(addend, before.value));
+        }
+        let entries = (self.index..).map_while(|index| table.entries.get(index));
+        entries
+            .take_while(|entry| entry.offset == offset)
+            .try_fold(before, |value, entry| table.apply(entry, value))
     }
 
     /// Moves to the first entry that is not before `offset`.
     fn seek(&mut self, offset: u64) {
         let table = self.table;
         if offset < self.reached {
-            self.index = table.lower_bound(0, self.index, offset);
-        } else {
-            // Gallop: most steps are short, but a subtree that is skipped can hold thousands of entries.
-            let mut from = self.index;
-            let mut step = 1;
-            while table.offset(from) < offset {
-                let to = from.saturating_add(step).min(table.count);
-                if table.offset(to) >= offset {
-                    from = table.lower_bound(from + 1, to, offset);
-                    break;
-                }
-                from = to;
-                step *= 2;
-            }
-            self.index = from;
+            self.index = table.entries.lower_bound(0, self.index, offset);
+            self.next_offset = table.entries.offset(self.index);
         }
         self.reached = offset;
-        self.next_offset = table.offset(self.index);
+        // Most steps are short.
+        for _ in 0..NEAR {
+            if self.next_offset >= offset {
+                return;
+            }
+            self.index += 1;
+            self.next_offset = table.entries.offset(self.index);
+        }
+        // A subtree that was skipped can hold thousands of entries.
+        let mut step = NEAR;
+        while self.next_offset < offset {
+            let from = self.index + 1;
+            let to = from.saturating_add(step).min(table.len());
+            self.index = if table.entries.offset(to) < offset {
+                to
+            } else {
+                table.entries.lower_bound(from, to, offset)
+            };
+            self.next_offset = table.entries.offset(self.index);
+            step *= 2;
+        }
     }
 }
 

@@ -167,6 +167,50 @@ fn a_cursor_finds_every_entry_in_any_order() {
 }
 
 #[test]
+fn what_a_cursor_remembers_is_of_the_same_symbol_and_type() {
+    // Symbols and types in turn, some of them at one offset, and one that does nothing.
+    let kinds = [10, 10, 0, 1, 12, 10];
+    let entries: Vec<_> = (0..200_u32)
+        .map(|i| {
+            (
+                u64::from(i - i % 7 / 6),
+                i / 3 % 4,
+                kinds[i as usize % 6],
+                3 * i64::from(i),
+            )
+        })
+        .collect();
+    let data = rela(&entries);
+    let symtab = symbols(&[(0, 0), (0x100, 5), (0x140, 6), (9, 0xfff1)]);
+    let raw = RawSymbols {
+        data: &symtab,
+        extended: &[],
+    };
+    let table = Relocations::new(&data, true, LITTLE_64, raw, ".debug_info");
+    let mut cursor = table.cursor(0);
+    for offset in 0..201 {
+        let alone = table.value(offset, 0x7777_7777).unwrap();
+        assert_eq!(
+            cursor.value(offset, 0x7777_7777).unwrap(),
+            alone,
+            "{offset}"
+        );
+        let mut expect = (0x7777_7777, None);
+        for &(_, symbol, kind, addend) in entries.iter().filter(|entry| entry.0 == offset) {
+            let (value, section) =
+                [(0, None), (0x100, Some(5)), (0x140, Some(6)), (9, None)][symbol as usize];
+            let target = value + addend.cast_unsigned();
+            expect = match kind {
+                0 => expect,
+                12 => (expect.0 & !0xffff | target & 0xffff, section),
+                _ => (target, section),
+            };
+        }
+        assert_eq!((alone.value, alone.section), expect, "{offset}");
+    }
+}
+
+#[test]
 fn what_cannot_be_applied_is_an_error_with_its_place() {
     let symtab = symbols(&[(0, 0)]);
     let raw = RawSymbols {
