@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{ErrorKind, Result};
@@ -63,12 +63,7 @@ impl StringIndex {
         let mut offset = 0;
         for end in memchr::memchr_iter(0, section) {
             let string = section.get(offset..end).unwrap_or_default();
-            let hash = index.hash(string);
-            if index.find_hashed(section, string, hash).is_none() {
-                index.insert(section, string, hash, offset);
-            } else {
-                index.is_unique = false;
-            }
+            index.insert_first(section, string, offset);
             offset = end + 1;
         }
         index
@@ -88,6 +83,23 @@ impl StringIndex {
             .table
             .find(hash, |entry| entry.string(section) == string)?;
         Some(entry.offset)
+    }
+
+    /// Adds `string`, which stands at `offset` of `section`, unless an equal one is there.
+    #[inline]
+    fn insert_first(&mut self, section: &[u8], string: &[u8], offset: usize) {
+        let (Ok(offset), Ok(len)) = (u32::try_from(offset), u32::try_from(string.len())) else {
+            return;
+        };
+        let seed = self.seed;
+        let is_same = |entry: &Entry| entry.string(section) == string;
+        let rehash = |entry: &Entry| xxh3_64_with_seed(entry.string(section), seed);
+        match self.table.entry(self.hash(string), is_same, rehash) {
+            hash_table::Entry::Occupied(_) => self.is_unique = false,
+            hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(Entry { offset, len });
+            }
+        }
     }
 
     /// Adds `string`, which stands at `offset` of `section`; a section too large for 32 bits is not indexed further.

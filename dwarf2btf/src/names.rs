@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use btf_core::StrOffset;
 use btf_core::dedup::Name;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::base::Base;
@@ -53,10 +53,21 @@ pub(crate) struct Names<'a> {
     is_plain: Vec<AtomicU64>,
     repeated: Repeated,
     recent: Recent,
-    /// The offset of the first of each distinct string of `debug_str`.
-    by_content: HashTable<u32>,
+    /// The distinct strings of `debug_str`.
+    by_content: HashTable<Distinct>,
     others: Mutex<Others<'a>>,
 }
+
+/// A string of `.debug_str`.
+#[derive(Clone, Copy, Debug)]
+struct Distinct {
+    /// Where it stands first.
+    offset: u32,
+    name: Name,
+}
+
+/// How many distinct strings a module is taken to have at first. Its `.debug_str` is not merged: it has most of them many times.
+const DISTINCT_OF_MODULE: usize = 1 << 13;
 
 /// The names of strings of `.debug_str` that stand there before, or in the base.
 #[derive(Debug, Default)]
@@ -128,6 +139,10 @@ impl<'a> Names<'a> {
     /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`], less what the base's strings take.
     /// Strings that begin with `prefix` are cut down to it; an empty one cuts none.
     pub(crate) fn new(debug_str: &'a [u8], base: Option<&'a Base>, prefix: &'a [u8]) -> Self {
+        let capacity = match base {
+            None => debug_str.len() / 24,
+            Some(_) => DISTINCT_OF_MODULE.min(debug_str.len() / 24),
+        };
         let mut names = Self {
             debug_str,
             base,
@@ -138,40 +153,41 @@ impl<'a> Names<'a> {
             is_plain: (0..=debug_str.len() / 64)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
-            by_content: HashTable::with_capacity(debug_str.len() / 24),
+            by_content: HashTable::with_capacity(capacity),
             others: Mutex::default(),
         };
         let mut start = 0;
-        while start < debug_str.len() {
-            let string = cut(&debug_str[start..]);
+        for end in memchr::memchr_iter(0, debug_str) {
+            let string = &debug_str[start..end];
             if (4..=MAX_NAME_LEN).contains(&string.len())
-                && start + string.len() < debug_str.len()
                 && names.kept(string).len() == string.len()
             {
                 names.add(start, string);
             }
-            start += string.len() + 1;
+            start = end + 1;
         }
         names
     }
 
     fn add(&mut self, start: usize, string: &'a [u8]) {
-        if let Some(name) = self.base.and_then(|base| base.find_name(string)) {
-            return self.repeated.push(start, name);
-        }
-        let debug_str = self.debug_str;
-        let hash = xxh3_64(string);
-        let is_same = |offset: &u32| starts_with_string(&debug_str[*offset as usize..], string);
-        let rehash = |offset: &u32| xxh3_64(cut(&debug_str[*offset as usize..]));
-        match self.by_content.entry(hash, is_same, rehash) {
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
-                vacant.insert(start as u32);
-                *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
+        let tail = |distinct: &Distinct| &self.debug_str[distinct.offset as usize..];
+        let is_same = |distinct: &Distinct| starts_with_string(tail(distinct), string);
+        let rehash = |distinct: &Distinct| xxh3_64(cut(tail(distinct)));
+        let own = Name(self.first + start as u32);
+        let name = match self.by_content.entry(xxh3_64(string), is_same, rehash) {
+            hash_table::Entry::Occupied(occupied) => occupied.get().name,
+            hash_table::Entry::Vacant(vacant) => {
+                let of_base = self.base.and_then(|base| base.find_name(string));
+                let offset = start as u32;
+                let name = of_base.unwrap_or(own);
+                vacant.insert(Distinct { offset, name });
+                name
             }
-            hashbrown::hash_table::Entry::Occupied(occupied) => {
-                let name = Name(self.first + *occupied.get());
-                self.repeated.push(start, name);
-            }
+        };
+        if name == own {
+            *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
+        } else {
+            self.repeated.push(start, name);
         }
     }
 
@@ -284,14 +300,11 @@ impl<'a> Names<'a> {
         if let Some(short) = short_name(string) {
             return Some(short);
         }
-        if let Some(name) = self.base.and_then(|base| base.find_name(string)) {
-            return Some(name);
-        }
-        let is_same =
-            |offset: &u32| starts_with_string(&self.debug_str[*offset as usize..], string);
-        self.by_content
-            .find(xxh3_64(string), is_same)
-            .map(|offset| Name(self.first + offset))
+        let tail = |distinct: &Distinct| &self.debug_str[distinct.offset as usize..];
+        let is_same = |distinct: &Distinct| starts_with_string(tail(distinct), string);
+        let own = self.by_content.find(xxh3_64(string), is_same);
+        own.map(|distinct| distinct.name)
+            .or_else(|| self.base?.find_name(string))
     }
 
     /// The bytes of a name that is neither short nor the base's.
