@@ -143,11 +143,12 @@ impl Base {
     }
 
     /// The types that the encoder may make beside the merge, as far as the base has what they refer to: functions of these
-    /// names, and others.
+    /// names, tags, and if there are arenas what pointers into them need.
     pub(crate) fn made<'n>(
         &self,
         merged: &Merged,
         functions: impl Iterator<Item = &'n [u8]>,
+        has_arenas: bool,
     ) -> Cow<'_, Made> {
         if let Some(index) = &self.index {
             return Cow::Borrowed(&index.made);
@@ -156,7 +157,14 @@ impl Base {
         for StrOffset(offset) in functions.filter_map(|name| self.btf.find_string(name)) {
             names[offset as usize / 64] |= 1 << (offset % 64);
         }
-        let is_wanted = |offset: u32| names[offset as usize / 64] >> (offset % 64) & 1 != 0;
+        let is_named = |offset: u32| names[offset as usize / 64] >> (offset % 64) & 1 != 0;
+        let is_wanted = |kind, name| {
+            if kind == Kind::Func {
+                is_named(name)
+            } else {
+                has_arenas
+            }
+        };
         let first_equal = merged.first_equal_of_base();
         Cow::Owned(Made::new(&self.btf, first_equal, is_wanted, |name| name))
     }
@@ -196,9 +204,11 @@ fn is_plain(btf: &Btf) -> bool {
         let offset = offset as usize;
         offset == 0 || strings.get(offset - 1) == Some(&0) && offset < strings.len()
     };
-    btf.base().is_none()
-        && btf.has_unique_strings()
-        && dedup::is_plain(btf.words(), starts(btf), is_name)
+    let (has_unique_strings, has_plain_types) = rayon::join(
+        || btf.has_unique_strings(),
+        || dedup::is_plain(btf.words(), starts(btf), is_name),
+    );
+    btf.base().is_none() && has_unique_strings && has_plain_types
 }
 
 impl Index {
@@ -229,7 +239,7 @@ impl Index {
                 Some((_, Some(short))) => btf.find_string(cut(&short)).unwrap_or_default(),
             }
         };
-        let made = Made::new(btf, first_equal, |_| true, canonical);
+        let made = Made::new(btf, first_equal, |_, _| true, canonical);
         Ok(Self {
             types,
             ends: strings.ends,
@@ -257,12 +267,12 @@ struct MadeType {
 }
 
 impl Made {
-    /// `first_equal` has for each type the first that equals it, `void` if that is not known; `is_wanted` tells which
-    /// functions are, by name; `canonical` gives the offset that stands for a string.
+    /// `first_equal` has for each type the first that equals it, `void` if that is not known; `is_wanted` tells by kind and
+    /// name which types are, tags apart; `canonical` gives the offset that stands for a string.
     fn new(
         btf: &Btf,
         mut first_equal: Vec<TypeId>,
-        is_wanted: impl Fn(u32) -> bool,
+        is_wanted: impl Fn(Kind, u32) -> bool,
         canonical: impl Fn(StrOffset) -> StrOffset,
     ) -> Self {
         let mut made = Self {
@@ -270,21 +280,21 @@ impl Made {
             words: Vec::new(),
         };
         let mut tags = Vec::new();
-        for id in (1..btf.end_id()).map(TypeId) {
-            let record = btf.record(id).unwrap_or_default();
+        let mut chain: Vec<&Btf> = btf.chain().collect();
+        chain.reverse();
+        for (id, record) in chain.into_iter().flat_map(Btf::records) {
+            let Some(kind) = made_kind(record) else {
+                continue;
+            };
+            if kind == Kind::DeclTag {
+                // Tags lead to functions, which may stand behind them.
+                tags.push(id);
+                continue;
+            }
             let first = first_equal[id.0 as usize - 1];
             // Of the types that merges can have it is known what they equal, if that matters.
-            let is_made = match made_kind(record) {
-                Some(Kind::Func) => (first == id || first.is_void()) && is_wanted(record[0]),
-                Some(Kind::DeclTag) => {
-                    // Tags lead to functions, which may stand behind them.
-                    tags.push(id);
-                    false
-                }
-                Some(_) => first == id,
-                None => false,
-            };
-            if is_made {
+            let is_first = first == id || kind == Kind::Func && first.is_void();
+            if is_first && is_wanted(kind, record[0]) {
                 made.add(id, record, &mut first_equal, &canonical);
             }
         }

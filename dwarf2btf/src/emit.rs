@@ -100,7 +100,13 @@ pub(crate) fn emit(
     let features = options.features;
     let mut emitter = Emitter::new(names);
     let function_names = choice.functions.iter().map(|function| function.name);
-    emitter.of_base = names.base().map(|base| base.made(merged, function_names));
+    let mut kfuncs = choice
+        .functions
+        .iter()
+        .filter_map(|function| function.kfunc);
+    let has_arenas = features.has(Feature::Attributes) && kfuncs.any(KfuncFlags::has_arena);
+    let base = names.base();
+    emitter.of_base = base.map(|base| base.made(merged, function_names, has_arenas));
     emitter.max_string_bytes = MAX_STRINGS_PER_BYTE
         .saturating_mul(image.string_bytes())
         .max(MIN_STRING_LIMIT);

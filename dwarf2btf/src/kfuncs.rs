@@ -43,6 +43,12 @@ impl KfuncFlags {
         std::iter::once("bpf_kfunc").chain(fastcall)
     }
 
+    /// Whether any pointer gets the type attribute `address_space(1)`.
+    #[must_use]
+    pub const fn has_arena(self) -> bool {
+        self.0 & (Self::ARENA_RET | Self::ARENA_ARG1 | Self::ARENA_ARG2) != 0
+    }
+
     /// Whether the returned pointer gets the type attribute `address_space(1)`.
     #[must_use]
     pub const fn has_arena_return(self) -> bool {

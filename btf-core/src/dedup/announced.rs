@@ -43,23 +43,28 @@ pub(super) fn make_twins(graph: &Graph, meanings: &mut Meanings) {
 /// The nodes of the base that have no name and lead to what is not in the base, targets first.
 fn find(graph: &Graph, meanings: &Meanings) -> Vec<NodeId> {
     let in_base = |node: NodeId| is_in_base(meanings.positions[node as usize]);
+    let nodes = (0..).zip(&meanings.classes);
+    let candidates = nodes
+        .filter(|&(node, &class)| {
+            meanings.same_as[node as usize] == node
+                && in_base(node)
+                && graph.labels[class as usize] == 0
+        })
+        .map(|(node, _)| node);
+    let leads_out = |&node: &NodeId| {
+        let mut leads_out = false;
+        meanings.for_each_target(graph, node, |target| leads_out |= !in_base(target));
+        leads_out
+    };
+    let mut found: Vec<NodeId> = candidates.clone().filter(leads_out).collect();
+    if found.is_empty() {
+        return found;
+    }
     let mut sources: FastMap<NodeId, Vec<NodeId>> = FastMap::default();
-    let mut found = Vec::new();
-    for (node, &class) in (0..).zip(&meanings.classes) {
-        if meanings.same_as[node as usize] != node
-            || !in_base(node)
-            || graph.labels[class as usize] != 0
-        {
-            continue;
-        }
-        let mut is_found = false;
+    for node in candidates {
         meanings.for_each_target(graph, node, |target| {
-            is_found |= !in_base(target);
             sources.entry(target).or_default().push(node);
         });
-        if is_found {
-            found.push(node);
-        }
     }
     let mut next = 0;
     let mut is_known: FastMap<NodeId, ()> = found.iter().map(|&node| (node, ())).collect();
@@ -76,9 +81,18 @@ fn find(graph: &Graph, meanings: &Meanings) -> Vec<NodeId> {
 
 /// Finds where each twin stands first.
 fn place(graph: &Graph, twin_of: &FastMap<NodeId, NodeId>, meanings: &mut Meanings) {
+    // Few classes can stand for one that has a twin.
+    let has_twin = |node: NodeId| twin_of.contains_key(&meanings.same_as[node as usize]);
+    let mut is_candidate: Vec<bool> = meanings.plain.iter().map(|&node| has_twin(node)).collect();
+    for (node, &class) in (0..).zip(&meanings.classes) {
+        is_candidate[class as usize] |= has_twin(node);
+    }
     for fragment in graph.first_fragment..graph.fragment_count() {
         let (members, first_weak) = graph.members(fragment);
         for (local, &class) in (0_u32..).zip(members) {
+            if !is_candidate[class as usize] {
+                continue;
+            }
             let kind = graph.record(class).0;
             let is_weak =
                 local as usize >= first_weak || matches!(kind, Kind::Struct | Kind::Union);

@@ -60,8 +60,9 @@ impl Base {
 
     /// As [`Base::new`], of types of which some, as `is_cut` tells, have lost references: no key finds those.
     pub(super) fn of_part(content: Fragment, is_cut: &[bool]) -> Self {
-        let table = ClassTable::new();
+        let table = ClassTable::with_capacity(content.len());
         let mut worker = Worker::new(&table, None, 0);
+        worker.reserve(content.len(), content.words.len());
         worker.add(0, &content);
         let gathered = worker.finish();
         let mut is_found = vec![true; content.len()];

@@ -177,9 +177,16 @@ pub(crate) struct ClassTable {
 
 impl ClassTable {
     pub(crate) fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect();
+        Self::with_capacity(0)
+    }
+
+    /// A table that will hold about so many classes.
+    pub(super) fn with_capacity(classes: usize) -> Self {
+        // Hashes spread them well, but not evenly.
+        let capacity = classes / SHARDS + classes / (4 * SHARDS);
+        let shard = |_| Mutex::new(HashTable::with_capacity(capacity));
         Self {
-            shards,
+            shards: (0..SHARDS).map(shard).collect(),
             next: AtomicU32::new(0),
         }
     }
@@ -294,6 +301,18 @@ impl<'t> Worker<'t> {
             created: Gathered::default(),
             new: Vec::new(),
         }
+    }
+
+    /// Makes room for a fragment of so many types, most of them new, and so many words.
+    pub(super) fn reserve(&mut self, types: usize, words: usize) {
+        self.known.all.reserve(types);
+        let all = &self.known.all;
+        let rehash = |&index: &u32| all[index as usize].key[0];
+        self.known.by_key.reserve(types, rehash);
+        self.created.members.reserve(types);
+        self.created.classes.reserve(types);
+        self.created.words.reserve(words);
+        self.new.reserve(types);
     }
 
     /// Adds the fragment that stands at `index` in the input.

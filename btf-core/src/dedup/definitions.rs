@@ -72,6 +72,12 @@ impl Definitions {
     /// Adds the classes of one label.
     fn add(&mut self, graph: &Graph, of_label: &[(Label, Position, ClassId)]) {
         let classes = || of_label.iter().map(|&(_, _, class)| class);
+        // Nearly all names have one definition and nothing else.
+        if let [(_, _, only)] = *of_label
+            && !graph.is_announcement(only)
+        {
+            return;
+        }
         // Where a base has a definition too, its forward declarations are there because they mean something else.
         let is_defined = |c| graph.is_in_base(c) && !graph.is_announcement(c);
         let base_defines = classes().any(is_defined);

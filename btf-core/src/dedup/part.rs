@@ -103,7 +103,8 @@ impl Part {
             states: vec![State::Unknown; unread.starts.len()],
             homonyms: Vec::new(),
         };
-        if !taking.take_needed(gathered) {
+        let labelled = taking.label_all();
+        if !taking.take_needed(gathered, &labelled) {
             taking.states.fill(State::In);
         }
         taking.take_homonyms();
@@ -161,6 +162,47 @@ enum State {
     Open,
     Out,
     In,
+}
+
+/// A set of labels that may have more than were put into it: a bit for each, which others can share.
+#[derive(Debug)]
+struct LabelSet {
+    bits: Vec<u64>,
+    /// How far a hash is shifted to tell the bit.
+    shift: u32,
+}
+
+impl LabelSet {
+    /// A set for about `count` labels, of which few then share a bit.
+    fn new(count: usize) -> Self {
+        let bit_count = (count * 8).next_power_of_two().max(64);
+        Self {
+            bits: vec![0; bit_count / 64],
+            shift: 64 - bit_count.trailing_zeros(),
+        }
+    }
+
+    #[inline]
+    fn place(&self, label: Label) -> (usize, u64) {
+        let hash = label.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bit = usize::try_from(hash >> self.shift).unwrap_or_default();
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    /// Adds a label; whether its bit is new.
+    #[inline]
+    fn insert(&mut self, label: Label) -> bool {
+        let (word, bit) = self.place(label);
+        let is_new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        is_new
+    }
+
+    #[inline]
+    fn may_have(&self, label: Label) -> bool {
+        let (word, bit) = self.place(label);
+        self.bits[word] & bit != 0
+    }
 }
 
 #[derive(Debug)]
@@ -235,31 +277,45 @@ impl Needed {
 }
 
 impl Taking<'_> {
-    /// Finds what has a label of a fragment, or can equal a type of it; `false` if that cannot be told.
-    fn take_needed(&mut self, gathered: &[Gathered]) -> bool {
-        let needed = Needed::of(gathered, self.unread.names);
-        let mut firsts: FastMap<Label, u32> = FastMap::default();
-        for (index, state) in (0..).zip(&mut self.states) {
-            let label = self.unread.label(index as usize);
-            if label == 0 {
-                continue;
+    /// Lists the types that have a label, and finds the homonyms among them.
+    ///
+    /// Nearly all labels are there once. Those that are not have a bit of a small set in common with another, so that no
+    /// more than these few need to be sorted.
+    fn label_all(&mut self) -> Vec<u32> {
+        let unread = self.unread;
+        let label = |index: u32| (unread.label(index as usize), index);
+        let indices = 0..u32_len(unread.starts.len());
+        let labelled: Vec<u32> = indices.filter(|&index| label(index).0 != 0).collect();
+        let mut once = LabelSet::new(labelled.len());
+        let mut again = LabelSet::new(labelled.len());
+        for &index in &labelled {
+            let label = label(index).0;
+            if !once.insert(label) {
+                again.insert(label);
             }
-            let is_needed = |needed: &Needed| needed.labels.contains_key(&label);
-            *state = if needed.as_ref().is_some_and(is_needed) {
+        }
+        let types = labelled.iter().map(|&index| label(index));
+        let mut types: Vec<_> = types.filter(|&(label, _)| again.may_have(label)).collect();
+        types.sort_unstable();
+        let of_label = types.chunk_by(|a, b| a.0 == b.0);
+        let homonyms = of_label.filter(|types| types.len() > 1).flatten();
+        self.homonyms = homonyms.copied().collect();
+        labelled
+    }
+
+    /// Finds what has a label of a fragment, or can equal a type of it; `false` if that cannot be told.
+    fn take_needed(&mut self, gathered: &[Gathered], labelled: &[u32]) -> bool {
+        let Some(needed) = Needed::of(gathered, self.unread.names) else {
+            return false;
+        };
+        for &index in labelled {
+            let label = self.unread.label(index as usize);
+            self.states[index as usize] = if needed.labels.contains_key(&label) {
                 State::In
             } else {
                 State::Out
             };
-            let first = *firsts.entry(label).or_insert(index);
-            if first != index {
-                self.homonyms.extend([(label, first), (label, index)]);
-            }
         }
-        self.homonyms.sort_unstable();
-        self.homonyms.dedup();
-        let Some(needed) = needed else {
-            return false;
-        };
         let mut stack = Vec::new();
         (0..self.states.len()).all(|root| {
             self.states[root] != State::Unknown || self.decide(root, &needed, &mut stack)
