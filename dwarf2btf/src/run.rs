@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe, phase_tree};
 use dwarf2btf::base::Base;
-use dwarf2btf::input::{Input, exit_if_cut_off};
+use dwarf2btf::input::{Image, Input, exit_if_cut_off};
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text};
 use dwarf2btf::{Observer, encode, output};
 
@@ -120,9 +120,6 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
             in_input()
         );
     }
-    let image = input.image().with_context(in_input)?;
-    let opened = start.elapsed();
-    let reading = Instant::now();
     if let (Some(base), Some(output)) = (&job.base, &job.output)
         && Input::open(base).is_ok_and(|base| base.is_at(output))
     {
@@ -131,8 +128,10 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
             base.display()
         );
     }
-    let base = job.base.as_deref().map(read_base).transpose()?;
-    let before = base.is_some().then(|| ("base", reading.elapsed()));
+    let (image, base) = image_and_base(&input, job.base.as_deref());
+    let image = image.with_context(in_input)?;
+    let base = base?;
+    let opened = start.elapsed();
     let bar = printer.progress(TOOL);
     let encoded = encode(
         &image,
@@ -146,15 +145,23 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     bar.finish();
     let mut encoded = encoded.with_context(in_input)?;
     input.check_unchanged().with_context(in_input)?;
-    let before = [("open", opened)].into_iter().chain(before);
-    encoded.timings.splice(0..0, before);
+    encoded.timings.insert(0, ("open", opened));
     Ok(encoded)
 }
 
-/// Starts the threads of this process.
+/// Starts the threads of this process; the calling one is among them.
 pub(crate) fn start_threads(count: NonZeroUsize) -> Result<()> {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(count.get());
+    let threads = threads.use_current_thread();
     threads.build_global().context("cannot start threads")
+}
+
+/// Finds what is in the input, and meanwhile reads what the output continues, if anything.
+pub(crate) fn image_and_base<'i>(
+    input: &'i Input,
+    base: Option<&Path>,
+) -> (btf_core::Result<Image<'i>>, Result<Option<Base>>) {
+    rayon::join(|| input.image(), || base.map(read_base).transpose())
 }
 
 /// Reads what the output continues.

@@ -18,7 +18,7 @@ use dwarf2btf::reasons::Why;
 use dwarf2btf::report::{Encoded, FunctionReport, FunctionVerdict, finding_to_text};
 use dwarf2btf::{encode, output};
 
-use crate::run::{Watch, read_base, start_threads};
+use crate::run::{Watch, image_and_base, start_threads};
 
 use super::request::{Job, Request, Surroundings, request};
 
@@ -74,14 +74,13 @@ fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
     start_threads(job.threads)?;
     let in_input = || job.input.display().to_string();
     let input = Input::open(&job.input).with_context(in_input)?;
-    let base = job.base.as_deref().map(read_base).transpose()?;
+    let (image, base) = image_and_base(&input, job.base.as_deref());
+    let base = base?;
     let watch = Watch {
         bar: None,
         input: Some(&input),
     };
-    let encoded = input
-        .image()
-        .and_then(|image| encode(&image, base.as_ref(), &job.options, &watch));
+    let encoded = image.and_then(|image| encode(&image, base.as_ref(), &job.options, &watch));
     let encoded = match encoded {
         Err(error) if matches!(error.kind(), ErrorKind::NoDebugInfo | ErrorKind::NoTypes(_)) => {
             return Ok(nothing_to_write(&job.input, &error, printer));
