@@ -139,6 +139,14 @@ impl Builder {
         self.strings.add(string)
     }
 
+    /// As [`Builder::add_string`], of a string that neither this BTF nor its base has, which saves looking for it.
+    ///
+    /// # Errors
+    /// What [`StringTable::add_new`] returns.
+    pub fn add_new_string(&mut self, string: &[u8]) -> Result<StrOffset> {
+        self.strings.add_new(string)
+    }
+
     /// The strings so far.
     #[must_use]
     pub fn strings(&self) -> &StringTable {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -138,7 +138,8 @@ pub struct StringTable {
     base: Option<Arc<Btf>>,
     first: u32,
     bytes: Vec<u8>,
-    index: StringIndex,
+    /// Of all strings; made when a string is looked for.
+    index: OnceLock<StringIndex>,
 }
 
 impl Default for StringTable {
@@ -170,7 +171,7 @@ impl StringTable {
         Self {
             first: base.as_ref().map_or(0, |base| base.end_string()),
             base,
-            index: StringIndex::of(&bytes),
+            index: OnceLock::new(),
             bytes,
         }
     }
@@ -178,10 +179,18 @@ impl StringTable {
     /// Makes room for `strings` more of about `bytes` in all, so that the table need not grow meanwhile.
     pub fn reserve(&mut self, strings: usize, bytes: usize) {
         self.bytes.reserve(bytes);
-        let (section, seed) = (&self.bytes, self.index.seed);
-        self.index.table.reserve(strings, |entry| {
+        self.index();
+        let Some(index) = self.index.get_mut() else {
+            return;
+        };
+        let (section, seed) = (&self.bytes, index.seed);
+        index.table.reserve(strings, |entry| {
             xxh3_64_with_seed(entry.string(section), seed)
         });
+    }
+
+    fn index(&self) -> &StringIndex {
+        self.index.get_or_init(|| StringIndex::of(&self.bytes))
     }
 
     /// The offset of `string`, which is stored if neither this table nor the base chain has it.
@@ -196,10 +205,32 @@ impl StringTable {
         if let Some(found) = self.base.as_ref().and_then(|base| base.find_string(string)) {
             return Ok(found);
         }
-        let hash = self.index.hash(string);
-        if let Some(found) = self.index.find_hashed(&self.bytes, string, hash) {
+        let index = self.index();
+        let hash = index.hash(string);
+        if let Some(found) = index.find_hashed(&self.bytes, string, hash) {
             return Ok(StrOffset(self.first + found));
         }
+        let offset = self.append(string)?;
+        if let Some(index) = self.index.get_mut() {
+            let start = (offset.0 - self.first) as usize;
+            index.insert(&self.bytes, string, hash, start);
+        }
+        Ok(offset)
+    }
+
+    /// As [`StringTable::add`], of a string that neither this table nor the base chain has, which saves looking for it.
+    ///
+    /// # Errors
+    /// As [`StringTable::add`].
+    pub fn add_new(&mut self, string: &[u8]) -> Result<StrOffset> {
+        if string.is_empty() {
+            return Ok(StrOffset::EMPTY);
+        }
+        self.index = OnceLock::new();
+        self.append(string)
+    }
+
+    fn append(&mut self, string: &[u8]) -> Result<StrOffset> {
         if string.contains(&0) {
             let (what, value) = ("byte in a name", 0);
             return Err(ErrorKind::Invalid { what, value }.into());
@@ -213,14 +244,11 @@ impl StringTable {
             }
             .into());
         }
-        let start = self.bytes.len();
+        // The end fits, so the start does.
+        let start = u32::try_from(self.bytes.len()).unwrap_or_default();
         self.bytes.extend_from_slice(string);
         self.bytes.push(0);
-        self.index.insert(&self.bytes, string, hash, start);
-        // The end fits, so the start does.
-        Ok(StrOffset(
-            self.first + u32::try_from(start).unwrap_or_default(),
-        ))
+        Ok(StrOffset(self.first + start))
     }
 
     /// The offset of `string`, if this table or the base chain has it.
@@ -231,7 +259,7 @@ impl StringTable {
         }
         let in_base = self.base.as_ref().and_then(|base| base.find_string(string));
         in_base.or_else(|| {
-            let own = self.index.find(&self.bytes, string)?;
+            let own = self.index().find(&self.bytes, string)?;
             Some(StrOffset(self.first + own))
         })
     }
@@ -288,6 +316,19 @@ mod tests {
         assert_eq!(table.get(StrOffset(5)), None);
         assert_eq!(table.find(b"a"), Some(StrOffset(3)));
         assert_eq!(table.find(b"c"), None);
+    }
+
+    #[test]
+    fn new_strings_are_found_later() {
+        let mut table = StringTable::new();
+        assert_eq!(table.add(b"a").unwrap(), StrOffset(1));
+        assert_eq!(table.add_new(b"b").unwrap(), StrOffset(3));
+        assert_eq!(table.add_new(b"").unwrap(), StrOffset::EMPTY);
+        assert_eq!(table.find(b"b"), Some(StrOffset(3)));
+        assert_eq!(table.add(b"a").unwrap(), StrOffset(1));
+        assert_eq!(table.add(b"c").unwrap(), StrOffset(5));
+        assert!(table.add_new(b"a\0b").is_err());
+        assert_eq!(table.bytes(), b"\0a\0b\0c\0");
     }
 
     #[test]

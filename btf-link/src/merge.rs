@@ -26,7 +26,7 @@ pub(crate) mod names;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output};
+use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output, Worker};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Info, Kind, Result, StrOffset, TypeId};
 
@@ -79,12 +79,12 @@ pub fn merge(
         None => Merger::new(),
     };
     let groups = group(inputs, options.is_canonical && options.base.is_none());
-    let fill = |index: usize, local: &mut LocalNames<'_>, _: &mut _, into: &mut Fragment| {
+    let add = |index: usize, adder: &mut Adder<'_>| {
         let group = &groups[index];
-        let read = group.read(&mut local.reading(), into);
-        read.map_err(|(part, error)| (group.input_of(part), error))
+        let added = adder.add(index, group);
+        added.map_err(|(part, error)| (group.input_of(part), error))
     };
-    let gathered = gather(&merger, &names, groups.len(), &fill, progress);
+    let gathered = gather(&merger, &names, groups.len(), &add, progress);
     let (gathered, of_inputs) = gathered.map_err(|(_, (input, error))| Failure { input, error })?;
     created.extend(of_inputs);
     // From here on every string has its number, and every type its class.
@@ -95,11 +95,7 @@ pub fn merge(
         let _ = groups[index as usize].read(&mut local.reading(), into);
     });
     let numbering = merged.number(&needed_tags(&merged, &groups));
-    let builder = match &options.base {
-        Some(base) => Builder::with_base(Arc::clone(base)),
-        None => Builder::new(),
-    };
-    let builder = build(builder, &numbering, &names.strings(created));
+    let builder = build(options.base.as_ref(), &numbering, &names.strings(created));
     let mut ids = vec![Vec::new(); inputs.len()];
     for (index, group) in (0..).zip(&groups).filter(|_| options.has_ids) {
         for (input, locals) in group.inputs() {
@@ -131,20 +127,22 @@ pub fn merge_unkept(
 ) -> Option<Btf> {
     let names = Names::new();
     let merger = Merger::new();
-    let fill =
-        |index: usize, local: &mut LocalNames<'_>, buffer: &mut Vec<u8>, into: &mut Fragment| {
-            let btf = read(index, buffer).filter(|btf| btf.base().is_none());
-            let btf = btf.ok_or(())?;
-            let group = Group::alone(&btf, is_canonical);
-            let done = group.read(&mut local.reading(), into);
-            done.map_err(|_| ())
-        };
-    let (gathered, created) = gather(&merger, &names, count, &fill, progress).ok()?;
+    let read = |index, buffer: &mut _| read(index, buffer).filter(|btf| btf.base().is_none());
+    let add = |index: usize, adder: &mut Adder<'_>| {
+        let btf = read(index, &mut adder.buffer).ok_or(())?;
+        let added = adder.add(index, &Group::alone(&btf, is_canonical));
+        added.map_err(|_| ())
+    };
+    let (gathered, created) = gather(&merger, &names, count, &add, progress).ok()?;
     let is_changed = AtomicBool::new(false);
     let merged = merger.finish(gathered, &|index, into| {
+        let btf = read(index as usize, &mut Vec::new());
         let mut local = LocalNames::new(&names);
-        let done = fill(index as usize, &mut local, &mut Vec::new(), into);
-        if done.is_err() {
+        let done = btf.is_some_and(|btf| {
+            let group = Group::alone(&btf, is_canonical);
+            group.read(&mut local.reading(), into).is_ok()
+        });
+        if !done {
             into.clear();
             is_changed.store(true, Ordering::Relaxed);
         }
@@ -152,8 +150,8 @@ pub fn merge_unkept(
     if is_changed.into_inner() {
         return None;
     }
-    let strings = names.strings(created);
-    let btf = build(Builder::new(), &merged.number(&[]), &strings).and_then(Builder::finish);
+    let (numbering, strings) = rayon::join(|| merged.number(&[]), || names.strings(created));
+    let btf = build(None, &numbering, &strings).and_then(Builder::finish);
     let (btf, ids) = (btf.ok()?, Vec::new());
     let merged = MergedBtf { btf, ids }.join_externs().ok()?;
     Some(merged.btf)
@@ -226,40 +224,61 @@ fn index_base(btf: &Arc<Btf>, names: &Names) -> Result<(Base, Created)> {
     Ok((Base::new(content), local.finish()))
 }
 
-/// Makes the fragment of an index; memory for bytes is used again.
-type Fill<'f, E> =
-    dyn Fn(usize, &mut LocalNames<'_>, &mut Vec<u8>, &mut Fragment) -> Result<(), E> + Sync + 'f;
+/// What a thread needs to add fragments to a merge.
+struct Adder<'m> {
+    worker: Worker<'m>,
+    names: LocalNames<'m>,
+    /// Memory that is used again.
+    fragment: Fragment,
+    buffer: Vec<u8>,
+}
+
+impl Adder<'_> {
+    /// Adds a group, or tells which part of it cannot be understood.
+    fn add(&mut self, index: usize, group: &Group<'_>) -> Result<(), (usize, btf_core::Error)> {
+        let index = u32::try_from(index).unwrap_or(FragmentIndex::MAX);
+        let mut names = self.names.reading();
+        let types = group.verbatim(&mut names);
+        if !types.is_some_and(|types| self.worker.add_verbatim(index, types)) {
+            group.read(&mut names, &mut self.fragment)?;
+            self.worker.add(index, &self.fragment);
+        }
+        Ok(())
+    }
+}
+
+/// Adds the group of an index.
+type Add<'f, E> = dyn Fn(usize, &mut Adder<'_>) -> Result<(), E> + Sync + 'f;
 
 /// Adds so many fragments to the merge, on all threads; the error is that of the first fragment that cannot be made.
 fn gather<E: Send>(
     merger: &Merger<'_>,
     names: &Names,
     count: usize,
-    fill: &Fill<'_, E>,
+    add: &Add<'_, E>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(Vec<Gathered>, Vec<Created>), (usize, E)> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<_, (usize, E)> {
-        let mut worker = merger.worker();
-        let mut local = LocalNames::new(names);
-        let (mut fragment, mut buffer) = (Fragment::default(), Vec::new());
+        let mut adder = Adder {
+            worker: merger.worker(),
+            names: LocalNames::new(names),
+            fragment: Fragment::default(),
+            buffer: Vec::new(),
+        };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
                 break;
             }
-            fill(index, &mut local, &mut buffer, &mut fragment).map_err(|error| {
+            add(index, &mut adder).map_err(|error| {
                 // All before it have been taken: the least that fails is the first.
                 next.fetch_max(count, Ordering::Relaxed);
                 (index, error)
             })?;
-            worker.add(
-                u32::try_from(index).unwrap_or(FragmentIndex::MAX),
-                &fragment,
-            );
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
-        Ok((worker.finish(), local.finish()))
+        Ok((adder.worker.finish(), adder.names.finish()))
     };
     let mut all = (Vec::new(), Vec::new());
     let mut first = None::<(usize, E)>;
@@ -298,10 +317,11 @@ fn needed_tags(merged: &Merged, groups: &[Group<'_>]) -> Vec<Output> {
 
 /// Makes BTF of what is numbered.
 fn build(
-    mut builder: Builder,
+    base: Option<&Arc<Btf>>,
     numbering: &btf_core::dedup::Numbering<'_>,
     strings: &Strings,
 ) -> Result<Builder> {
+    let mut builder = base.map_or_else(Builder::new, |base| Builder::with_base(Arc::clone(base)));
     let mut offsets = vec![None; strings.len()];
     let mut failed = None;
     numbering.for_each_record(|_, record| {
@@ -313,7 +333,13 @@ fn build(
             if let Some(&Some(offset)) = offsets.get(index) {
                 return Ok(offset);
             }
-            let offset = builder.add_string(strings.get(name.0))?;
+            let string = strings.get(name.0);
+            // No two numbers have one string.
+            let offset = if base.is_some() {
+                builder.add_string(string)
+            } else {
+                builder.add_new_string(string)
+            }?;
             if let Some(slot) = offsets.get_mut(index) {
                 *slot = Some(offset);
             }

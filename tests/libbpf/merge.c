@@ -3,6 +3,7 @@
  *   cc -O2 merge.c -o merge -lbpf && ./merge OUT LIST     # LIST names a file with BTF in each line
  */
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ int main(int argc, char **argv)
 	FILE *file;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
-		printf("libbpf, %d.%d\n", LIBBPF_MAJOR_VERSION, LIBBPF_MINOR_VERSION);
+		printf("libbpf %s\n", libbpf_version_string());
 		return 0;
 	}
 	all = btf__new_empty();

@@ -13,6 +13,8 @@ use hashbrown::HashTable;
 use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Key, Keys, Label};
+use super::verbatim::{Readings, Verbatim};
+use crate::kind::Kind;
 use crate::wire::Info;
 
 /// The number of a class; its value depends on the scheduling of threads.
@@ -108,13 +110,29 @@ struct Entry {
 
 /// What a thread knows of a class; small, as there is one for each of all classes in each thread.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+pub(super) struct Known {
     key: [u64; 2],
+    /// Means nothing while `rank` is [`UNRANKED`].
     class: ClassId,
     /// The upper half of the least position that this thread has reported.
     rank: u32,
     /// The class that came behind this one last, as an index among the known.
     next: u32,
+    /// Where its reading begins, for [`super::verbatim`]; [`NO_READING`] if it has none.
+    pub(super) reading: u32,
+}
+
+/// The rank of a class that has not been reported.
+const UNRANKED: u32 = u32::MAX;
+
+/// Says that a class has not been read.
+pub(super) const NO_READING: u32 = u32::MAX;
+
+impl Known {
+    pub(super) fn key(&self) -> Key {
+        let [low, high] = self.key;
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 /// The classes that a thread has met, in the order in which it met them.
@@ -123,48 +141,67 @@ struct Known {
 /// is the one that came next before. Asking that one first, which lies behind its predecessor in memory, spares a
 /// look into a table that no cache holds.
 #[derive(Debug, Default)]
-struct KnownClasses {
-    all: Vec<Known>,
+pub(super) struct KnownClasses {
+    pub(super) all: Vec<Known>,
     by_key: HashTable<u32>,
     /// The index of the class that was asked for last.
     last: u32,
 }
 
 impl KnownClasses {
-    /// What is known of the class of a key, if it has been met.
+    /// The index of what came behind the last class before.
     #[inline]
-    fn find(&mut self, key: [u64; 2]) -> Option<&mut Known> {
-        let last = self.last as usize;
-        let guess = self.all.get(last).map_or(0, |known| known.next);
-        let index = match self.all.get(guess as usize) {
-            Some(known) if known.key == key => guess,
-            _ => self.search(key)?,
-        };
-        self.last = index;
-        self.all.get_mut(index as usize)
+    pub(super) fn guess(&self) -> u32 {
+        self.all
+            .get(self.last as usize)
+            .map_or(0, |known| known.next)
     }
 
-    /// As `find`, where the guess is wrong.
-    fn search(&mut self, key: [u64; 2]) -> Option<u32> {
-        let is_same = |&index: &u32| self.all[index as usize].key == key;
-        let index = *self.by_key.find(key[0], is_same)?;
+    /// Says that the guess was right.
+    #[inline]
+    pub(super) fn confirm(&mut self, guess: u32) {
+        self.last = guess;
+    }
+
+    /// The index of the class of a key, which is added if it has not been met.
+    #[inline]
+    fn index_of(&mut self, key: [u64; 2]) -> u32 {
+        let guess = self.guess();
+        match self.all.get(guess as usize) {
+            Some(known) if known.key == key => self.last = guess,
+            _ => self.last = self.search(key),
+        }
+        self.last
+    }
+
+    /// As `index_of`, where the guess is wrong.
+    pub(super) fn search(&mut self, key: [u64; 2]) -> u32 {
+        let all = &self.all;
+        let found = self
+            .by_key
+            .find(key[0], |&index| all[index as usize].key == key);
+        let index = found.copied().unwrap_or_else(|| self.push(key));
         if let Some(last) = self.all.get_mut(self.last as usize) {
             last.next = index;
         }
-        Some(index)
+        self.last = index;
+        index
     }
 
     /// Adds a class that has not been met.
-    fn push(&mut self, known: Known) {
+    fn push(&mut self, key: [u64; 2]) -> u32 {
         let index = u32_len(self.all.len());
-        if let Some(last) = self.all.get_mut(self.last as usize) {
-            last.next = index;
-        }
-        self.last = index;
-        self.all.push(known);
+        self.all.push(Known {
+            key,
+            class: 0,
+            rank: UNRANKED,
+            next: 0,
+            reading: NO_READING,
+        });
         let all = &self.all;
         self.by_key
-            .insert_unique(known.key[0], index, |&index| all[index as usize].key[0]);
+            .insert_unique(key[0], index, |&index| all[index as usize].key[0]);
+        index
     }
 }
 
@@ -253,9 +290,11 @@ pub struct Worker<'t> {
     /// The number within the merge of the first fragment.
     first: FragmentIndex,
     keys: Keys,
+    readings: Readings,
     /// What this thread knows of the table.
     known: KnownClasses,
     created: Gathered,
+    /// The local numbers and classes of the types of a fragment whose records are kept.
     new: Vec<(u32, ClassId)>,
 }
 
@@ -297,6 +336,7 @@ impl<'t> Worker<'t> {
             base,
             first,
             keys: Keys::default(),
+            readings: Readings::default(),
             known: KnownClasses::default(),
             created: Gathered::default(),
             new: Vec::new(),
@@ -324,15 +364,21 @@ impl<'t> Worker<'t> {
         self.keys.compute(fragment);
         let first_member = self.created.members.len();
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
-        self.new.clear();
         for local in 0..u32_len(fragment.len()) {
             let is_weak = local as usize >= first_weak;
-            let class = self.class_of(local, position(index, local, is_weak));
+            let known = self.known.index_of(halves(self.keys.all[local as usize]));
+            let class = self.report(known, local, position(index, local, is_weak));
             self.created.members.push(class);
         }
-        for at in 0..self.new.len() {
-            let (local, class) = self.new[at];
-            self.store(fragment, local as usize, class, first_member);
+        for (local, class) in self.new.drain(..) {
+            let start = fragment.starts[local as usize] as usize;
+            let info = Info(fragment.words[start + 1]);
+            let Some(kind) = info.kind() else { continue };
+            let record = &fragment.words[start..start + kind.record_words(info.vlen())];
+            let label = self.keys.labels[local as usize];
+            let ids = record;
+            self.created
+                .store(class, label, (kind, record), ids, first_member);
         }
         let first_home = self.created.homes.len();
         for &(id, home) in &fragment.homes {
@@ -347,6 +393,45 @@ impl<'t> Worker<'t> {
             first_weak,
             homes: (first_home, self.created.homes.len()),
         });
+    }
+
+    /// As [`Worker::add`], for types as they stand in BTF, of which none is weak; faster where others like them came before.
+    ///
+    /// `false` if they cannot be added like that: if there is an unknown kind, an id out of range, a name where no string starts,
+    /// or a cycle that passes no structure, union or enumeration with a name. Nothing has been added then.
+    #[must_use]
+    pub fn add_verbatim(&mut self, index: FragmentIndex, types: Verbatim<'_>) -> bool {
+        if self.readings.read(types, &mut self.known).is_none() {
+            return false;
+        }
+        let index = index + self.first;
+        let first_member = self.created.members.len();
+        let indices = std::mem::take(&mut self.readings.indices);
+        self.created.members.reserve(indices.len());
+        for (local, &known) in (0..).zip(&indices) {
+            let class = self.report(known, local, position(index, local, false));
+            self.created.members.push(class);
+        }
+        for (local, class) in self.new.drain(..) {
+            let reading = self.known.all[indices[local as usize] as usize].reading;
+            let Some((kind, ids)) = types.record(local) else {
+                continue;
+            };
+            let record = self.readings.record(reading, ids.len());
+            let label = self.readings.label(local);
+            self.created
+                .store(class, label, (kind, record), ids, first_member);
+        }
+        let first_home = self.created.homes.len();
+        self.created.fragments.push(Members {
+            index,
+            first: first_member,
+            count: indices.len(),
+            first_weak: usize::MAX,
+            homes: (first_home, first_home),
+        });
+        self.readings.indices = indices;
+        true
     }
 
     /// A number that two types have in common if they are equal in all that their keys tell, homonyms apart.
@@ -370,51 +455,53 @@ impl<'t> Worker<'t> {
         self.created
     }
 
+    /// The known class at an index, a type of which stands at a position.
     #[inline]
-    fn class_of(&mut self, local: u32, position: Position) -> ClassId {
-        let key = self.keys.all[local as usize];
-        let halves = halves(key);
-        let rank = rank(position);
-        if let Some(known) = self.known.find(halves) {
-            // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
-            if rank < known.rank {
-                known.rank = rank;
-                self.table.intern(key, position);
-            }
+    fn report(&mut self, index: u32, local: u32, position: Position) -> ClassId {
+        let known = &self.known.all[index as usize];
+        // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
+        if rank(position) >= known.rank {
             return known.class;
         }
-        let (class, is_new) = self.table.intern(key, position);
-        self.known.push(Known {
-            key: halves,
-            class,
-            rank,
-            next: 0,
-        });
+        self.report_less(index, local, position)
+    }
+
+    /// As `report`, where the position is less than those before.
+    #[inline(never)]
+    fn report_less(&mut self, index: u32, local: u32, position: Position) -> ClassId {
+        let known = &mut self.known.all[index as usize];
+        known.rank = rank(position);
+        let (class, is_new) = self.table.intern(known.key(), position);
+        known.class = class;
         if is_new {
-            match self.base.and_then(|base| base.class(key)) {
+            match self.base.and_then(|base| base.class(known.key())) {
                 Some(in_base) => self.created.of_base.push((class, in_base)),
                 None => self.new.push((local, class)),
             }
         }
         class
     }
+}
 
-    /// Keeps the record of a class that this fragment has brought first.
-    fn store(&mut self, fragment: &Fragment, local: usize, class: ClassId, first_member: usize) {
-        let start = fragment.starts[local] as usize;
-        let info = Info(fragment.words[start + 1]);
-        let Some(kind) = info.kind() else { return };
-        let record = &fragment.words[start..start + kind.record_words(info.vlen())];
-        let to = self.created.words.len();
-        self.created
-            .classes
-            .push((class, self.keys.labels[local], u32_len(to)));
-        self.created.words.extend_from_slice(record);
+impl Gathered {
+    /// Keeps the record of a class that a fragment has brought first; `ids` is the same record with local ids.
+    fn store(
+        &mut self,
+        class: ClassId,
+        label: Label,
+        (kind, record): (Kind, &[u32]),
+        ids: &[u32],
+        first_member: usize,
+    ) {
+        let to = self.words.len();
+        self.classes.push((class, label, u32_len(to)));
+        self.words.extend_from_slice(record);
         for_each_type_word(kind, record.len(), |at| {
-            let target = record[at] as usize;
-            if target != 0 {
-                self.created.words[to + at] = self.created.members[first_member + target - 1] + 1;
-            }
+            let target = ids[at] as usize;
+            self.words[to + at] = match target.checked_sub(1) {
+                Some(target) => self.members[first_member + target] + 1,
+                None => 0,
+            };
         });
     }
 }

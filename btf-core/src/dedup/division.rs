@@ -123,21 +123,40 @@ impl Division {
         {
             *position = NOWHERE;
         }
+        // For each set of homonyms its environment in the fragment, if it has one there.
+        let mut of_set = vec![None; reach.sets.len()];
+        // For each plan the environment that it was asked for last, and the number of its node.
+        let mut last_of_plan = vec![None; self.plans.len() + 1];
         for fragment in 0..graph.fragment_count() {
             let (members, first_weak) = graph.members(fragment);
+            for &(set, environment) in scan.numbers_of(fragment) {
+                of_set[set as usize] = Some(environment);
+            }
             for (local, &class) in (0_u32..).zip(members) {
                 if !is_divided[class as usize] {
                     continue;
                 }
-                let place = scan.place(reach, fragment, local, class);
+                let of_set = of_set[reach.set_of[class as usize] as usize];
+                let place = of_set.map(Place::Environment);
+                let place = place.or_else(|| scan.place(reach, fragment, local, class));
                 let Some(Place::Environment(environment)) = place else {
                     continue;
                 };
-                if let Some(node) = self.node_of(class, environment) {
+                let last = &mut last_of_plan[self.plan_of[class as usize] as usize];
+                let number = match *last {
+                    Some((known, number)) if known == environment => number,
+                    _ => self.number_of(class, environment),
+                };
+                *last = Some((environment, number));
+                if let Some(number) = number {
+                    let node = self.node(class, number);
                     let position = position(fragment, local, local as usize >= first_weak);
                     let least = &mut meanings.positions[node as usize];
                     *least = position.min(*least);
                 }
+            }
+            for &(set, _) in scan.numbers_of(fragment) {
+                of_set[set as usize] = None;
             }
         }
     }
@@ -163,9 +182,15 @@ impl Division {
 
     /// The node of a class where it occurs in this environment.
     pub(super) fn node_of(&self, class: ClassId, environment: EnvironmentId) -> Option<NodeId> {
+        let number = self.number_of(class, environment)?;
+        Some(self.node(class, number))
+    }
+
+    /// The number of that node among those of the class.
+    fn number_of(&self, class: ClassId, environment: EnvironmentId) -> Option<u32> {
         let plan = self.plan(class)?;
         let at = plan.occurring.binary_search(&environment).ok()?;
-        Some(self.node(class, plan.node_of[at]))
+        Some(plan.node_of[at])
     }
 
     /// The node of a class for what takes homonyms for what `environment` says. `None` if only a forward declaration

@@ -99,12 +99,48 @@ impl KeyHash {
         self.high = low ^ b.rotate_left(32);
     }
 
-    /// The hash, of a record of so many words.
+    /// Adds the words of a record up to its last id; the number of those words.
     #[inline]
-    fn finish(mut self, len: usize) -> Key {
-        self.add(len as u64, Self::START[0].into());
-        u128::from(self.high) << 64 | u128::from(self.low)
+    fn of_references(
+        kind: Kind,
+        record: &[u32],
+        mut contribution: impl FnMut(u32) -> u128,
+    ) -> (Self, usize) {
+        let mut hash = Self::new(record[0], record[1]);
+        // The first word that has not been hashed.
+        let mut rest = 2;
+        for_each_type_word(kind, record.len(), |at| {
+            // No kind has more than two words between ids; `two_words` of more would leave some out.
+            debug_assert!(at - rest <= 2, "all words are hashed");
+            hash.add(two_words(&record[rest..at]), contribution(record[at]));
+            rest = at + 1;
+        });
+        (hash, rest)
     }
+
+    /// Adds the words of a record from `rest` on; the hash of the whole.
+    #[inline]
+    fn finish_record(mut self, record: &[u32], rest: usize) -> Key {
+        for words in record[rest..].chunks(2) {
+            self.add(two_words(words), 0);
+        }
+        self.add(record.len() as u64, Self::START[0].into());
+        let key = u128::from(self.high) << 64 | u128::from(self.low);
+        // 0 stands for none.
+        key.max(1)
+    }
+}
+
+/// The key of a record: the hash of its words, with what each id contributes in its place.
+pub(super) fn key_of(kind: Kind, record: &[u32], contribution: impl FnMut(u32) -> u128) -> Key {
+    let (hash, rest) = KeyHash::of_references(kind, record, contribution);
+    hash.finish_record(record, rest)
+}
+
+/// What a reference to a type with this label adds to a key; 0 stands for `void`.
+#[inline]
+pub(super) fn contribution_of(label: Label) -> u128 {
+    LABEL_MARK | u128::from(label)
 }
 
 /// The keys of one fragment's types; reused from fragment to fragment.
@@ -152,12 +188,12 @@ impl Keys {
         self.all.clear();
         self.all.resize(count, 0);
         self.contributions.clear();
-        self.contributions.push(LABEL_MARK);
+        self.contributions.push(contribution_of(0));
         let label = |&label: &Label| {
             if label == 0 {
                 0
             } else {
-                LABEL_MARK | u128::from(label)
+                contribution_of(label)
             }
         };
         self.contributions.extend(self.labels.iter().map(label));
@@ -217,28 +253,19 @@ impl Keys {
             return true;
         };
         let record = &fragment.words[start..start + kind.record_words(info.vlen())];
-        let mut hash = KeyHash::new(record[0], record[1]);
         let mut is_complete = true;
-        // The first word that has not been hashed.
-        let mut rest = 2;
-        for_each_type_word(kind, record.len(), |at| {
-            let target = record[at] as usize;
+        let (hash, rest) = KeyHash::of_references(kind, record, |id| {
+            let target = id as usize;
             let contribution = self.contributions[target];
             if contribution == 0 {
                 is_complete = false;
                 self.is_cyclic |= self.is_open[target - 1];
-                self.stack.push(record[at] - 1);
+                self.stack.push(id - 1);
             }
-            // No kind has more than two words between ids; `two_words` of more would leave some out.
-            debug_assert!(at - rest <= 2, "all words are hashed");
-            hash.add(two_words(&record[rest..at]), contribution);
-            rest = at + 1;
+            contribution
         });
         if is_complete {
-            for words in record[rest..].chunks(2) {
-                hash.add(two_words(words), 0);
-            }
-            self.set(index, hash.finish(record.len()));
+            self.set(index, hash.finish_record(record, rest));
         }
         is_complete
     }
@@ -246,8 +273,6 @@ impl Keys {
     /// Sets a key, and what references to its type add to others.
     #[inline]
     fn set(&mut self, index: usize, key: Key) {
-        // 0 stands for none.
-        let key = key.max(1);
         self.all[index] = key;
         if self.labels[index] == 0 {
             self.contributions[index + 1] = key;

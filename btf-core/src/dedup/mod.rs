@@ -44,6 +44,7 @@ mod scan;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod verbatim;
 
 pub use base::Base;
 pub use classes::{FastMap, Gathered, MulHasher, Worker};
@@ -51,6 +52,7 @@ pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
 pub use part::{NameWords, Unread, is_plain};
+pub use verbatim::{NO_NAME, Verbatim};
 
 use classes::ClassTable;
 use environment::Limits;

@@ -220,11 +220,18 @@ impl Scan {
             return Some(place);
         }
         let set = homonyms.set_of[class as usize];
-        let fragment = fragment as usize;
-        let start = *self.starts.get(fragment)? as usize;
-        let end = self.starts.get(fragment + 1).map(|&end| end as usize);
-        let numbers = &self.numbers[start..end.unwrap_or(self.numbers.len())];
+        let numbers = self.numbers_of(fragment);
         let at = numbers.binary_search_by_key(&set, |&(set, _)| set).ok()?;
         Some(Place::Environment(numbers[at].1))
+    }
+
+    /// The sets of homonyms that the types of a fragment reach, each with its environment if it has one there.
+    pub(super) fn numbers_of(&self, fragment: FragmentIndex) -> &[(u32, EnvironmentId)] {
+        let fragment = fragment as usize;
+        let Some(&start) = self.starts.get(fragment) else {
+            return &[];
+        };
+        let end = self.starts.get(fragment + 1).map(|&end| end as usize);
+        &self.numbers[start as usize..end.unwrap_or(self.numbers.len())]
     }
 }

@@ -41,6 +41,10 @@ fn item_of(ty: &Type<'_>) -> Option<(Item, TypeId, u32)> {
 
 /// The types of `btf` that are to be taken for others, as pairs.
 pub(super) fn find(btf: &Btf) -> Vec<(TypeId, TypeId)> {
+    let is_extern = |(_, ty)| item_of(&ty).is_some_and(|(.., how)| how == linkage::EXTERN);
+    if !btf.types().any(is_extern) {
+        return Vec::new();
+    }
     let mut listed = vec![false; btf.end_id() as usize];
     let mut used = vec![0_u32; btf.end_id() as usize];
     let mut externs = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use btf_core::dedup::{Fragment, Name};
+use btf_core::dedup::{Fragment, Name, Verbatim};
 use btf_core::types::type_refs;
 use btf_core::{Btf, Error, ErrorKind, Kind, Result, TypeId};
 
@@ -143,6 +143,25 @@ impl<'i> Group<'i> {
             firsts: firsts.collect(),
             end: btf.end_id(),
         }
+    }
+
+    /// The types as they stand, if that is what the fragment shall hold.
+    pub(super) fn verbatim<'n>(&self, names: &'n mut Reading<'_, '_, 'i>) -> Option<Verbatim<'n>>
+    where
+        'i: 'n,
+    {
+        let [Part { btf, .. }] = self.parts[..] else {
+            return None;
+        };
+        if self.is_canonical || btf.base().is_some() {
+            return None;
+        }
+        names.begin(btf);
+        Some(Verbatim {
+            words: btf.words(),
+            starts: btf.starts(),
+            names: names.own(),
+        })
     }
 
     /// Makes the fragment, or tells which part cannot be understood.

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use btf_core::dedup::Name;
+use btf_core::dedup::{NO_NAME, Name};
 use btf_core::{Btf, ErrorKind, Result, StrOffset};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -133,21 +133,25 @@ pub(crate) struct LocalNames<'n> {
     /// The indices in `strings` by hash.
     known: HashTable<([u64; 2], u32)>,
     strings: Vec<Known>,
-    /// The bytes of all strings, each with its NUL.
+    /// The bytes of all strings, each with its NUL, and where each starts.
     arena: Vec<u8>,
+    starts: Vec<usize>,
     /// The indices in `strings` of those that this thread has met first.
     created: Vec<u32>,
     /// Memory that was used before.
     spare: Vec<Vec<u32>>,
 }
 
-/// A string that was met before.
+/// As many bytes of a string are kept beside what is known of it; most strings have fewer, their NUL included.
+const HEAD_LEN: usize = 16;
+
+/// A string that was met before; half a cache line, and for a short string all that it takes to know it again.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    /// Where it starts in the arena.
-    start: usize,
+    /// Its first bytes, its NUL included; zeroes behind it.
+    head: [u8; HEAD_LEN],
     /// Its length without its NUL.
-    len: usize,
+    len: u32,
     number: u32,
     /// The indices of those that followed it last and before that.
     next: [u32; 2],
@@ -160,11 +164,12 @@ impl<'n> LocalNames<'n> {
             known: HashTable::new(),
             // The empty string, which is number 0.
             strings: vec![Known {
-                start: 0,
+                head: [0; HEAD_LEN],
                 len: 0,
                 number: 0,
                 next: [0; 2],
             }],
+            starts: vec![0],
             arena: vec![0],
             created: Vec::new(),
             spare: Vec::new(),
@@ -176,7 +181,11 @@ impl<'n> LocalNames<'n> {
         let created = self.created.iter();
         let all = created.map(|&index| {
             let known = self.strings[index as usize];
-            (known.number, known.start, known.len)
+            (
+                known.number,
+                self.starts[index as usize],
+                known.len as usize,
+            )
         });
         Created {
             all: all.collect(),
@@ -215,12 +224,18 @@ impl<'n> LocalNames<'n> {
         if is_new {
             self.created.push(index);
         }
+        let mut head = [0; HEAD_LEN];
+        for (to, from) in head.iter_mut().zip(string) {
+            *to = *from;
+        }
         self.strings.push(Known {
-            start: self.arena.len(),
-            len: string.len(),
+            head,
+            // Sections, and so strings, have less than 4 GiB.
+            len: u32::try_from(string.len()).unwrap_or(u32::MAX),
             number,
             next: [0; 2],
         });
+        self.starts.push(self.arena.len());
         self.arena.extend_from_slice(string);
         self.arena.push(0);
         self.known
@@ -245,25 +260,26 @@ impl<'n> LocalNames<'n> {
     /// Whether a string and its NUL are at the start of `rest`.
     #[inline]
     fn is_at(&self, index: u32, rest: &[u8]) -> bool {
-        let Known { start, len, .. } = self.strings[index as usize];
-        let string = &self.arena[start..];
+        let Known { head, len, .. } = &self.strings[index as usize];
+        let len = *len as usize;
         // Most strings are short, and a call takes longer than they do.
-        if let (Some(a), Some(b)) = (rest.first_chunk(), string.first_chunk()) {
-            let difference = u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+        if let Some(start) = rest.first_chunk::<HEAD_LEN>() {
+            let difference = u128::from_le_bytes(*start) ^ u128::from_le_bytes(*head);
             let equal = difference.trailing_zeros() as usize / 8;
-            if len < 16 || equal < 16 {
+            if equal < HEAD_LEN || len < HEAD_LEN {
                 return equal > len;
             }
         }
-        rest.starts_with(&string[..=len])
+        let start = self.starts[index as usize];
+        rest.starts_with(&self.arena[start..=start + len])
     }
 
-    /// Numbers the own strings of `btf`.
+    /// Numbers the own strings of `btf`, by where they start.
     fn number_all(&mut self, btf: &Btf) -> Vec<u32> {
         let section = btf.string_bytes();
         let mut numbers = self.spare.pop().unwrap_or_default();
-        // Only places where strings start are looked at later, and all of those are set.
-        numbers.resize(section.len(), 0);
+        numbers.clear();
+        numbers.resize(section.len(), NO_NAME);
         let (mut start, mut last) = (0, 0);
         while let Some(rest) = section.get(start..).filter(|rest| !rest.is_empty()) {
             let index = self.guess(last, rest).unwrap_or_else(|| {
@@ -275,7 +291,7 @@ impl<'n> LocalNames<'n> {
             });
             let known = self.strings[index as usize];
             numbers[start] = known.number;
-            start += known.len + 1;
+            start += known.len as usize + 1;
             last = index;
         }
         numbers
@@ -324,16 +340,19 @@ impl<'b> Reading<'_, '_, 'b> {
         self.local.spare.extend(spare);
     }
 
+    /// For each offset of the own strings of the BTF that is read the number of the string that starts there, or [`NO_NAME`].
+    pub(crate) fn own(&self) -> &[u32] {
+        self.chain.first().map_or(&[], |(_, numbers)| numbers)
+    }
+
     /// The number of a name of the BTF that is read.
     #[inline]
     pub(crate) fn name(&mut self, offset: StrOffset) -> Result<Name> {
         let found = self.chain.iter().find_map(|(btf, numbers)| {
             let own = offset.0.checked_sub(btf.first_string())? as usize;
-            Some((btf, own, numbers.get(own)))
+            Some(numbers.get(own))
         });
-        if let Some((btf, own, Some(&number))) = found
-            && (own == 0 || btf.string_bytes()[own - 1] == 0)
-        {
+        if let Some(&number) = found.flatten().filter(|&&number| number != NO_NAME) {
             return Ok(Name(number));
         }
         let btf = self.chain.first().map(|(btf, _)| *btf);

@@ -15,8 +15,9 @@ mod homes;
 mod keys;
 mod oracle;
 mod random;
+mod verbatim;
 
-use super::{Base, Fragment, Merged, Merger, Name, NameWords, Unread, Worker};
+use super::{Base, Fragment, Merged, Merger, Name, NameWords, Unread, Verbatim, Worker};
 use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
@@ -167,7 +168,21 @@ impl NameWords for SameNames {
     }
 }
 
-/// Merges by several workers: who gets which fragment, and when, is random if there are more than one.
+/// Adds a fragment as if it stood in BTF, in which each name is its own offset, if that is possible.
+fn add_verbatim(worker: &mut Worker<'_>, index: u32, fragment: &Fragment) -> bool {
+    let names: Vec<u32> = (0..SameNames.end()).collect();
+    let mut starts = fragment.starts.clone();
+    starts.push(fragment.words.len() as u32);
+    let types = Verbatim {
+        words: &fragment.words,
+        starts: &starts,
+        names: &names,
+    };
+    let is_possible = fragment.first_weak.is_none() && fragment.homes.is_empty();
+    is_possible && worker.add_verbatim(index, types)
+}
+
+/// Merges by several workers: who gets which fragment, how and when, is random if there are more than one.
 fn merge_by(
     merger: Merger<'_>,
     fragments: &[Fragment],
@@ -182,7 +197,10 @@ fn merge_by(
         }
         for &index in &order {
             let worker = random.below(workers as u32) as usize;
-            all[worker].add(index as u32, &fragments[index]);
+            let is_verbatim = workers > 1 && random.below(2) == 0;
+            if !(is_verbatim && add_verbatim(&mut all[worker], index as u32, &fragments[index])) {
+                all[worker].add(index as u32, &fragments[index]);
+            }
         }
         all.into_iter().map(Worker::finish).collect()
     };

@@ -17,17 +17,18 @@ pub(super) fn measure(args: &Args) -> Result<()> {
     let dir = TestDir::new();
     let list = dir.write("list", list(&args.file)?.as_bytes());
     let peer = dir.path("merge");
-    let words = [
-        "-O2".as_ref(),
-        SOURCE.as_ref(),
-        "-o".as_ref(),
-        peer.as_os_str(),
-        "-lbpf".as_ref(),
-    ];
-    let built = run(Path::new("cc"), words);
+    // A compiler that links the newest libbpf, or else the machine's own.
+    let newest = std::env::var_os("BTF_TESTS_CC_LIBBPF");
+    let (compiler, library) = match &newest {
+        Some(compiler) => (Path::new(compiler), None),
+        None => (Path::new("cc"), Some("-lbpf".as_ref())),
+    };
+    let words = ["-O2".as_ref(), SOURCE.as_ref(), "-o".as_ref()];
+    let words = words.into_iter().chain([peer.as_os_str()]).chain(library);
+    let built = run(compiler, words);
     ensure!(
         built.status == Some(0),
-        "cc and libbpf-dev are needed: {built}"
+        "cc and libbpf-dev, or BTF_TESTS_CC_LIBBPF, are needed: {built}"
     );
     let outputs = ["ours", "one", "theirs"].map(|name| dir.path(name));
     let two = ours(args.threads, &list, &outputs[0])?;
