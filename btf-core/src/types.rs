@@ -172,6 +172,7 @@ impl<'a> Type<'a> {
     /// A record of an unknown kind, or one whose length does not belong to its kind and `vlen`, becomes
     /// [`Type::Unknown`].
     #[must_use]
+    #[inline]
     pub fn from_record(record: &'a [u32]) -> Self {
         let unknown = Self::Unknown { record };
         let Some((&[name, info, third], rest)) = record.split_first_chunk::<3>() else {

@@ -15,3 +15,4 @@ pub mod select;
 pub mod stats;
 
 mod names;
+mod put;

@@ -25,6 +25,7 @@ use btf_core::ext::BtfExt;
 use btf_core::reader::Btf;
 
 use crate::names::{Name, Names};
+use crate::put::Word;
 use btf_core::cli::sources::Part;
 use json::Json;
 use text::Text;
@@ -184,49 +185,28 @@ fn write<F: Format + Send>(
     printer.finish()
 }
 
-/// Appends what is mostly short, such as a name or a number. A copy whose length the compiler knows is a few instructions; any other
-/// one is a call, and there are a million of them.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "otherwise it is a call, too")]
-fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let len = bytes.len();
-    // The first and the last half overlap where both have the same bytes.
-    let block = if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk())
-        && len <= 16
-    {
-        let [first, last] = [first, last].map(u64::from_le_bytes).map(u128::from);
-        first | last << (8 * (len - 8))
-    } else if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk())
-        && len < 8
-    {
-        let [first, last] = [first, last].map(u32::from_le_bytes).map(u128::from);
-        first | last << (8 * (len - 4))
-    } else {
-        match *bytes {
-            [a] => out.push(a),
-            [a, b] => out.extend_from_slice(&[a, b]),
-            _ => out.extend_from_slice(bytes),
-        }
-        return;
-    };
-    let end = out.len() + len;
-    out.extend_from_slice(&block.to_le_bytes());
-    out.truncate(end);
-}
-
-/// A key as both formats spell it.
+/// A key as both formats spell it, with what stands before it: in JSON the comma behind another field, or the brace of a record.
 #[derive(Clone, Copy)]
 struct Key {
     text: &'static str,
     json: &'static str,
+    /// The same, up to the quote that opens a string.
+    json_string: &'static str,
 }
 
-/// The [`Key`] of a literal.
+/// The [`Key`] of a literal; `first` is for that of a record's first field.
 macro_rules! key {
     ($name:literal) => {
+        crate::listing::key!(",", $name)
+    };
+    (first $name:literal) => {
+        crate::listing::key!("{", $name)
+    };
+    ($before:literal, $name:literal) => {
         crate::listing::Key {
             text: concat!(" ", $name, "="),
-            json: concat!("\"", $name, "\":"),
+            json: concat!($before, "\"", $name, "\":"),
+            json_string: concat!($before, "\"", $name, "\":\""),
         }
     };
 }
@@ -245,7 +225,7 @@ trait Format {
     fn close_part(&mut self);
 
     /// Starts the record of a type.
-    fn open_type(&mut self, id: TypeId, kind: &'static str);
+    fn open_type(&mut self, id: TypeId, kind: &'static Word);
     /// Starts another record at the top; text names it.
     fn open_record(&mut self, name: &'static str);
     /// Starts the only record of its sort.
@@ -256,7 +236,7 @@ trait Format {
     fn close_record(&mut self);
 
     /// Starts the list of members or the like.
-    fn open_list(&mut self, key: &'static str);
+    fn open_list(&mut self, key: Key);
     /// Starts a member or the like.
     fn open_item(&mut self);
     /// Ends it.
@@ -264,12 +244,12 @@ trait Format {
     /// Ends the list.
     fn close_list(&mut self);
 
-    /// The name of a type or member; `(anon)` if it is empty.
-    fn name(&mut self, name: Name<'_>);
+    /// The name of a type or member, under a key that text leaves out; `(anon)` if it is empty.
+    fn name(&mut self, key: Key, name: Name<'_>);
     /// A string under a key.
     fn string(&mut self, key: Key, string: Name<'_>);
     /// A word of the format.
-    fn word(&mut self, key: Key, word: &'static str);
+    fn word(&mut self, key: Key, word: &'static Word);
     /// A number.
     fn number(&mut self, key: Key, number: u64);
     /// A number that may be negative.
@@ -284,19 +264,4 @@ trait Format {
     fn meaning(&mut self, kind: &'static str, name: Name<'_>, is_apart: bool);
     /// Ends the output.
     fn close_document(&mut self);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::put_short;
-
-    #[test]
-    fn what_is_put_is_what_was_given() {
-        let bytes: Vec<u8> = (1..=40).collect();
-        for len in 0..=bytes.len() {
-            let mut out = b"before".to_vec();
-            put_short(&mut out, &bytes[..len]);
-            assert_eq!(out, [b"before", &bytes[..len]].concat());
-        }
-    }
 }

@@ -7,6 +7,8 @@
 use btf_core::StrOffset;
 use btf_core::reader::Btf;
 
+use crate::put;
+
 /// The length in bytes up to which names are always printed: what kernels accept (`KSYM_NAME_LEN`).
 const LONG: usize = 512;
 
@@ -26,14 +28,39 @@ pub(crate) struct Name<'a> {
     pub(crate) bytes: &'a [u8],
     /// Whether there was more.
     pub(crate) is_cut: bool,
+    /// What starts with these bytes, so that more than them can be copied at once.
+    tail: &'a [u8],
 }
 
-impl Name<'_> {
+impl<'a> Name<'a> {
     /// No name.
-    pub(crate) const EMPTY: Self = Self {
-        bytes: b"",
-        is_cut: false,
-    };
+    pub(crate) const EMPTY: Self = Self::whole(b"");
+
+    /// All of some bytes.
+    const fn whole(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            is_cut: false,
+            tail: bytes,
+        }
+    }
+
+    /// The first `len` bytes of `tail`.
+    #[inline]
+    fn start_of(tail: &'a [u8], len: usize, is_cut: bool) -> Self {
+        Self {
+            bytes: tail.get(..len).unwrap_or(tail),
+            is_cut,
+            tail,
+        }
+    }
+
+    /// Appends the bytes.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is the most frequent of all")]
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put::start_of(out, self.tail, self.bytes.len());
+    }
 }
 
 /// The strings of BTF and its bases.
@@ -64,10 +91,7 @@ impl<'a> Names<'a> {
     /// The name at an offset.
     #[inline]
     pub(crate) fn get(&mut self, offset: StrOffset) -> Name<'a> {
-        self.find(offset).unwrap_or(Name {
-            bytes: INVALID,
-            is_cut: false,
-        })
+        self.find(offset).unwrap_or(Name::whole(INVALID))
     }
 
     /// The name at an offset, if it exists.
@@ -85,11 +109,8 @@ impl<'a> Names<'a> {
     #[inline]
     pub(crate) fn cut(&mut self, tail: &'a [u8]) -> Name<'a> {
         let short = tail.get(..LONG).unwrap_or(tail);
-        match memchr::memchr(0, short) {
-            Some(len) => Name {
-                bytes: short.get(..len).unwrap_or(short),
-                is_cut: false,
-            },
+        match put::len_of_string(short) {
+            Some(len) => Name::start_of(tail, len, false),
             None => self.cut_long(tail),
         }
     }
@@ -101,16 +122,10 @@ impl<'a> Names<'a> {
         let Some(len) = memchr::memchr(0, window) else {
             // Also when it would fit next time: the order of the types decides, and nothing else.
             self.budget = 0;
-            return Name {
-                bytes: tail.get(..LONG).unwrap_or(tail),
-                is_cut: true,
-            };
+            return Name::start_of(tail, LONG, true);
         };
         self.budget -= len.saturating_sub(LONG).min(self.budget);
-        Name {
-            bytes: window.get(..len).unwrap_or(window),
-            is_cut: false,
-        }
+        Name::start_of(tail, len, false)
     }
 }
 

@@ -12,8 +12,8 @@ use super::names::{Names, write_local};
 use super::order::Step;
 use super::print::too_long;
 use super::shape::Shapes;
-use super::text::put_decimal;
 use super::view::{View, composite, enumeration, is_composite, keyword, tag_kind};
+use crate::put;
 
 /// Writes assertions into a buffer.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl<'p, 'a> Asserter<'p, 'a> {
         out.extend_from_slice(b"__btf_assert_size(");
         out.extend_from_slice(name);
         out.extend_from_slice(b", ");
-        put_decimal(out, size.into());
+        put::number(out, size.into());
         out.extend_from_slice(b");\n");
     }
 
@@ -156,14 +156,14 @@ impl<'p, 'a> Asserter<'p, 'a> {
             if self.view.bitfield(member, value)?.is_some() {
                 return Ok(None);
             }
-            write_local(self.view.string(member.name)?, path);
+            write_local(self.view.tail(member.name)?, path);
             self.count += 1;
             out.extend_from_slice(b"__btf_assert_offset(");
             out.extend_from_slice(name);
             out.extend_from_slice(b", ");
             out.extend_from_slice(path);
             out.extend_from_slice(b", ");
-            put_decimal(out, at / 8);
+            put::number(out, at / 8);
             out.extend_from_slice(b");\n");
         }
         let inner = self.view.node(value.id)?;

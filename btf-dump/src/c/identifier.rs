@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::put;
+
 /// How long a name may be, in bytes; kernels accept no longer ones (`KSYM_NAME_LEN`).
 ///
 /// Names may overlap in the string section, so without a limit a small file could ask for gigabytes of names.
@@ -114,6 +116,41 @@ pub(crate) fn identifier(name: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(name);
     }
     Cow::Owned(substitute(name, starts_well))
+}
+
+/// The string at the start of `tail`, or its first [`MAX_LEN`] bytes; no more are looked at, as strings may overlap.
+#[inline]
+pub(crate) fn string_of(tail: &[u8]) -> &[u8] {
+    let window = tail.get(..MAX_LEN).unwrap_or(tail);
+    let len = put::len_of_string(window).unwrap_or(window.len());
+    window.get(..len).unwrap_or(window)
+}
+
+/// The [`identifier`] of the string at the start of `tail`.
+#[inline]
+pub(crate) fn identifier_of(tail: &[u8]) -> Cow<'_, [u8]> {
+    match word_of(tail) {
+        Some(len) => Cow::Borrowed(tail.get(..len).unwrap_or(tail)),
+        None => identifier(string_of(tail)),
+    }
+}
+
+/// Appends the [`identifier`] of the string at the start of `tail`.
+#[inline]
+pub(crate) fn put_identifier(out: &mut Vec<u8>, tail: &[u8]) {
+    match word_of(tail) {
+        Some(len) => put::start_of(out, tail, len),
+        None => out.extend_from_slice(&identifier(string_of(tail))),
+    }
+}
+
+/// The length of the string at the start of `tail`, if it is like nearly all names: short and one of C.
+#[inline]
+fn word_of(tail: &[u8]) -> Option<usize> {
+    let starts_well = tail
+        .first()
+        .is_some_and(|byte| *byte != 0 && !byte.is_ascii_digit());
+    put::len_of_word(tail).filter(|_| starts_well)
 }
 
 /// The name that stands for one that C does not accept.

@@ -46,6 +46,8 @@ pub(crate) struct Items {
     pub(crate) order: Vec<TypeId>,
     /// What is declared only, ordered by name and kind: forward declarations, and enumerations without values.
     pub(crate) forwards: Vec<TypeId>,
+    /// How many names typedefs and enumerators have, those that several have counted for each.
+    pub(crate) names: usize,
 }
 
 impl Items {
@@ -56,14 +58,17 @@ impl Items {
     /// An id or name that does not exist, a chain of more than [`MAX_DEPTH`] types.
     pub(crate) fn new(view: View<'_>, first_later: TypeId, is_merged: bool) -> Result<Self> {
         let (mut items, mut forwards) = (Vec::new(), Vec::new());
+        let mut names = 0;
         for id in view.ids() {
             let node = view.node(id)?;
             if let Some(mut item) = item(view, id, node)? {
                 item.prefix |= u128::from(id >= first_later) << LATER;
+                names += usize::from(node.kind == Some(Kind::Typedef));
                 items.push(item);
             }
             if matches!(node.kind, Some(Kind::Fwd | Kind::Enum | Kind::Enum64)) {
                 let ty = view.ty(id)?;
+                names += enumeration(ty).map_or(0, |it| it.len());
                 if is_forward(ty) {
                     forwards.push((view.string(node.name)?, tag_kind(ty), id));
                 }
@@ -79,6 +84,7 @@ impl Items {
         Ok(Self {
             order: items.into_iter().map(|item| item.id).collect(),
             forwards: forwards.into_iter().map(|(_, _, id)| id).collect(),
+            names,
         })
     }
 }
@@ -233,7 +239,9 @@ fn describe_chain(view: View<'_>, id: TypeId, out: &mut Vec<u8>) -> Result<()> {
                 element
             }
             _ => {
-                out.extend(view.size_of_element(current)?.to_be_bytes());
+                let value = view.value(current)?;
+                let size = if value.id == current { value.size } else { 0 };
+                out.extend(size.to_be_bytes());
                 out.extend(view.string(node.name)?);
                 out.push(0);
                 return Ok(());

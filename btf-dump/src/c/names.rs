@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use btf_core::dedup::FastMap;
 use btf_core::types::Enumeration;
 use btf_core::wire::int;
-use btf_core::{Kind, Result, StrOffset, Type, TypeId};
+use btf_core::{Result, StrOffset, Type, TypeId};
 
-use super::identifier::{identifier, is_new_keyword, is_reserved};
+use super::identifier::{is_new_keyword, is_reserved, put_identifier};
 use super::items::Items;
 use super::space::{Name, Space, put_number};
 use super::view::{View, enumeration, is_forward, tag_kind};
@@ -23,7 +23,7 @@ use super::walk::Needs;
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     view: View<'a>,
-    /// The number behind the name of each type; 0 for none. Enumerations may have [`HAS_NUMBERED`] besides.
+    /// The number behind the name of each type; 0 for none. It may have [`HAS_NUMBERED`] and [`HAS_DEFINITION`] besides.
     numbers: Vec<u32>,
     /// The same for enumerators, of which few have one.
     enumerators: HashMap<(TypeId, u32), u32>,
@@ -34,15 +34,15 @@ pub(crate) struct Names<'a> {
 /// Set in the number of an enumeration some of whose values have numbers.
 const HAS_NUMBERED: u32 = 1 << 31;
 
+/// Set in the number of what stands for a definition.
+const HAS_DEFINITION: u32 = 1 << 30;
+
 /// A name that somebody else has already.
 enum Homonym<'a> {
     Tag(TypeId, Name<'a>),
     Typedef(TypeId, Name<'a>),
     Enumerator(TypeId, u32, Name<'a>),
 }
-
-/// How many typedefs and enumerators kernels have for each item, so that the table seldom has to grow.
-const NAMES_PER_ITEM: usize = 3;
 
 /// What is being named.
 struct Namer<'a> {
@@ -73,7 +73,7 @@ impl<'a> Names<'a> {
                 definitions: FastMap::default(),
             },
             tags: Space::with_capacity(view, items.order.len()),
-            others: Space::with_capacity(view, items.order.len() * NAMES_PER_ITEM),
+            others: Space::with_capacity(view, items.names),
             homonyms: Vec::new(),
         };
         for name in functions {
@@ -98,7 +98,7 @@ impl<'a> Names<'a> {
     /// A name that does not exist.
     pub(crate) fn write(&self, id: TypeId, out: &mut Vec<u8>) -> Result<()> {
         let node = self.view.node(id)?;
-        out.extend_from_slice(&identifier(self.view.string(node.name)?));
+        put_identifier(out, self.view.tail(node.name)?);
         put_number(out, self.number_of(self.definition(id)));
         Ok(())
     }
@@ -111,33 +111,35 @@ impl<'a> Names<'a> {
         &self,
         id: TypeId,
         index: u32,
-        name: &'a [u8],
+        name: StrOffset,
         out: &mut Vec<u8>,
-    ) {
-        out.extend_from_slice(&identifier(name));
+    ) -> Result<()> {
+        put_identifier(out, self.view.tail(name)?);
         if self.raw_number(id) & HAS_NUMBERED != 0
             && let Some(&number) = self.enumerators.get(&(id, index))
         {
             put_number(out, number);
         }
+        Ok(())
     }
 
     /// The definition that a forward declaration stands for; other types stand for themselves.
+    #[inline]
     pub(crate) fn definition(&self, id: TypeId) -> TypeId {
-        match self.view.node(id).map_or(None, |node| node.kind) {
-            Some(Kind::Fwd | Kind::Enum | Kind::Enum64) => {
-                self.definitions.get(&id).copied().unwrap_or(id)
-            }
-            _ => id,
+        if self.raw_number(id) & HAS_DEFINITION == 0 {
+            return id;
         }
+        self.definitions.get(&id).copied().unwrap_or(id)
     }
 
+    #[inline]
     fn raw_number(&self, id: TypeId) -> u32 {
         self.numbers.get(id.0 as usize).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn number_of(&self, id: TypeId) -> u32 {
-        self.raw_number(id) & !HAS_NUMBERED
+        self.raw_number(id) & !(HAS_NUMBERED | HAS_DEFINITION)
     }
 
     /// Whether `id` is the typedef or enumeration that makes up for a keyword that C has since C23.
@@ -158,9 +160,11 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Writes the name of a member or parameter.
-pub(crate) fn write_local(name: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&identifier(name));
+/// Writes the name of a member or parameter, the string at the start of `tail`.
+pub(crate) fn write_local(tail: &[u8], out: &mut Vec<u8>) {
+    let before = out.len();
+    put_identifier(out, tail);
+    let name = out.get(before..).unwrap_or_default();
     if is_reserved(name) || is_new_keyword(name) {
         put_number(out, 2);
     }
@@ -171,6 +175,12 @@ impl<'a> Namer<'a> {
         if let Some(slot) = self.names.numbers.get_mut(id.0 as usize) {
             *slot |= number;
         }
+    }
+
+    /// Notes the definition that a forward declaration stands for.
+    fn define(&mut self, forward: TypeId, definition: TypeId) {
+        self.names.definitions.insert(forward, definition);
+        self.set(forward, HAS_DEFINITION);
     }
 
     /// Takes the names of an item that are free, and remembers the others.
@@ -205,7 +215,7 @@ impl<'a> Namer<'a> {
             match *first {
                 Some(forward) if is_forward(view.ty(forward)?) && !needs.is_complete(forward) => {
                     *first = Some(id);
-                    self.names.definitions.insert(forward, id);
+                    self.define(forward, id);
                     let number = self.names.number_of(forward);
                     self.set(id, number);
                     return Ok(());
@@ -271,7 +281,7 @@ impl<'a> Namer<'a> {
         let (is_free, first) = self.tags.claim_tag(&name, tag_kind(ty));
         if let Some(first) = first {
             if let Some(definition) = *first {
-                self.names.definitions.insert(id, definition);
+                self.define(id, definition);
                 return Ok(());
             }
             *first = Some(id);
@@ -290,4 +300,24 @@ fn is_bool(view: View<'_>, id: TypeId) -> Result<bool> {
     let ty = view.ty(value.id)?;
     let is_bool = matches!(ty, Type::Int(int) if int.encoding & int::BOOL != 0);
     Ok(is_bool && !value.is_array)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_are_or_become_keywords_get_a_number() {
+        for (name, expect) in [
+            (&b"next\0"[..], &b"next"[..]),
+            (b"while\0", b"while___2"),
+            (b"bool\0", b"bool___2"),
+            (b"static-assert\0", b"static_assert___2"),
+            (b"", b"_"),
+        ] {
+            let mut out = Vec::new();
+            write_local(name, &mut out);
+            assert_eq!(out, expect);
+        }
+    }
 }

@@ -8,75 +8,75 @@ use btf_core::wire::int;
 use btf_core::{Result, StrOffset, Type};
 
 use super::view::View;
+use crate::put::{Word, word};
 
 /// The spelling of a number's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
     /// The words of C for it.
-    Words(&'static str),
+    Words(&'static Word),
     /// There are none; so many bytes.
     Bytes(u32),
 }
 
 /// The alignment in bytes of a number of `size` bytes as it is spelled here.
-pub(crate) fn align(view: &View<'_>, size: u32) -> u32 {
-    let largest = if view.pointer_size() == 8 { 16 } else { 4 };
-    if is_native(size) {
-        size.min(largest)
-    } else {
-        1
+pub(crate) fn align(pointer_size: u32, size: u32) -> u8 {
+    let largest = if pointer_size == 8 { 16 } else { 4 };
+    match u8::try_from(size) {
+        // There is a type of C of so many bytes.
+        Ok(size @ (1 | 2 | 4 | 8 | 16)) => size.min(largest),
+        _ => 1,
     }
 }
 
-/// Whether there is a type of C of so many bytes.
-fn is_native(size: u32) -> bool {
-    matches!(size, 1 | 2 | 4 | 8 | 16)
-}
-
 /// The names that compilers give to integers, with their size in bytes, and how they are spelled; 0 is that of a pointer.
-const INTEGERS: [(&[u8], u32, &str); 29] = [
-    (b"char", 1, "char"),
-    (b"int", 4, "int"),
-    (b"unsigned int", 4, "unsigned int"),
-    (b"unsigned char", 1, "unsigned char"),
-    (b"signed char", 1, "signed char"),
-    (b"short int", 2, "short int"),
-    (b"short", 2, "short"),
-    (b"short unsigned int", 2, "short unsigned int"),
-    (b"unsigned short", 2, "unsigned short"),
-    (b"long int", 0, "long int"),
-    (b"long", 0, "long"),
-    (b"long unsigned int", 0, "long unsigned int"),
-    (b"unsigned long", 0, "unsigned long"),
-    (b"long long int", 8, "long long int"),
-    (b"long long", 8, "long long"),
-    (b"long long unsigned int", 8, "long long unsigned int"),
-    (b"unsigned long long", 8, "unsigned long long"),
-    (b"__int128", 16, "__int128"),
-    (b"__int128 unsigned", 16, "unsigned __int128"),
-    (b"unsigned __int128", 16, "unsigned __int128"),
-    (b"_Bool", 1, "_Bool"),
-    (b"bool", 1, "_Bool"),
-    (b"unsigned", 4, "unsigned int"),
-    (b"signed int", 4, "int"),
-    (b"signed", 4, "int"),
-    (b"unsigned short int", 2, "unsigned short"),
-    (b"unsigned long int", 0, "unsigned long"),
-    (b"unsigned long long int", 8, "unsigned long long"),
-    (b"signed long", 0, "long"),
+const INTEGERS: [(&[u8], u32, &Word); 29] = [
+    (b"char", 1, word!("char")),
+    (b"int", 4, word!("int")),
+    (b"unsigned int", 4, word!("unsigned int")),
+    (b"unsigned char", 1, word!("unsigned char")),
+    (b"signed char", 1, word!("signed char")),
+    (b"short int", 2, word!("short int")),
+    (b"short", 2, word!("short")),
+    (b"short unsigned int", 2, word!("short unsigned int")),
+    (b"unsigned short", 2, word!("unsigned short")),
+    (b"long int", 0, word!("long int")),
+    (b"long", 0, word!("long")),
+    (b"long unsigned int", 0, word!("long unsigned int")),
+    (b"unsigned long", 0, word!("unsigned long")),
+    (b"long long int", 8, word!("long long int")),
+    (b"long long", 8, word!("long long")),
+    (
+        b"long long unsigned int",
+        8,
+        word!("long long unsigned int"),
+    ),
+    (b"unsigned long long", 8, word!("unsigned long long")),
+    (b"__int128", 16, word!("__int128")),
+    (b"__int128 unsigned", 16, word!("unsigned __int128")),
+    (b"unsigned __int128", 16, word!("unsigned __int128")),
+    (b"_Bool", 1, word!("_Bool")),
+    (b"bool", 1, word!("_Bool")),
+    (b"unsigned", 4, word!("unsigned int")),
+    (b"signed int", 4, word!("int")),
+    (b"signed", 4, word!("int")),
+    (b"unsigned short int", 2, word!("unsigned short")),
+    (b"unsigned long int", 0, word!("unsigned long")),
+    (b"unsigned long long int", 8, word!("unsigned long long")),
+    (b"signed long", 0, word!("long")),
 ];
 
 /// The floats that compilers for the targets of BPF know.
-const FLOATS: [(&[u8], u32, &str); 9] = [
-    (b"float", 4, "float"),
-    (b"double", 8, "double"),
-    (b"long double", 16, "long double"),
-    (b"long double", 8, "double"),
-    (b"_Float16", 2, "_Float16"),
-    (b"_Float128", 16, "_Float128"),
-    (b"__float128", 16, "__float128"),
-    (b"complex float", 8, "float _Complex"),
-    (b"complex double", 16, "double _Complex"),
+const FLOATS: [(&[u8], u32, &Word); 9] = [
+    (b"float", 4, word!("float")),
+    (b"double", 8, word!("double")),
+    (b"long double", 16, word!("long double")),
+    (b"long double", 8, word!("double")),
+    (b"_Float16", 2, word!("_Float16")),
+    (b"_Float128", 16, word!("_Float128")),
+    (b"__float128", 16, word!("__float128")),
+    (b"complex float", 8, word!("float _Complex")),
+    (b"complex double", 16, word!("double _Complex")),
 ];
 
 /// The spelling of an INT or FLOAT.
@@ -105,7 +105,7 @@ fn integer(view: &View<'_>, int: &Int) -> Result<Spelling> {
     }
     let is_bool = int.encoding & int::BOOL != 0;
     Ok(match (int.size, int.is_signed()) {
-        (1, _) if is_bool => Spelling::Words("_Bool"),
+        (1, _) if is_bool => Spelling::Words(word!("_Bool")),
         (size, is_signed) => of_size(size, is_signed),
     })
 }
@@ -113,16 +113,16 @@ fn integer(view: &View<'_>, int: &Int) -> Result<Spelling> {
 /// The integer of so many bytes.
 pub(crate) fn of_size(size: u32, is_signed: bool) -> Spelling {
     Spelling::Words(match (size, is_signed) {
-        (1, true) => "signed char",
-        (1, false) => "unsigned char",
-        (2, true) => "short",
-        (2, false) => "unsigned short",
-        (4, true) => "int",
-        (4, false) => "unsigned int",
-        (8, true) => "long long",
-        (8, false) => "unsigned long long",
-        (16, true) => "__int128",
-        (16, false) => "unsigned __int128",
+        (1, true) => word!("signed char"),
+        (1, false) => word!("unsigned char"),
+        (2, true) => word!("short"),
+        (2, false) => word!("unsigned short"),
+        (4, true) => word!("int"),
+        (4, false) => word!("unsigned int"),
+        (8, true) => word!("long long"),
+        (8, false) => word!("unsigned long long"),
+        (16, true) => word!("__int128"),
+        (16, false) => word!("unsigned __int128"),
         _ => return Spelling::Bytes(size),
     })
 }
@@ -133,8 +133,8 @@ fn float(view: &View<'_>, name: StrOffset, size: u32) -> Result<Spelling> {
     let known = known.find(|(known, expect, _)| *known == name && *expect == size);
     Ok(known.map_or_else(
         || match size {
-            4 => Spelling::Words("float"),
-            8 => Spelling::Words("double"),
+            4 => Spelling::Words(word!("float")),
+            8 => Spelling::Words(word!("double")),
             _ => of_size(size, false),
         },
         |(_, _, words)| Spelling::Words(words),

@@ -1,5 +1,6 @@
 //! The order of emission: every item behind all that it needs, and otherwise in the order of choice.
 
+use btf_core::dedup::FastMap;
 use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, Type, TypeId};
 
 use super::Scope;
@@ -53,16 +54,16 @@ pub(crate) struct Scheduler<'p, 'a> {
     states: Vec<State>,
     stack: Vec<Frame>,
     steps: Vec<Step>,
-    writers: Vec<TypeId>,
+    writers: FastMap<TypeId, TypeId>,
 }
 
 /// What is written, and where.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     pub(crate) steps: Vec<Step>,
-    /// By id of an enumeration without a name, the item whose definition writes it out; `void` if nobody does here. Its values
-    /// cannot be declared twice.
-    pub(crate) writers: Vec<TypeId>,
+    /// By id of an enumeration without a name, the item whose definition writes it out, if one here does. Its values cannot be
+    /// declared twice.
+    pub(crate) writers: FastMap<TypeId, TypeId>,
 }
 
 impl<'p, 'a> Scheduler<'p, 'a> {
@@ -94,7 +95,7 @@ impl<'p, 'a> Scheduler<'p, 'a> {
             states,
             stack: Vec::new(),
             steps: Vec::new(),
-            writers: view.table(TypeId::VOID),
+            writers: FastMap::default(),
         }
     }
 
@@ -202,10 +203,8 @@ impl<'p, 'a> Scheduler<'p, 'a> {
 
     /// Notes that an enumeration is written out in the definition of `by`, if nobody has written it before.
     fn write(&mut self, id: TypeId, by: TypeId) {
-        if id >= self.first_own
-            && let Some(writer @ &mut TypeId::VOID) = self.writers.get_mut(id.0 as usize)
-        {
-            *writer = by;
+        if id >= self.first_own {
+            self.writers.entry(id).or_insert(by);
         }
     }
 
@@ -240,7 +239,9 @@ impl<'p, 'a> Scheduler<'p, 'a> {
                     _ => {}
                 }
             }
-            self.write(id, id);
+            if self.view.node(id)?.name == StrOffset::EMPTY {
+                self.write(id, id);
+            }
             self.change(id, |state| {
                 state.is_open = false;
                 state.is_defined = true;

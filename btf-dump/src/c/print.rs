@@ -15,14 +15,16 @@ use btf_core::types::{Enumeration, Member};
 use btf_core::{Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
 
 use super::enumeration::Width;
+use super::identifier::put_identifier;
 use super::names::{Names, write_local};
 use super::number::{self, Spelling};
 use super::order::Step;
 use super::shape::{Piece, Shapes, WIDEST};
 use super::tags::Tags;
-use super::text::{put_decimal, put_decl_tag, put_indent, put_signed, put_type_tag};
-use super::view::{View, array, composite, enumeration, keyword, tag_kind, too_deep};
+use super::text::{put_decl_tag, put_indent, put_type_tag};
+use super::view::{View, array, composite, enumeration, is_enumeration, tag_kind, too_deep};
 use super::walk::not_a_type;
+use crate::put;
 
 /// The longest header in bytes that BTF of so many bytes may give. Those of kernels are shorter than their BTF, or, with
 /// assertions, some three times as long.
@@ -98,7 +100,7 @@ pub(crate) struct Shared<'p, 'a> {
     pub(crate) shapes: &'p Shapes<'a>,
     pub(crate) tags: &'p Tags,
     /// See [`super::order::Schedule`].
-    pub(crate) writers: &'p [TypeId],
+    pub(crate) writers: &'p FastMap<TypeId, TypeId>,
     /// How many bytes all of them have written.
     pub(crate) written: &'p AtomicUsize,
 }
@@ -110,7 +112,7 @@ pub(crate) struct Printer<'p, 'a> {
     names: &'p Names<'a>,
     shapes: &'p Shapes<'a>,
     tags: &'p Tags,
-    writers: &'p [TypeId],
+    writers: &'p FastMap<TypeId, TypeId>,
     pub(crate) out: Vec<u8>,
     limit: usize,
     /// How many bytes this printer and those beside it have written.
@@ -158,9 +160,19 @@ impl<'p, 'a> Printer<'p, 'a> {
             Some(Kind::Fwd) => tag_kind(self.view.ty(id)?),
             kind => kind.unwrap_or(Kind::Struct),
         };
-        self.put(keyword(kind));
-        self.out.push(b' ');
+        self.put_keyword(kind);
         self.names.write(id, &mut self.out)
+    }
+
+    /// Writes [`keyword`](super::view::keyword) and a space; each copy has a length of its own, which the compiler knows.
+    fn put_keyword(&mut self, kind: Kind) {
+        if kind == Kind::Union {
+            self.put("union ");
+        } else if is_enumeration(Some(kind)) {
+            self.put("enum ");
+        } else {
+            self.put("struct ");
+        }
     }
 
     /// Writes `struct x;`.
@@ -263,7 +275,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                 Job::Declare { id, name, indent } => self.put_type(id, name, indent)?,
                 Job::Declarator { first, name } => self.put_declarator(first, name)?,
                 Job::Right { first, at } => self.put_right(first, at),
-                Job::Params { proto, next } => self.put_param(proto, next)?,
+                Job::Params { proto, next } => self.put_params(proto, next)?,
                 Job::Body {
                     id,
                     first,
@@ -292,13 +304,12 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.links.pop();
         }
         let before = self.jobs.len();
-        self.jobs.push(Job::Declarator { first, name });
         self.put_base(base, indent)?;
-        if self.jobs.len() > before + 1 {
+        if self.jobs.len() > before {
             // The type has a body, which comes before the name.
+            self.jobs.insert(before, Job::Declarator { first, name });
             return Ok(());
         }
-        self.jobs.truncate(before);
         self.put_declarator(first, name)
     }
 
@@ -372,8 +383,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                 self.put_tag(id)?;
             }
             Some(kind @ (Kind::Struct | Kind::Union)) => {
-                self.put(keyword(kind));
-                self.out.push(b' ');
+                self.put_keyword(kind);
                 self.open_body(id, indent)?;
             }
             Some(Kind::Enum | Kind::Enum64) => {
@@ -400,10 +410,10 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     fn put_spelling(&mut self, spelling: Spelling) {
         match spelling {
-            Spelling::Words(words) => self.put(words),
+            Spelling::Words(words) => words.put(&mut self.out),
             Spelling::Bytes(size) => {
                 self.put("struct { unsigned char bytes[");
-                put_decimal(&mut self.out, size.into());
+                put::number(&mut self.out, size.into());
                 self.put("]; }");
             }
         }
@@ -450,7 +460,7 @@ impl<'p, 'a> Printer<'p, 'a> {
             Name::Local(StrOffset::EMPTY) => {}
             Name::Local(name) => {
                 self.put_space();
-                write_local(self.view.string(name)?, &mut self.out);
+                write_local(self.view.tail(name)?, &mut self.out);
             }
             Name::Typedef(id) => {
                 self.put_space();
@@ -458,8 +468,7 @@ impl<'p, 'a> Printer<'p, 'a> {
             }
             Name::Function(name) => {
                 self.put_space();
-                self.out
-                    .extend_from_slice(&super::identifier::identifier(self.view.string(name)?));
+                put_identifier(&mut self.out, self.view.tail(name)?);
             }
         }
         self.put_right(first, first);
@@ -473,7 +482,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                 Some(Link::Pointer) if self.is_enclosed(at) => self.out.push(b')'),
                 Some(&Link::Array(count)) => {
                     self.out.push(b'[');
-                    put_decimal(&mut self.out, count.into());
+                    put::number(&mut self.out, count.into());
                     self.out.push(b']');
                 }
                 Some(&Link::Prototype(proto)) => {
@@ -488,32 +497,39 @@ impl<'p, 'a> Printer<'p, 'a> {
         self.links.truncate(first);
     }
 
-    fn put_param(&mut self, proto: TypeId, next: usize) -> Result<()> {
+    /// Writes the parameters of a prototype from the `next` one on and the parenthesis behind them, or leaves that as a job behind a
+    /// parameter that is not done.
+    fn put_params(&mut self, proto: TypeId, next: usize) -> Result<()> {
         let Type::FuncProto(prototype) = self.view.ty(proto)? else {
             return Ok(());
         };
-        let param = prototype.params().nth(next);
-        let is_last = next + 1 >= prototype.len();
-        match param {
-            None if next == 0 => self.put("void)"),
-            None => self.put(")"),
-            // A function of C89 has no parameter but `...`, for which there is no other spelling than none.
-            Some(param) if param.ty.is_void() && next == 0 && is_last => self.put("void)"),
-            Some(param) => {
-                if next > 0 {
-                    self.put(", ");
-                }
-                if param.is_variadic() && is_last {
-                    self.put("...)");
-                    return Ok(());
-                }
-                self.jobs.push(Job::Params {
-                    proto,
-                    next: next + 1,
-                });
-                self.put_type(param.ty, Name::Local(param.name), 0)?;
+        if prototype.is_empty() {
+            self.put("void");
+        }
+        for (index, param) in prototype.params().enumerate().skip(next) {
+            self.check_limit()?;
+            if index > 0 {
+                self.put(", ");
+            }
+            let is_last = index + 1 == prototype.len();
+            if is_last && index == 0 && param.ty.is_void() {
+                // A function of C89 has no parameter but `...`, for which there is no other spelling than none.
+                self.put("void");
+                break;
+            }
+            if is_last && param.is_variadic() {
+                self.put("...");
+                break;
+            }
+            let before = self.jobs.len();
+            self.put_type(param.ty, Name::Local(param.name), 0)?;
+            if self.jobs.len() > before {
+                let next = index + 1;
+                self.jobs.insert(before, Job::Params { proto, next });
+                return Ok(());
             }
         }
+        self.put(")");
         Ok(())
     }
 
@@ -548,7 +564,7 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     fn put_aligned(&mut self, bytes: u32) {
         self.put(" __attribute__((aligned(");
-        put_decimal(&mut self.out, bytes.into());
+        put::number(&mut self.out, bytes.into());
         self.put(")))");
     }
 
@@ -571,23 +587,24 @@ impl<'p, 'a> Printer<'p, 'a> {
                 continue;
             };
             let before = self.jobs.len();
-            self.jobs.push(Job::Body {
-                id,
-                first,
-                at,
-                indent,
-            });
-            self.jobs.push(Job::EndMember {
-                id,
-                index,
-                bits,
-                is_aligned,
-            });
             self.put_member(&member, indent + 1)?;
-            if self.jobs.len() > before + 2 {
+            if self.jobs.len() > before {
+                // What is left of the member comes first.
+                let body = Job::Body {
+                    id,
+                    first,
+                    at,
+                    indent,
+                };
+                let end = Job::EndMember {
+                    id,
+                    index,
+                    bits,
+                    is_aligned,
+                };
+                self.jobs.splice(before..before, [body, end]);
                 return Ok(());
             }
-            self.jobs.truncate(before);
             self.end_member(id, index, bits, is_aligned)?;
         }
         self.pieces.truncate(first);
@@ -609,22 +626,22 @@ impl<'p, 'a> Printer<'p, 'a> {
                     _ => "long",
                 });
                 self.put(": ");
-                put_decimal(&mut self.out, bits.into());
+                put::number(&mut self.out, bits.into());
                 self.put(";\n");
             }
             Piece::Bytes(count) => {
                 self.put("unsigned char __btf_padding");
-                put_decimal(&mut self.out, self.paddings);
+                put::number(&mut self.out, self.paddings);
                 self.paddings += 1;
                 self.put("[");
-                put_decimal(&mut self.out, count);
+                put::number(&mut self.out, count);
                 self.put("];\n");
             }
             Piece::Misplaced { member } => {
                 self.put("/* ");
-                write_local(self.view.string(member.name)?, &mut self.out);
+                write_local(self.view.tail(member.name)?, &mut self.out);
                 self.put(" is at bit ");
-                put_decimal(&mut self.out, member.bit_offset.into());
+                put::number(&mut self.out, member.bit_offset.into());
                 self.put(", where C cannot put it */\n");
             }
         }
@@ -636,17 +653,14 @@ impl<'p, 'a> Printer<'p, 'a> {
             return self.put_type(member.ty, Name::Local(member.name), indent);
         };
         // Its members count as this structure's, but with a tag only in the dialect of `-fms-extensions`: so without.
-        self.put(keyword(
-            self.view.node(merged)?.kind.unwrap_or(Kind::Struct),
-        ));
-        self.out.push(b' ');
+        self.put_keyword(self.view.node(merged)?.kind.unwrap_or(Kind::Struct));
         self.open_body(merged, indent)
     }
 
     fn end_member(&mut self, id: TypeId, index: u32, bits: u32, is_aligned: bool) -> Result<()> {
         if bits != 0 {
             self.put(": ");
-            put_decimal(&mut self.out, bits.into());
+            put::number(&mut self.out, bits.into());
         }
         if is_aligned {
             self.put_aligned(WIDEST);
@@ -660,7 +674,7 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     /// Whether an enumeration without a name is to be written out here.
     fn is_writer(&mut self, id: TypeId) -> bool {
-        let writer = self.writers.get(id.0 as usize);
+        let writer = self.writers.get(&id);
         if writer != Some(&self.item) || self.item.is_void() || self.written.contains(&id) {
             return false;
         }
@@ -713,18 +727,18 @@ impl<'p, 'a> Printer<'p, 'a> {
         for (enumerator, index) in enumeration.enumerators().zip(0..) {
             self.check_limit()?;
             put_indent(&mut self.out, indent + 1);
-            let name = self.view.string(enumerator.name)?;
-            self.names.write_enumerator(id, index, name, &mut self.out);
+            self.names
+                .write_enumerator(id, index, enumerator.name, &mut self.out)?;
             self.put(" = ");
             let signed = enumerator.value.cast_signed();
             if !enumeration.is_signed {
-                put_decimal(&mut self.out, enumerator.value);
+                put::number(&mut self.out, enumerator.value);
                 self.put(if is_wide { "ULL" } else { "" });
             } else if signed == i64::MIN {
                 // There is no literal for it.
                 self.put("-9223372036854775807LL - 1");
             } else {
-                put_signed(&mut self.out, signed);
+                put::signed(&mut self.out, signed);
                 self.put(if is_wide { "LL" } else { "" });
             }
             self.put(",\n");

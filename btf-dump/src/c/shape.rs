@@ -15,9 +15,7 @@
 use btf_core::types::{Composite, Member};
 use btf_core::{Error, ErrorKind, Kind, Result, TypeId};
 
-use super::enumeration::Width;
-use super::number;
-use super::view::{View, composite, enumeration, is_composite, is_enumeration};
+use super::view::{Value, View, composite, is_composite, is_enumeration};
 
 /// The longest gap, in bits, that becomes unnamed bitfields; a longer one becomes an array of bytes.
 const MAX_BITFIELD_GAP: u64 = 64 * 8;
@@ -171,6 +169,13 @@ impl<'a> Shapes<'a> {
         let mut stack = Vec::new();
         self.open(id, &mut stack)?;
         while let Some((id, composite, is_union, next)) = stack.pop() {
+            // Mostly all that lies in it is known.
+            if next == 0
+                && let Some(shape) = self.measure(composite, is_union)?
+            {
+                self.set(id, shape);
+                continue;
+            }
             let mut members = composite.members().enumerate().skip(next);
             let inner = loop {
                 let Some((index, member)) = members.next() else {
@@ -186,12 +191,19 @@ impl<'a> Shapes<'a> {
                 self.open(inner, &mut stack)?;
             } else {
                 let shape = self.measure(composite, is_union)?;
-                if let Some(slot) = self.shapes.get_mut(id.0 as usize) {
-                    *slot = shape;
-                }
+                self.set(id, shape.unwrap_or_default());
             }
         }
         Ok(())
+    }
+
+    fn set(&mut self, id: TypeId, shape: Shape) {
+        if let Some(slot) = self.shapes.get_mut(id.0 as usize) {
+            *slot = Shape {
+                state: State::Known,
+                ..shape
+            };
+        }
     }
 
     /// Whether the shape of a structure or union has to be found first.
@@ -218,13 +230,17 @@ impl<'a> Shapes<'a> {
         Ok(())
     }
 
-    /// Decides about attributes by what the members need.
-    fn measure(&self, composite: Composite<'a>, is_union: bool) -> Result<Shape> {
+    /// Decides about attributes by what the members need; `None` if the shape of what lies in it has to be found first.
+    fn measure(&self, composite: Composite<'a>, is_union: bool) -> Result<Option<Shape>> {
         let size = u64::from(composite.size) * 8;
         let (mut align, mut end) = (8, 0);
         let (mut is_packed, mut is_exact) = (false, true);
         for (member, _) in sorted_with_index(composite, is_union) {
-            let Some(field) = self.field(&member)? else {
+            let value = self.view.value(member.ty)?;
+            if is_composite(value.kind) && self.of(value.id).state != State::Known {
+                return Ok(None);
+            }
+            let Some(field) = self.field(&member, value)? else {
                 is_exact &= self.is_padding(&member)?;
                 continue;
             };
@@ -257,7 +273,7 @@ impl<'a> Shapes<'a> {
             shape.is_aligned = align > shape.align;
             shape.align = shape.align.max(align);
         }
-        Ok(shape)
+        Ok(Some(shape))
     }
 
     /// Whether a member is nothing that C could name, and leaving it out changes no offset.
@@ -265,25 +281,18 @@ impl<'a> Shapes<'a> {
         Ok(member.name.0 == 0 && self.view.merged_composite(member)?.is_none())
     }
 
-    /// What decides where a member goes; `None` for what C has no member for.
-    fn field(&self, member: &Member) -> Result<Option<Field>> {
-        let value = self.view.value(member.ty)?;
+    /// What decides where a member goes, whose type has this value; `None` for what C has no member for.
+    #[inline]
+    fn field(&self, member: &Member, value: Value) -> Result<Option<Field>> {
         if member.name.0 == 0 && (!is_composite(value.kind) || value.is_array) {
             return Ok(None);
         }
-        let size = self.view.size_of_element(value.id)?;
-        let (align, is_exact) = match value.kind {
-            Some(Kind::Struct | Kind::Union) => {
-                let shape = self.of(value.id);
-                (shape.align.max(1), shape.is_exact)
-            }
-            Some(Kind::Ptr) => (size, true),
-            Some(Kind::Int | Kind::Float) => (number::align(&self.view, size), true),
-            Some(Kind::Enum | Kind::Enum64) => {
-                let width = enumeration(self.view.ty(value.id)?).and_then(|it| Width::of(&it));
-                (number::align(&self.view, size), width.is_some())
-            }
-            _ => (1, false),
+        let size = value.size;
+        let (align, is_exact) = if is_composite(value.kind) {
+            let shape = self.of(value.id);
+            (shape.align.max(1), shape.is_exact)
+        } else {
+            (value.align.into(), value.is_exact)
         };
         let is_number = value.kind == Some(Kind::Int) || is_enumeration(value.kind);
         let Some(bitfield) = self.view.bitfield(member, value)? else {
@@ -321,7 +330,8 @@ impl<'a> Shapes<'a> {
         let largest_unit = word_dividing(composite.size.into(), self.view.pointer_size()) * 8;
         let mut end = 0;
         for (member, index) in sorted_with_index(composite, is_union) {
-            let Some(field) = self.field(&member)? else {
+            let value = self.view.value(member.ty)?;
+            let Some(field) = self.field(&member, value)? else {
                 if !self.is_padding(&member)? {
                     pieces.push(Piece::Misplaced { member });
                 }

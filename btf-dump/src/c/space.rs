@@ -12,8 +12,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::identifier::{identifier, is_reserved};
+use super::identifier::{identifier_of, is_reserved};
 use super::view::{View, string};
+use crate::put;
 
 /// A name as it is written, and the string that it comes from.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ impl<'a> Name<'a> {
     /// # Errors
     /// A string that does not exist.
     pub(crate) fn new(view: View<'a>, string: StrOffset) -> Result<Self> {
-        let text = identifier(view.string(string)?);
+        let text = identifier_of(view.tail(string)?);
         Ok(Self { text, string })
     }
 }
@@ -180,6 +181,6 @@ fn string_is(btf: &btf_core::Btf, offset: u32, text: &[u8]) -> bool {
 pub(crate) fn put_number(out: &mut Vec<u8>, number: u32) {
     if number != 0 {
         out.extend_from_slice(b"___");
-        super::text::put_decimal(out, number.into());
+        put::number(out, number.into());
     }
 }

@@ -47,7 +47,15 @@ impl Tags {
     }
 
     /// The tags of a type, or of its member with that index; -1 is the type itself.
+    #[inline]
     pub(crate) fn of(&self, id: TypeId, component: i32) -> &[Tag] {
+        if self.0.is_empty() {
+            return &[];
+        }
+        self.find(id, component)
+    }
+
+    fn find(&self, id: TypeId, component: i32) -> &[Tag] {
         let key = (id, component);
         let start = self
             .0

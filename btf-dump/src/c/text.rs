@@ -1,37 +1,14 @@
-//! Bytes of C that need care: numbers, strings, attributes that come from the input.
+//! Bytes of C that need care: strings and attributes that come from the input.
 
 use super::identifier::identifier;
+use crate::put;
 
 /// How deep lines are indented at most; nobody nests deeper, but input may.
 const MAX_INDENT: usize = 13;
 
-/// Writes a number in decimal.
-pub(crate) fn put_decimal(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut rest = number;
-    let mut length = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10).to_le_bytes()[0];
-        rest /= 10;
-        length += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(20 - length..).unwrap_or_default());
-}
-
-/// Writes a signed number in decimal.
-pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
-    if number < 0 {
-        out.push(b'-');
-    }
-    put_decimal(out, number.unsigned_abs());
-}
-
 /// Begins a line.
 pub(crate) fn put_indent(out: &mut Vec<u8>, depth: usize) {
-    out.extend(std::iter::repeat_n(b'\t', depth.min(MAX_INDENT)));
+    put::start_of(out, &[b'\t'; 32], depth.min(MAX_INDENT));
 }
 
 /// Writes a string literal.
@@ -110,14 +87,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn numbers() {
-        assert_eq!(text(|out| put_decimal(out, 0)), "0");
-        assert_eq!(text(|out| put_decimal(out, 1_203)), "1203");
-        assert_eq!(text(|out| put_decimal(out, u64::MAX)), u64::MAX.to_string());
-        assert_eq!(text(|out| put_signed(out, i64::MIN)), i64::MIN.to_string());
     }
 
     #[test]

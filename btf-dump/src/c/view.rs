@@ -5,7 +5,9 @@ use btf_core::graph::{self, Bitfield, MAX_DEPTH};
 use btf_core::types::{Composite, Enumeration, Member};
 use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, Type, TypeId};
 
-use super::identifier::MAX_LEN;
+use super::enumeration::Width;
+use super::identifier::string_of;
+use super::number;
 use crate::pointer;
 
 /// The name under which compilers know their type of variable arguments.
@@ -34,16 +36,25 @@ pub(crate) struct Value {
     pub(crate) is_array: bool,
     /// How many of it; 1 if there is no array.
     pub(crate) count: u64,
+    /// The size of one in bytes; 0 if it has none.
+    pub(crate) size: u32,
+    /// The alignment in bytes of a number or pointer as it is printed; 1 for all else.
+    pub(crate) align: u8,
+    /// Whether a number or pointer has the size of the BTF as it is printed.
+    pub(crate) is_exact: bool,
 }
 
-/// A [`Value`] in half the memory, as there is one for each type.
+/// A [`Value`] in less memory, as there is one for each type.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     id: TypeId,
-    kind: Option<Kind>,
-    is_array: bool,
     /// How many there are; [`MANY`] if that is in [`Tables::counts`].
     count: u32,
+    size: u32,
+    kind: Option<Kind>,
+    align: u8,
+    is_array: bool,
+    is_exact: bool,
 }
 
 /// A number of elements too large for [`Stored::count`], as only arrays of arrays have.
@@ -66,35 +77,74 @@ impl Tables {
     /// # Errors
     /// [`ErrorKind::TypeIdOutOfRange`] for an id that does not exist.
     pub(crate) fn new(btf: &Btf, pointer_size: Option<u8>) -> Result<Self> {
-        let pointer_size = pointer::size(btf, pointer_size);
-        let mut nodes = vec![Node::default(); btf.end_id() as usize];
-        for id in (1..btf.end_id()).map(TypeId) {
-            if let Some(&[name, info, third, ..]) = btf.record(id)
-                && let Some(slot) = nodes.get_mut(id.0 as usize)
-            {
-                let (kind, name) = (kind_of(id, Info(info))?, StrOffset(name));
-                let is_typedef = kind == Kind::Typedef;
-                *slot = Node {
-                    kind: Some(kind),
-                    name,
-                    third,
-                    is_builtin: is_typedef && string(btf, name)? == BUILTIN_VA_LIST,
-                };
-            }
-        }
-        let is_partial = |ty| matches!(ty, Type::Int(int) if !int.is_whole());
-        let is_int = |node: &Node| node.kind == Some(Kind::Int);
-        let ints = (0..).zip(&nodes).filter(|(_, node)| is_int(node));
-        let mut ints = ints.map(|(id, _)| btf.ty(TypeId(id)));
+        let count = btf.end_id() as usize;
         let mut tables = Self {
-            pointer_size,
-            has_partial_integers: ints.any(|ty| ty.is_ok_and(is_partial)),
-            values: Vec::new(),
+            pointer_size: pointer::size(btf, pointer_size),
+            nodes: Vec::with_capacity(count),
+            values: Vec::with_capacity(count),
             counts: FastMap::default(),
-            nodes,
+            has_partial_integers: false,
         };
+        tables.push(TypeId::VOID, Node::default(), &[]);
+        let mut chain: Vec<_> = btf.chain().collect();
+        chain.reverse();
+        for (id, record) in chain.into_iter().flat_map(Btf::records) {
+            let &[name, info, third, ..] = record else {
+                // The reader has seen to it that there is a header.
+                continue;
+            };
+            let (kind, name) = (kind_of(id, Info(info))?, StrOffset(name));
+            let is_typedef = kind == Kind::Typedef;
+            let node = Node {
+                kind: Some(kind),
+                name,
+                third,
+                is_builtin: is_typedef && string(btf, name)? == BUILTIN_VA_LIST,
+            };
+            tables.push(id, node, record);
+        }
         tables.find_values(btf)?;
         Ok(tables)
+    }
+
+    /// Adds the next type.
+    fn push(&mut self, id: TypeId, node: Node, record: &[u32]) {
+        let mut value = Stored {
+            id,
+            count: 1,
+            size: 0,
+            kind: node.kind,
+            align: 1,
+            is_array: false,
+            is_exact: false,
+        };
+        match node.kind {
+            Some(Kind::Ptr) => {
+                value.size = self.pointer_size;
+                // It is 4 or 8.
+                value.align = self.pointer_size.to_le_bytes()[0];
+                value.is_exact = true;
+            }
+            Some(Kind::Int | Kind::Float) => {
+                value.size = node.third;
+                value.align = number::align(self.pointer_size, node.third);
+                value.is_exact = true;
+                let ty = Type::from_record(record);
+                self.has_partial_integers |= matches!(ty, Type::Int(int) if !int.is_whole());
+            }
+            Some(Kind::Enum | Kind::Enum64) => {
+                value.size = node.third;
+                value.align = number::align(self.pointer_size, node.third);
+                let ty = Type::from_record(record);
+                let width = enumeration(ty).and_then(|it| Width::of(&it));
+                value.is_exact = width.is_some();
+            }
+            Some(Kind::Struct | Kind::Union) => value.size = node.third,
+            Some(kind) if kind == Kind::Array || kind.is_modifier() => value.id = UNKNOWN,
+            _ => {}
+        }
+        self.nodes.push(node);
+        self.values.push(value);
     }
 }
 
@@ -106,53 +156,31 @@ pub(crate) fn array(btf: &Btf, id: TypeId) -> Result<Option<(TypeId, u32)>> {
     Ok(None)
 }
 
-/// Stands for a value that is not known yet.
+/// Stands for what a value consists of while that is not known.
 const UNKNOWN: TypeId = TypeId(u32::MAX);
 
 impl Tables {
-    /// Finds the values of all types: each in one step from that of the next one, where that is known.
+    /// Finds the values of arrays and modifiers: each in one step from that of the next one, where that is known.
     fn find_values(&mut self, btf: &Btf) -> Result<()> {
-        let unknown = Stored {
-            id: UNKNOWN,
-            kind: None,
-            is_array: false,
-            count: 1,
-        };
-        self.values = vec![unknown; self.nodes.len()];
         let mut chain = Vec::new();
-        for id in (0..btf.end_id()).map(TypeId) {
+        for id in (1..btf.end_id()).map(TypeId) {
             let mut current = id;
-            let mut value = loop {
-                let known = self.value(current)?;
-                if known.id != UNKNOWN {
-                    break known;
+            let mut value = self.value(current)?;
+            while value.id == UNKNOWN {
+                if chain.len() > self.nodes.len() {
+                    return Err(Error::new(ErrorKind::Cycle).in_type(id));
                 }
                 let node = self.node(current)?;
-                let next = match node.kind {
-                    Some(Kind::Array) => {
-                        array(btf, current)?.map(|(element, count)| (element, Some(count)))
-                    }
-                    Some(kind) if kind.is_modifier() => Some((TypeId(node.third), None)),
-                    _ => None,
+                let (target, count) = if node.kind == Some(Kind::Array) {
+                    let (element, count) = array(btf, current)?.unwrap_or_default();
+                    (element, Some(count))
+                } else {
+                    (TypeId(node.third), None)
                 };
-                match next {
-                    Some((target, count)) if chain.len() <= self.nodes.len() => {
-                        chain.push((current, count));
-                        current = target;
-                    }
-                    Some(_) => return Err(Error::new(ErrorKind::Cycle).in_type(id)),
-                    None => {
-                        let kind = node.kind;
-                        break Value {
-                            id: current,
-                            kind,
-                            is_array: false,
-                            count: 1,
-                        };
-                    }
-                }
-            };
-            self.set_value(current, value);
+                chain.push((current, count));
+                current = target;
+                value = self.value(current)?;
+            }
             for (id, count) in chain.drain(..).rev() {
                 if let Some(count) = count {
                     value.is_array = true;
@@ -172,9 +200,12 @@ impl Tables {
         if let Some(slot) = self.values.get_mut(id.0 as usize) {
             *slot = Stored {
                 id: value.id,
-                kind: value.kind,
-                is_array: value.is_array,
                 count,
+                size: value.size,
+                kind: value.kind,
+                align: value.align,
+                is_array: value.is_array,
+                is_exact: value.is_exact,
             };
         }
     }
@@ -193,6 +224,9 @@ impl Tables {
             kind: stored.kind,
             is_array: stored.is_array,
             count,
+            size: stored.size,
+            align: stored.align,
+            is_exact: stored.is_exact,
         })
     }
 
@@ -254,13 +288,22 @@ impl<'a> View<'a> {
         self.tables.value(id)
     }
 
-    /// The first [`MAX_LEN`] bytes of a string; no more are looked at, as strings may overlap.
+    /// The first [`MAX_LEN`](super::identifier::MAX_LEN) bytes of a string; no more are looked at, as strings may overlap.
     ///
     /// # Errors
     /// [`ErrorKind::StringOutOfRange`].
     #[inline]
     pub(crate) fn string(&self, offset: StrOffset) -> Result<&'a [u8]> {
         string(self.btf, offset)
+    }
+
+    /// A string, and what follows it in its section.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StringOutOfRange`].
+    #[inline]
+    pub(crate) fn tail(&self, offset: StrOffset) -> Result<&'a [u8]> {
+        tail(self.btf, offset)
     }
 
     /// All ids but `void`'s, those of bases first.
@@ -271,17 +314,6 @@ impl<'a> View<'a> {
     /// A table with one entry for each id.
     pub(crate) fn table<T: Clone>(&self, value: T) -> Vec<T> {
         vec![value; self.btf.end_id() as usize]
-    }
-
-    /// The size in bytes of a type that is no array or modifier; 0 if it has none.
-    pub(crate) fn size_of_element(&self, id: TypeId) -> Result<u32> {
-        let node = self.node(id)?;
-        Ok(match node.kind {
-            Some(Kind::Ptr) => self.pointer_size(),
-            Some(Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64) => node.third,
-            kind if is_composite(kind) => node.third,
-            _ => 0,
-        })
     }
 
     /// The structure or union that an unnamed member merges its members from, which may have a name in the dialect of
@@ -299,11 +331,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// The first [`MAX_LEN`] bytes of a string; no more are looked at, as strings may overlap.
+/// The first [`MAX_LEN`](super::identifier::MAX_LEN) bytes of a string; no more are looked at, as strings may overlap.
 ///
 /// # Errors
 /// [`ErrorKind::StringOutOfRange`].
+#[inline]
 pub(crate) fn string(btf: &Btf, offset: StrOffset) -> Result<&[u8]> {
+    tail(btf, offset).map(string_of)
+}
+
+/// A string, and what follows it in its section.
+#[inline]
+fn tail(btf: &Btf, offset: StrOffset) -> Result<&[u8]> {
     let mut chain = btf.chain();
     let found = chain.find(|btf| btf.first_string() <= offset.0);
     let tail = found.and_then(|btf| {
@@ -311,11 +350,7 @@ pub(crate) fn string(btf: &Btf, offset: StrOffset) -> Result<&[u8]> {
         bytes.get((offset.0 - btf.first_string()) as usize..)
     });
     match tail {
-        Some(tail) if !tail.is_empty() => {
-            let window = tail.get(..MAX_LEN).unwrap_or(tail);
-            let len = memchr::memchr(0, window).unwrap_or(window.len());
-            Ok(window.get(..len).unwrap_or(window))
-        }
+        Some(tail) if !tail.is_empty() => Ok(tail),
         _ => Err(ErrorKind::StringOutOfRange(offset.0).into()),
     }
 }

@@ -53,8 +53,8 @@ pub(crate) struct Walker<'a> {
 pub(crate) struct Needs<'a> {
     walker: Walker<'a>,
     all: Vec<Need>,
-    /// For each type, where in `all` its needs begin and end.
-    ranges: Vec<(u32, u32)>,
+    /// For each type, where in `all` its needs end. They begin where those of the type before end.
+    ends: Vec<u32>,
     /// For each type, whether it is an enumeration that is written out in another declaration.
     inline: Vec<bool>,
     /// For each type, whether another one needs it complete.
@@ -76,22 +76,23 @@ impl<'a> Needs<'a> {
                 budget,
             },
             all: Vec::new(),
-            ranges: view.table((0, 0)),
+            ends: Vec::with_capacity(view.btf.end_id() as usize),
             inline: view.table(false),
             complete: view.table(false),
         };
+        needs.ends.push(0);
         for id in view.ids() {
             let node = view.node(id)?;
             let is_named = node.name != StrOffset::EMPTY;
             if is_composite(node.kind) && is_named || node.kind == Some(Kind::Typedef) {
                 needs.find(id)?;
             }
+            needs.ends.push(offset(&needs.all));
         }
         Ok(needs)
     }
 
     fn find(&mut self, id: TypeId) -> Result<()> {
-        let start = offset(&self.all);
         self.walker.definition(id)?;
         let Self {
             walker,
@@ -110,16 +111,15 @@ impl<'a> Needs<'a> {
             if let Some(slot) = table.get_mut(id.0 as usize) {
                 *slot = true;
             }
-        })?;
-        if let Some(range) = self.ranges.get_mut(id.0 as usize) {
-            *range = (start, offset(&self.all));
-        }
-        Ok(())
+        })
     }
 
     /// Where in [`Needs::at`] the needs of an item begin and end.
     pub(crate) fn range(&self, id: TypeId) -> (u32, u32) {
-        self.ranges.get(id.0 as usize).copied().unwrap_or_default()
+        let end = |index: Option<usize>| index.and_then(|index| self.ends.get(index).copied());
+        let index = id.0 as usize;
+        let start = end(index.checked_sub(1)).unwrap_or(0);
+        (start, end(Some(index)).unwrap_or(start))
     }
 
     /// A need.

@@ -19,6 +19,9 @@ use crate::names::Names;
 /// The words of types in one batch: some 200 KiB of JSON, which stay in the processor's cache, and a quarter of a millisecond.
 const BATCH: u32 = 16 << 10;
 
+/// The room for the text of a batch in bytes, so that a buffer need not grow. What is not used costs nothing.
+const ROOM: usize = 32 * BATCH as usize;
+
 /// Prints batches; its buffer is used again and again.
 type Worker<'a, F> = Printer<'a, F, Sink>;
 
@@ -75,11 +78,13 @@ impl<'a, F: Format + Send, W: Write> Printer<'a, F, W> {
     }
 
     fn worker(&self) -> Worker<'a, F> {
+        let mut format = self.format.beside(true);
+        format.buffer().reserve(ROOM);
         Printer {
             btf: self.btf,
             names: Names::new(self.btf),
             is_long: self.is_long,
-            format: self.format.beside(true),
+            format,
             chunk: usize::MAX,
             out: io::sink(),
         }

@@ -3,13 +3,14 @@
 use btf_core::cli::{json_name, json_text};
 use btf_core::{Btf, TypeId};
 
-use super::{Format, Key, Place, key, put_short};
+use super::{Format, Key, Place, key};
 use crate::names::{ELLIPSIS, Name};
+use crate::put::{self, Word, word};
 
 /// Makes one JSON object on a line.
 pub(super) struct Json {
     out: Vec<u8>,
-    /// Whether something stands before what comes next in the same object or array.
+    /// Whether something stands before what comes next in the same list, or in the document.
     needs_comma: bool,
     /// Whether no name has anything to escape, as with most kernels.
     are_all_plain: bool,
@@ -65,26 +66,16 @@ impl Json {
         self.needs_comma = true;
     }
 
-    #[inline]
-    fn key(&mut self, key: Key) {
-        self.separate();
-        self.push(key.json);
-    }
-
-    #[inline]
-    fn push_number(&mut self, number: impl itoa::Integer) {
-        put_short(&mut self.out, itoa::Buffer::new().format(number).as_bytes());
-    }
-
     /// What cannot be copied as it is.
     #[cold]
     fn escaped(&mut self, key: Key, name: Name<'_>) {
-        self.separate();
+        let (before, key) = key.json.split_at(1);
+        self.push(before);
         let mut bytes = name.bytes.to_vec();
         if name.is_cut {
             bytes.extend_from_slice(ELLIPSIS.as_bytes());
         }
-        let key = key.json.trim_matches(['"', ':']);
+        let key = key.trim_matches(['"', ':']);
         self.push(&json_name(key, &bytes));
     }
 }
@@ -105,6 +96,10 @@ fn are_all_plain(strings: &[u8]) -> bool {
     strings.chunks(PIECE).all(is_plain)
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "where the length of a key is known its copy is an instruction or two"
+)]
 impl Format for Json {
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -128,23 +123,22 @@ impl Format for Json {
         self.close("]");
     }
 
-    #[inline]
-    fn open_type(&mut self, id: TypeId, kind: &'static str) {
-        self.open_record("");
-        self.number(key!("id"), id.0.into());
+    #[inline(always)]
+    fn open_type(&mut self, id: TypeId, kind: &'static Word) {
+        self.separate();
+        self.number(key!(first "id"), id.0.into());
         self.word(key!("kind"), kind);
     }
 
     #[inline]
     fn open_record(&mut self, _: &'static str) {
         self.separate();
-        self.open("{");
     }
 
     fn open_object(&mut self, key: &'static str, _: &'static str) {
         self.separate();
         self.push(&json_text(key));
-        self.open(":{");
+        self.push(":");
     }
 
     fn end_line(&mut self) {}
@@ -154,12 +148,10 @@ impl Format for Json {
         self.close("}");
     }
 
-    #[inline]
-    fn open_list(&mut self, key: &'static str) {
-        self.separate();
-        self.out.push(b'"');
-        self.push(key);
-        self.open("\":[");
+    #[inline(always)]
+    fn open_list(&mut self, key: Key) {
+        self.push(key.json);
+        self.open("[");
     }
 
     #[inline]
@@ -177,62 +169,60 @@ impl Format for Json {
         self.close("]");
     }
 
-    #[inline]
-    fn name(&mut self, name: Name<'_>) {
+    #[inline(always)]
+    fn name(&mut self, key: Key, name: Name<'_>) {
         if name.bytes.is_empty() {
-            self.word(key!("name"), "(anon)");
+            self.word(key, word!("(anon)"));
         } else {
-            self.string(key!("name"), name);
+            self.string(key, name);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self, key: Key, string: Name<'_>) {
         let is_plain = || string.bytes.iter().all(|&byte| is_plain(byte));
         if string.is_cut || !self.are_all_plain && !is_plain() {
             return self.escaped(key, string);
         }
-        self.key(key);
-        self.out.push(b'"');
-        put_short(&mut self.out, string.bytes);
-        self.out.push(b'"');
-    }
-
-    #[inline]
-    fn word(&mut self, key: Key, word: &'static str) {
-        self.key(key);
-        self.out.push(b'"');
-        self.push(word);
+        self.push(key.json_string);
+        string.put(&mut self.out);
         self.out.push(b'"');
     }
 
-    #[inline]
+    #[inline(always)]
+    fn word(&mut self, key: Key, word: &'static Word) {
+        self.push(key.json_string);
+        word.put(&mut self.out);
+        self.out.push(b'"');
+    }
+
+    #[inline(always)]
     fn number(&mut self, key: Key, number: u64) {
-        self.key(key);
-        self.push_number(number);
+        self.push(key.json);
+        put::number(&mut self.out, number);
     }
 
     fn signed(&mut self, key: Key, number: i64) {
-        self.key(key);
-        self.push_number(number);
+        self.push(key.json);
+        put::signed(&mut self.out, number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, value: u64, is_signed: bool, _: bool) {
-        self.key(key!("val"));
+        self.push(key!("val").json);
         if is_signed {
-            self.push_number(value.cast_signed());
+            put::signed(&mut self.out, value.cast_signed());
         } else {
-            self.push_number(value);
+            put::number(&mut self.out, value);
         }
     }
 
     fn words(&mut self, key: Key, words: &[u32]) {
-        self.key(key);
+        self.push(key.json);
         self.open("[");
         for &word in words {
             self.separate();
-            self.push_number(word);
+            put::number(&mut self.out, word.into());
         }
         self.close("]");
     }

@@ -9,24 +9,25 @@ use btf_core::ext::{Block, BtfExt, CoreRelo, FuncInfo, LineInfo};
 use btf_core::kind::Kind;
 use btf_core::wire::ByteOrder;
 
-use super::types::{Printer, UNKNOWN};
+use super::types::{Printer, kind_word};
 use super::{Format, key};
+use crate::put::{Word, word};
 
 /// What each kind of CO-RE relocation asks, by its number, as `enum bpf_core_relo_kind` names it without its prefix.
-const CORE_KINDS: [&str; 13] = [
-    "FIELD_BYTE_OFFSET",
-    "FIELD_BYTE_SIZE",
-    "FIELD_EXISTS",
-    "FIELD_SIGNED",
-    "FIELD_LSHIFT_U64",
-    "FIELD_RSHIFT_U64",
-    "TYPE_ID_LOCAL",
-    "TYPE_ID_TARGET",
-    "TYPE_EXISTS",
-    "TYPE_SIZE",
-    "ENUMVAL_EXISTS",
-    "ENUMVAL_VALUE",
-    "TYPE_MATCHES",
+static CORE_KINDS: [Word; 13] = [
+    Word::new("FIELD_BYTE_OFFSET"),
+    Word::new("FIELD_BYTE_SIZE"),
+    Word::new("FIELD_EXISTS"),
+    Word::new("FIELD_SIGNED"),
+    Word::new("FIELD_LSHIFT_U64"),
+    Word::new("FIELD_RSHIFT_U64"),
+    Word::new("TYPE_ID_LOCAL"),
+    Word::new("TYPE_ID_TARGET"),
+    Word::new("TYPE_EXISTS"),
+    Word::new("TYPE_SIZE"),
+    Word::new("ENUMVAL_EXISTS"),
+    Word::new("ENUMVAL_VALUE"),
+    Word::new("TYPE_MATCHES"),
 ];
 
 impl<F: Format, W: io::Write> Printer<'_, F, W> {
@@ -34,11 +35,11 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
     pub(super) fn header(&mut self) {
         let header = *self.btf.header();
         let order = match self.btf.byte_order() {
-            ByteOrder::Little => "little",
-            ByteOrder::Big => "big",
+            ByteOrder::Little => word!("little"),
+            ByteOrder::Big => word!("big"),
         };
         self.format.open_object("header", "HEADER");
-        self.format.word(key!("byte_order"), order);
+        self.format.word(key!(first "byte_order"), order);
         self.format.number(key!("hdr_len"), header.hdr_len.into());
         self.format.number(key!("type_off"), header.type_off.into());
         self.format.number(key!("type_len"), header.type_len.into());
@@ -64,7 +65,7 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
         let strings = self.btf.string_bytes();
         for string in strings.split_inclusive(|&byte| byte == 0) {
             self.format.open_record("STRING");
-            self.format.number(key!("offset"), offset);
+            self.format.number(key!(first "offset"), offset);
             let name = self.names.cut(string);
             self.format.string(key!("string"), name);
             self.format.end_line();
@@ -81,11 +82,12 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
         self.format.open_part("layout");
         for (number, entry) in (0..).zip(self.btf.layout().unwrap_or_default()) {
             let kind = match number {
-                0 => "void",
-                _ => Kind::from_number(number).map_or(UNKNOWN, Kind::name),
+                0 => word!("void"),
+                _ => kind_word(Kind::from_number(number)),
             };
             self.format.open_record("LAYOUT");
-            self.format.number(key!("kind_number"), number.into());
+            let number = number.into();
+            self.format.number(key!(first "kind_number"), number);
             self.format.word(key!("kind"), kind);
             self.format
                 .number(key!("info_sz"), entry.trailer_size.into());
@@ -104,7 +106,7 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
         for block in &ext.func_info {
             self.block("FUNC_INFO", block, |printer, record: &FuncInfo| {
                 let offset = record.insn_off.into();
-                printer.format.number(key!("insn_off"), offset);
+                printer.format.number(key!(first "insn_off"), offset);
                 printer.reference(key!("type_id"), record.type_id);
             })?;
         }
@@ -113,7 +115,7 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
         for block in &ext.line_info {
             self.block("LINE_INFO", block, |printer, record: &LineInfo| {
                 let offset = record.insn_off.into();
-                printer.format.number(key!("insn_off"), offset);
+                printer.format.number(key!(first "insn_off"), offset);
                 let file = printer.names.get(record.file_name);
                 printer.format.string(key!("file_name"), file);
                 let (line, column) = (record.line_col >> 10, record.line_col & 0x3ff);
@@ -128,12 +130,13 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
         for block in &ext.core_relo {
             self.block("CORE_RELO", block, |printer, record: &CoreRelo| {
                 let offset = record.insn_off.into();
-                printer.format.number(key!("insn_off"), offset);
+                printer.format.number(key!(first "insn_off"), offset);
                 printer.reference(key!("type_id"), record.type_id);
                 let access = printer.names.get(record.access);
                 printer.format.string(key!("access"), access);
-                let kind = CORE_KINDS.get(record.kind as usize).copied();
-                printer.format.word(key!("kind"), kind.unwrap_or(UNKNOWN));
+                let kind = CORE_KINDS.get(record.kind as usize);
+                let word = kind.unwrap_or(kind_word(None));
+                printer.format.word(key!("kind"), word);
                 if kind.is_none() {
                     let number = record.kind.into();
                     printer.format.number(key!("kind_number"), number);
@@ -152,11 +155,11 @@ impl<F: Format, W: io::Write> Printer<'_, F, W> {
     ) -> io::Result<()> {
         self.format.open_record(what);
         let section = self.names.get(block.section);
-        self.format.string(key!("section"), section);
+        self.format.string(key!(first "section"), section);
         let count = block.records.len() as u64;
         self.format.number(key!("num_info"), count);
         self.format.end_line();
-        self.list("records", block.records.iter(), |printer, record| {
+        self.list(key!("records"), block.records.iter(), |printer, record| {
             write(printer, record);
         })?;
         self.format.close_record();

@@ -3,8 +3,9 @@
 use btf_core::TypeId;
 use btf_core::cli::{Style, escape_name};
 
-use super::{Format, Key, Options, put_short};
+use super::{Format, Key, Options, key};
 use crate::names::{ELLIPSIS, Name};
+use crate::put::{self, Word};
 
 /// Makes text. Each record is a line, each item a line that starts with a tab.
 pub(super) struct Text {
@@ -29,7 +30,8 @@ impl Text {
     }
 
     /// A space, unless this is the first on an item's line, and the key.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as below")]
     fn key(&mut self, key: Key) {
         let is_first = self.out.last() == Some(&b'\t');
         let text = key.text.as_bytes();
@@ -40,17 +42,12 @@ impl Text {
         }
     }
 
-    #[inline]
-    fn push_number(&mut self, number: impl itoa::Integer) {
-        put_short(&mut self.out, itoa::Buffer::new().format(number).as_bytes());
-    }
-
     /// A name in quotes.
     #[inline]
     fn quoted(&mut self, name: Name<'_>) {
         self.out.push(b'\'');
         if self.is_plain {
-            put_short(&mut self.out, name.bytes);
+            name.put(&mut self.out);
         } else {
             self.styled(name);
         }
@@ -86,6 +83,10 @@ impl Text {
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "where the length of a key is known its copy is an instruction or two"
+)]
 impl Format for Text {
     fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -100,14 +101,16 @@ impl Format for Text {
     fn close_part(&mut self) {}
 
     #[inline]
-    fn open_type(&mut self, id: TypeId, kind: &'static str) {
+    fn open_type(&mut self, id: TypeId, kind: &'static Word) {
         self.start(Style::Number);
         self.out.push(b'[');
-        self.push_number(id.0);
+        put::number(&mut self.out, id.0.into());
         self.out.push(b']');
         self.end();
         self.out.push(b' ');
-        self.open_record(kind);
+        self.start(Style::Heading);
+        kind.put(&mut self.out);
+        self.end();
         self.out.push(b' ');
     }
 
@@ -129,7 +132,7 @@ impl Format for Text {
 
     fn close_record(&mut self) {}
 
-    fn open_list(&mut self, _: &'static str) {}
+    fn open_list(&mut self, _: Key) {}
 
     #[inline]
     fn open_item(&mut self) {
@@ -143,8 +146,8 @@ impl Format for Text {
 
     fn close_list(&mut self) {}
 
-    #[inline]
-    fn name(&mut self, name: Name<'_>) {
+    #[inline(always)]
+    fn name(&mut self, _: Key, name: Name<'_>) {
         if name.bytes.is_empty() {
             self.push("'(anon)'");
         } else {
@@ -157,30 +160,30 @@ impl Format for Text {
         self.quoted(string);
     }
 
-    #[inline]
-    fn word(&mut self, key: Key, word: &'static str) {
+    #[inline(always)]
+    fn word(&mut self, key: Key, word: &'static Word) {
         self.key(key);
-        self.push(word);
+        word.put(&mut self.out);
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, key: Key, number: u64) {
         self.key(key);
-        self.push_number(number);
+        put::number(&mut self.out, number);
     }
 
     fn signed(&mut self, key: Key, number: i64) {
         self.key(key);
-        self.push_number(number);
+        put::signed(&mut self.out, number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, value: u64, is_signed: bool, is_64_bits: bool) {
         self.push(" val=");
         if is_signed {
-            self.push_number(value.cast_signed());
+            put::signed(&mut self.out, value.cast_signed());
         } else {
-            self.push_number(value);
+            put::number(&mut self.out, value);
         }
         match (is_64_bits, is_signed) {
             (false, _) => {}
@@ -209,7 +212,7 @@ impl Format for Text {
         self.push(kind);
         if is_apart || !name.bytes.is_empty() {
             self.out.push(b' ');
-            self.name(name);
+            self.name(key!("name"), name);
         }
         self.out.push(b')');
     }

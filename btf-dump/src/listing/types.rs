@@ -10,8 +10,9 @@ use btf_core::types::{Composite, Datasec, Enumeration, FuncProto, Int, Type};
 use btf_core::wire::{int, linkage};
 use btf_core::{Info, StrOffset, TypeId};
 
-use super::{Format, key};
+use super::{Format, Key, key};
 use crate::names::{Name, Names};
+use crate::put::{Word, word};
 
 /// How much output collects before it is written, in bytes: more than fits a pipe, less than fits the processor's cache.
 pub(super) const CHUNK: usize = 128 << 10;
@@ -20,7 +21,18 @@ pub(super) const CHUNK: usize = 128 << 10;
 const ROOM: usize = 4 << 10;
 
 /// What a record of a kind that is not known is called.
-pub(super) const UNKNOWN: &str = "UNKNOWN";
+const UNKNOWN: &str = "UNKNOWN";
+
+/// The names of all kinds, by their number less one.
+static KINDS: [Word; Kind::ALL.len()] = {
+    let mut words = [const { Word::new("") }; Kind::ALL.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = Word::new(Kind::ALL[index].name());
+        index += 1;
+    }
+    words
+};
 
 /// Prints one blob in one format.
 pub(super) struct Printer<'a, F, W> {
@@ -90,9 +102,8 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
             // The reader has seen to it that there is a header.
             return Ok(());
         };
-        let kind = Info(info).kind();
-        self.format.open_type(id, kind.map_or(UNKNOWN, Kind::name));
-        self.name(StrOffset(name));
+        self.format.open_type(id, kind_word(Info(info).kind()));
+        self.name(key!("name"), StrOffset(name));
         let ty = Type::from_record(record);
         self.fields(ty);
         if self.is_long {
@@ -105,14 +116,14 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
     }
 
     #[inline]
-    pub(super) fn name(&mut self, offset: StrOffset) {
+    fn name(&mut self, key: Key, offset: StrOffset) {
         let name = self.names.get(offset);
-        self.format.name(name);
+        self.format.name(key, name);
     }
 
     /// A number that is a type's id.
     #[inline]
-    pub(super) fn reference(&mut self, key: super::Key, id: TypeId) {
+    pub(super) fn reference(&mut self, key: Key, id: TypeId) {
         self.format.number(key, id.0.into());
         if self.is_long {
             self.meaning(id, false);
@@ -161,12 +172,20 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
             }
             Type::Enum(enumeration) | Type::Enum64(enumeration) => {
                 let is_signed = enumeration.is_signed;
-                let encoding = if is_signed { "SIGNED" } else { "UNSIGNED" };
+                let encoding = if is_signed {
+                    word!("SIGNED")
+                } else {
+                    word!("UNSIGNED")
+                };
                 self.format.word(key!("encoding"), encoding);
                 self.format.number(key!("size"), enumeration.size.into());
             }
             Type::Fwd { is_union, .. } => {
-                let kind = if is_union { "union" } else { "struct" };
+                let kind = if is_union {
+                    word!("union")
+                } else {
+                    word!("struct")
+                };
                 self.format.word(key!("fwd_kind"), kind);
             }
             Type::Func { proto, linkage, .. } => {
@@ -196,11 +215,11 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
 
     fn int(&mut self, int: Int) {
         let encoding = match int.encoding {
-            0 => "(none)",
-            int::SIGNED => "SIGNED",
-            int::CHAR => "CHAR",
-            int::BOOL => "BOOL",
-            _ => "UNKN",
+            0 => word!("(none)"),
+            int::SIGNED => word!("SIGNED"),
+            int::CHAR => word!("CHAR"),
+            int::BOOL => word!("BOOL"),
+            _ => word!("UNKN"),
         };
         self.format.number(key!("size"), int.size.into());
         let offset = int.offset_bits.into();
@@ -271,8 +290,8 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
     }
 
     fn members(&mut self, composite: Composite<'_>) -> io::Result<()> {
-        self.list("members", composite.members(), |printer, member| {
-            printer.name(member.name);
+        self.list(key!("members"), composite.members(), |printer, member| {
+            printer.name(key!(first "name"), member.name);
             printer.reference(key!("type_id"), member.ty);
             let offset = member.bit_offset.into();
             printer.format.number(key!("bits_offset"), offset);
@@ -286,23 +305,24 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
     fn values(&mut self, enumeration: Enumeration<'_>, is_64_bits: bool) -> io::Result<()> {
         let is_signed = enumeration.is_signed;
         let enumerators = enumeration.enumerators();
-        self.list("values", enumerators, |printer, enumerator| {
-            printer.name(enumerator.name);
+        self.list(key!("values"), enumerators, |printer, enumerator| {
+            printer.name(key!(first "name"), enumerator.name);
             let value = enumerator.value;
             printer.format.value(value, is_signed, is_64_bits);
         })
     }
 
     fn params(&mut self, proto: FuncProto<'_>) -> io::Result<()> {
-        self.list("params", proto.params(), |printer, param| {
-            printer.name(param.name);
+        self.list(key!("params"), proto.params(), |printer, param| {
+            printer.name(key!(first "name"), param.name);
             printer.reference(key!("type_id"), param.ty);
         })
     }
 
     fn vars(&mut self, section: Datasec<'_>) -> io::Result<()> {
-        self.list("vars", section.entries(), |printer, entry| {
-            printer.format.number(key!("type_id"), entry.ty.0.into());
+        self.list(key!("vars"), section.entries(), |printer, entry| {
+            let id = entry.ty.0.into();
+            printer.format.number(key!(first "type_id"), id);
             printer.format.number(key!("offset"), entry.offset.into());
             printer.format.number(key!("size"), entry.size.into());
             printer.meaning(entry.ty, true);
@@ -312,7 +332,7 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
     #[inline]
     pub(super) fn list<T>(
         &mut self,
-        key: &'static str,
+        key: Key,
         items: impl Iterator<Item = T>,
         mut write: impl FnMut(&mut Self, T),
     ) -> io::Result<()> {
@@ -326,6 +346,13 @@ impl<'a, F: Format, W: Write> Printer<'a, F, W> {
         self.format.close_list();
         Ok(())
     }
+}
+
+/// What a kind is called.
+#[inline]
+pub(super) fn kind_word(kind: Option<Kind>) -> &'static Word {
+    let known = kind.and_then(|kind| KINDS.get(kind as usize - 1));
+    known.unwrap_or(const { &Word::new(UNKNOWN) })
 }
 
 /// The number of elements of kinds that have some.
@@ -354,12 +381,12 @@ fn len_of(ty: Type<'_>) -> Option<usize> {
     })
 }
 
-fn linkage_word(number: u32) -> &'static str {
+fn linkage_word(number: u32) -> &'static Word {
     match number {
-        linkage::STATIC => "static",
-        linkage::GLOBAL => "global",
-        linkage::EXTERN => "extern",
-        _ => "(unknown)",
+        linkage::STATIC => word!("static"),
+        linkage::GLOBAL => word!("global"),
+        linkage::EXTERN => word!("extern"),
+        _ => word!("(unknown)"),
     }
 }
 
