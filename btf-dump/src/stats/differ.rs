@@ -9,7 +9,9 @@ use btf_core::kind::{Kind, Word};
 use btf_core::types::word_roles;
 use btf_core::{Btf, Info, StrOffset, Type, TypeId};
 
-/// How many words of records are looked at for all names of a blob; the types of kernels differ after a few.
+use crate::names::start_of_name;
+
+/// How many words of records, and of names as long, are looked at for all names of a blob; the types of kernels differ after a few.
 pub(super) const BUDGET: usize = 4 << 20;
 
 /// A pair of types, and the way to it.
@@ -38,7 +40,7 @@ pub(super) fn first_difference(
     while let Some(number) = queue.pop_front() {
         let (one, other) = (steps[number].one, steps[number].other);
         let (a, b) = (record(btf, one), record(btf, other));
-        if let Some(difference) = own_difference(btf, a, b) {
+        if let Some(difference) = own_difference(btf, a, b, budget) {
             return (path_to(btf, &steps, number), difference);
         }
         let Some(rest) = budget.checked_sub(a.len()) else {
@@ -72,8 +74,8 @@ fn record(btf: &Btf, id: TypeId) -> &[u32] {
 }
 
 fn text(btf: &Btf, offset: u32) -> String {
-    let name = btf.string(StrOffset(offset)).unwrap_or_default();
-    let name = name.get(..80).unwrap_or(name);
+    const SHOWN: usize = 80;
+    let name = start_of_name(btf, StrOffset(offset), SHOWN);
     if name.is_empty() {
         "(anon)".to_owned()
     } else {
@@ -87,8 +89,20 @@ fn kind_text(record: &[u32]) -> String {
     kind.map_or_else(|| "void".to_owned(), |kind| kind.name().to_lowercase())
 }
 
+/// Whether two names are the same. They are taken to be when the budget is used up, as names of hostile input overlap: each
+/// word of a record may be one of megabytes.
+fn is_same_name(btf: &Btf, a: u32, b: u32, budget: &mut usize) -> bool {
+    if a == b || *budget == 0 {
+        return true;
+    }
+    let [a, b] = [a, b].map(|offset| btf.string(StrOffset(offset)).ok());
+    let bytes: usize = [a, b].into_iter().flatten().map(<[u8]>::len).sum();
+    *budget = budget.saturating_sub(bytes / size_of::<u32>());
+    a == b
+}
+
 /// What differs between two records beside the types that they refer to.
-fn own_difference(btf: &Btf, a: &[u32], b: &[u32]) -> Option<String> {
+fn own_difference(btf: &Btf, a: &[u32], b: &[u32], budget: &mut usize) -> Option<String> {
     let (&[_, info_a, third_a, ..], &[_, info_b, third_b, ..]) = (a, b) else {
         let differs = a.is_empty() != b.is_empty();
         return differs.then(|| format!("{} and {}", kind_text(a), kind_text(b)));
@@ -98,10 +112,8 @@ fn own_difference(btf: &Btf, a: &[u32], b: &[u32]) -> Option<String> {
         return Some(format!("{} and {}", kind_text(a), kind_text(b)));
     }
     let kind = info_a.kind()?;
-    let differ = |word: usize, role| match (a.get(word), b.get(word)) {
-        (Some(&a), Some(&b)) if role == Word::Name => {
-            a != b && btf.string(StrOffset(a)).ok() != btf.string(StrOffset(b)).ok()
-        }
+    let mut differ = |word: usize, role| match (a.get(word), b.get(word)) {
+        (Some(&a), Some(&b)) if role == Word::Name => !is_same_name(btf, a, b, budget),
         (Some(a), Some(b)) => a != b,
         (None, None) => false,
         _ => true,

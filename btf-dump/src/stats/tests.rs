@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use btf_core::builder::{Builder, MemberSpec};
 use btf_core::kind::Kind;
-use btf_core::wire::int;
-use btf_core::{Btf, TypeId};
+use btf_core::wire::{ByteOrder, Header, int};
+use btf_core::{Btf, Info, TypeId};
 
 use super::{Amount, Stats};
 
@@ -105,4 +105,42 @@ fn homonyms_differ_somewhere() {
         found,
         [".value: int int and long", ".in->value: int int and long"]
     );
+}
+
+#[test]
+fn names_have_their_length_as_a_price() {
+    const LEN: u32 = 1 << 18;
+    const MEMBERS: u32 = 100;
+    // Two structures of one name whose members are called alike, by ends of two long strings; the last ones have other types.
+    let run = vec![b'a'; LEN as usize];
+    let strings = [b"\0s\0t\0".as_slice(), &run, b"\0", &run, b"\0"].concat();
+    let mut words = Vec::new();
+    for copy in 0..2 {
+        words.extend([1, Info::new(Kind::Struct, MEMBERS, false).0, 4 * MEMBERS]);
+        for member in 0..MEMBERS {
+            let name = 5 + copy * (LEN + 1) + member;
+            let ty = if member == MEMBERS - 1 { 3 + copy } else { 0 };
+            words.extend([name, ty, 32 * member]);
+        }
+    }
+    for size in [4, 8] {
+        words.extend([3, Info::new(Kind::Struct, 0, false).0, size]);
+    }
+    let order = ByteOrder::NATIVE;
+    let types_len = 4 * u32::try_from(words.len()).unwrap();
+    let header = Header {
+        hdr_len: 24,
+        type_len: types_len,
+        str_off: types_len,
+        str_len: u32::try_from(strings.len()).unwrap(),
+        ..Header::default()
+    };
+    let mut bytes = Vec::new();
+    header.put(order, &mut bytes);
+    order.put_words(&words, &mut bytes);
+    bytes.extend(strings);
+    let btf = Btf::parse(&bytes, None).unwrap();
+    let stats = Stats::of(&btf, None).unwrap();
+    let found = stats.homonyms.iter().map(|homonym| &*homonym.difference);
+    assert!(found.eq(["the difference is far away", "size 4 and 8"]));
 }
