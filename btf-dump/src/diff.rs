@@ -18,6 +18,8 @@ pub mod html;
 pub mod json;
 mod leaves;
 mod pair;
+mod parts;
+mod queues;
 mod side;
 mod spell;
 pub mod text;
@@ -32,6 +34,9 @@ pub use side::{Options, Side, Sort};
 pub use through::Causes;
 
 use pair::Pairs;
+
+/// So many names at least are looked up by one thread at a time.
+const MIN_NAMES: usize = 1024;
 
 /// What has become of an item.
 #[derive(Debug)]
@@ -137,23 +142,26 @@ impl<'b> Diff<'b> {
             };
             change.is_kfunc = is(old, change.old_id()) || is(new, change.new_id());
         }
-        let mut keyed: Vec<_> = std::mem::take(&mut self.changes)
-            .into_iter()
-            .map(|change| {
-                let name = self.name(&change);
-                // What has no name comes last.
-                let group = (change.sort, !change.is_kfunc, name.is_empty());
-                (group, start_of(name), name, change)
-            })
+        let names = self.changes.par_iter().with_min_len(MIN_NAMES);
+        let names: Vec<_> = names.map(|change| self.name(change)).collect();
+        let keys = self.changes.iter().zip(&names).zip(0..);
+        let mut keys: Vec<(u64, u32)> = keys
+            .map(|((change, name), index)| (change.sort_key(name), index))
             .collect();
-        keyed.par_sort_unstable_by(
-            |(a_group, a_start, a_name, a), (b_group, b_start, b_name, b)| {
-                let groups = a_group.cmp(b_group).then(a_start.cmp(b_start));
-                let names = groups.then_with(|| a_name.cmp(b_name));
-                names.then_with(|| a.ids().cmp(&b.ids()))
-            },
-        );
-        self.changes = keyed.into_iter().map(|(.., change)| change).collect();
+        let changes = &self.changes;
+        keys.par_sort_unstable_by(|&(a_key, a), &(b_key, b)| {
+            let names = || names[a as usize].cmp(names[b as usize]);
+            let ids = || changes[a as usize].ids().cmp(&changes[b as usize].ids());
+            a_key.cmp(&b_key).then_with(names).then_with(ids)
+        });
+        let mut changes: Vec<_> = std::mem::take(&mut self.changes)
+            .into_iter()
+            .map(Some)
+            .collect();
+        let in_order = keys
+            .iter()
+            .map(|&(_, index)| changes[index as usize].take());
+        self.changes = in_order.flatten().collect();
     }
 
     /// The name of the item; empty for what has none.
@@ -171,14 +179,6 @@ impl<'b> Diff<'b> {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
-}
-
-/// The first bytes of a name as a number that orders as they do.
-fn start_of(name: &[u8]) -> u64 {
-    let mut start = [0; 8];
-    let len = name.len().min(start.len());
-    start[..len].copy_from_slice(&name[..len]);
-    u64::from_be_bytes(start)
 }
 
 impl What {
@@ -208,6 +208,16 @@ impl Change {
             What::Removed(_) => None,
             What::Added(id) | What::Changed(_, id, _) | What::Through(_, id, _) => Some(id),
         }
+    }
+
+    /// The sort, whether it is a kfunc, and the first bytes of a name, as a number that orders as they do.
+    fn sort_key(&self, name: &[u8]) -> u64 {
+        // What has no name comes last.
+        let group = self.sort as u8 * 4 + u8::from(!self.is_kfunc) * 2 + u8::from(name.is_empty());
+        let mut key = [group, 0, 0, 0, 0, 0, 0, 0];
+        let len = name.len().min(key.len() - 1);
+        key[1..=len].copy_from_slice(&name[..len]);
+        u64::from_be_bytes(key)
     }
 
     fn ids(&self) -> (Option<TypeId>, Option<TypeId>) {

@@ -108,16 +108,17 @@ pub fn find<'a>(btf: &'a Btf, sets: Option<&'a Sets>) -> Vec<Kfunc<'a>> {
 /// All tags on whole declarations: what is tagged, the tag, its text.
 fn tags<'a>(btf: &'a Btf, names: &mut Names<'a>) -> Vec<(TypeId, TypeId, &'a [u8])> {
     let mut tags = Vec::new();
-    for (id, record) in btf.records() {
+    for (&start, id) in btf.starts().iter().zip(btf.first_id()..btf.end_id()) {
         // Most types are no tags: look at the kind before the rest is decoded.
-        let kind = record.get(1).and_then(|&info| Info(info).kind());
-        if kind == Some(Kind::DeclTag)
-            && let Type::DeclTag {
+        let info = btf.words().get(start as usize + 1).copied().map(Info);
+        let id = TypeId(id);
+        if info.and_then(Info::kind) == Some(Kind::DeclTag)
+            && let Ok(Type::DeclTag {
                 name,
                 target,
                 component: -1,
                 is_attribute: false,
-            } = Type::from_record(record)
+            }) = btf.ty(id)
         {
             tags.push((target, id, names.get(name).bytes));
         }

@@ -179,7 +179,7 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         }
     }
     report.finish();
-    let parts = report.out.iter().map(String::as_bytes);
+    let parts = report.out.iter().map(Vec::as_slice);
     let written = output::write_parts(&args.output, parts);
     // Hundreds of thousands of small pieces, which the end of the process gives back at once.
     std::mem::forget(diffs);
@@ -211,7 +211,7 @@ struct Report<'a> {
     printer: &'a Printer,
     is_one: bool,
     /// What is written, in parts that follow each other.
-    out: Vec<String>,
+    out: Vec<Vec<u8>>,
     page: Page,
     total: Vec<(&'static str, Counts)>,
     is_empty: bool,
@@ -245,7 +245,7 @@ impl Report<'_> {
         } else if args.json {
             self.put_json(pair);
             if !args.summary {
-                self.out.push(json::write(diff, &changes));
+                self.out.push(json::write(diff, &changes).into());
             }
         } else if !args.summary {
             if !self.is_one {
@@ -284,12 +284,12 @@ impl Report<'_> {
 
     fn put_json(&mut self, pair: &Pair) {
         let (old, new) = (pair.old_title.as_deref(), pair.new_title.as_deref());
-        self.out.push(json::file(&pair.name, old, new));
+        self.out.push(json::file(&pair.name, old, new).into());
     }
 
     fn put_line(&mut self, style: Style, line: &str) {
         let line = self.printer.paint(Stream::Out, style, line);
-        self.out.push(format!("{line}\n"));
+        self.out.push(format!("{line}\n").into());
     }
 
     /// Writes how much has changed, if that is asked for.
@@ -298,11 +298,11 @@ impl Report<'_> {
             let page = std::mem::take(&mut self.page);
             let titles = [&self.args.old, &self.args.new].map(|path| path.display().to_string());
             let page = page.finish(&escape_text(&titles[0]), &escape_text(&titles[1]));
-            self.out.push(page);
+            self.out.push(page.into());
         } else if self.args.json {
-            self.out.push(json::summary(&self.total));
+            self.out.push(json::summary(&self.total).into());
         } else if self.args.summary && !self.is_empty {
-            self.out.push(text::summary(&self.total));
+            self.out.push(text::summary(&self.total).into());
         }
     }
 }

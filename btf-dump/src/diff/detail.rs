@@ -8,6 +8,7 @@ use btf_core::wire::linkage;
 use btf_core::{StrOffset, Type, TypeId};
 
 use super::leaves::{Leaf, Leaves};
+use super::queues::Queues;
 use super::side::{Side, plain_value};
 
 /// What has changed in an item. What is empty or `None` has not.
@@ -311,14 +312,9 @@ impl Detail {
         new: &Side<'_>,
         (a, b): (Enumeration<'_>, Enumeration<'_>),
     ) {
-        let mut by_name: FastMap<u64, Vec<usize>> = FastMap::default();
         let (olds, news) = (values(a), values(b));
-        for (index, value) in olds.iter().enumerate().rev() {
-            by_name
-                .entry(old.name_hash(value.name))
-                .or_default()
-                .push(index);
-        }
+        let names = olds.iter().map(|value| old.name_hash(value.name));
+        let mut by_name = Queues::new(names.zip(0..));
         let is_small = a.size.max(b.size) <= 4;
         let is_same = |was: Value, is: Value| {
             was.value == is.value
@@ -327,10 +323,7 @@ impl Detail {
         let mut is_left = vec![true; olds.len()];
         let mut added = Vec::new();
         for &value in &news {
-            let same = by_name
-                .get_mut(&new.name_hash(value.name))
-                .and_then(Vec::pop);
-            let Some(index) = same else {
+            let Some(index) = by_name.take(new.name_hash(value.name)) else {
                 added.push(value);
                 continue;
             };
@@ -344,13 +337,11 @@ impl Detail {
             .into_iter()
             .zip(is_left)
             .filter(|&(_, is_left)| is_left);
-        let mut by_value: FastMap<u64, Vec<Value>> = FastMap::default();
-        for value in added.iter().rev() {
-            by_value.entry(value.value).or_default().push(*value);
-        }
+        let values = added.iter().map(|value| value.value);
+        let mut by_value = Queues::new(values.zip(0..));
         let mut renamed = FastMap::<StrOffset, ()>::default();
         for (was, _) in removed {
-            let is = by_value.get_mut(&was.value).and_then(Vec::pop);
+            let is = by_value.take(was.value).map(|index| added[index]);
             if let Some(is) = is {
                 renamed.insert(is.name, ());
             }
@@ -458,33 +449,35 @@ impl MemberChange {
 
 /// For each new member the index of the old one that it was: by name, or else by place and type.
 fn pair_leaves(olds: &[Leaf], news: &[Leaf]) -> Vec<Option<usize>> {
+    // Most structures change somewhere behind their start.
+    let start = olds.iter().zip(news);
+    let start = start.take_while(|(old, new)| old.path == new.path).count();
     let mut is_left = vec![true; olds.len()];
-    let mut old_of = vec![None; news.len()];
-    let pair = |old_of: &mut [Option<usize>], is_left: &mut [bool], key: &dyn Fn(&Leaf) -> u64| {
-        let mut by_key: FastMap<u64, Vec<usize>> = FastMap::default();
-        for (index, leaf) in olds.iter().enumerate().rev() {
-            if is_left[index] {
-                by_key.entry(key(leaf)).or_default().push(index);
-            }
+    is_left[..start].fill(false);
+    let mut old_of: Vec<_> = (0..start).map(Some).collect();
+    old_of.resize(news.len(), None);
+    let mut pair = |key: fn(&Leaf) -> u64| {
+        if !is_left.contains(&true) || !old_of.contains(&None) {
+            return;
         }
-        for (leaf, old) in news.iter().zip(old_of) {
+        let left = olds.iter().enumerate().filter(|&(index, _)| is_left[index]);
+        let mut left = Queues::new(left.map(|(index, leaf)| (key(leaf), index)));
+        for (leaf, old) in news.iter().zip(&mut old_of) {
             if old.is_none()
-                && let Some(index) = by_key.get_mut(&key(leaf)).and_then(Vec::pop)
+                && let Some(index) = left.take(key(leaf))
             {
                 is_left[index] = false;
                 *old = Some(index);
             }
         }
     };
-    pair(&mut old_of, &mut is_left, &|leaf| leaf.path);
-    if old_of.contains(&None) && is_left.contains(&true) {
-        pair(&mut old_of, &mut is_left, &|leaf| {
-            let mut hasher = btf_core::dedup::MulHasher::default();
-            hasher.write_u64(leaf.meaning);
-            hasher.write_u64(u64::from(leaf.bit_offset) << 32 | u64::from(leaf.bits.unwrap_or(0)));
-            hasher.finish()
-        });
-    }
+    pair(|leaf| leaf.path);
+    pair(|leaf| {
+        let mut hasher = btf_core::dedup::MulHasher::default();
+        hasher.write_u64(leaf.meaning);
+        hasher.write_u64(u64::from(leaf.bit_offset) << 32 | u64::from(leaf.bits.unwrap_or(0)));
+        hasher.finish()
+    });
     old_of
 }
 

@@ -1,7 +1,7 @@
 //! Hashes of names, so that names of two blobs are compared without a look at their bytes.
 //!
 //! The string section is gone over once. A bit for each byte tells where strings start and a population count which string
-//! it is: both stay in the processor's cache, which a table by offset would not. Names that start inside a string (a linker may
+//! it is: both stay in the processor's cache, which a table by offset would not, and in one line of it. Names that start inside a string (a linker may
 //! share the ends of names) are hashed one by one, and kept.
 //!
 //! The seed is random for each run, so nobody can make two names that collide; no order depends on hashes.
@@ -17,6 +17,22 @@ const INSIDE_FACTOR: usize = 16;
 /// What may be hashed in any case, in bytes.
 const INSIDE_BYTES: usize = 1 << 20;
 
+/// The bytes of a string section that stand together: as many as a word has bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    /// At which of them strings start.
+    is_start: u32,
+    /// How many strings start before them.
+    rank: u32,
+}
+
+impl Block {
+    const LEN: usize = u32::BITS as usize;
+}
+
+/// How long a string of a kernel is with its NUL, in bytes, or a little less.
+const MEAN_LEN: usize = 16;
+
 /// The hashes of the strings of one blob, without its base's.
 #[derive(Debug)]
 pub(super) struct Hashes<'b> {
@@ -24,12 +40,11 @@ pub(super) struct Hashes<'b> {
     /// The offset of the first byte of `section`.
     first: u32,
     seed: u64,
-    /// Whether a string starts at each byte.
-    is_start: Vec<u64>,
-    /// For each word of `is_start`, how many strings start before it.
-    ranks: Vec<u32>,
-    /// The hash of each string and where it ends in `section`.
-    strings: Vec<(u64, u32)>,
+    blocks: Vec<Block>,
+    /// The hash of each string.
+    strings: Vec<u64>,
+    /// Where each string ends in `section`.
+    ends: Vec<u32>,
     /// The same of names inside of strings, by offset.
     inside: FastMap<u32, (u64, &'b [u8])>,
     budget: usize,
@@ -38,32 +53,33 @@ pub(super) struct Hashes<'b> {
 impl<'b> Hashes<'b> {
     /// Hashes all strings of `section`, which ends with NUL as every section does that has been read.
     pub(super) fn new(section: &'b [u8], first: u32, seed: u64) -> Self {
-        let mut is_start = vec![0_u64; section.len() / 64 + 1];
-        let mut strings = Vec::with_capacity(section.len() / 16);
+        let mut blocks = vec![Block::default(); section.len() / Block::LEN + 1];
+        let expected = section.len() / MEAN_LEN;
+        let mut strings = Vec::with_capacity(expected);
+        let mut ends = Vec::with_capacity(expected);
         let mut start = 0;
         for end in memchr::memchr_iter(0, section) {
-            if let Some(word) = is_start.get_mut(start / 64) {
-                *word |= 1 << (start % 64);
+            if let Some(block) = blocks.get_mut(start / Block::LEN) {
+                block.is_start |= 1 << (start % Block::LEN);
             }
             let string = section.get(start..end).unwrap_or_default();
+            strings.push(xxh3_64_with_seed(string, seed));
             // The reader has seen to it that offsets fit 32 bits.
-            let end_offset = u32::try_from(end).unwrap_or(u32::MAX);
-            strings.push((xxh3_64_with_seed(string, seed), end_offset));
+            ends.push(u32::try_from(end).unwrap_or(u32::MAX));
             start = end + 1;
         }
         let mut rank = 0;
-        let ranks = is_start.iter().map(|word| {
-            let before = rank;
-            rank += word.count_ones();
-            before
-        });
+        for block in &mut blocks {
+            block.rank = rank;
+            rank += block.is_start.count_ones();
+        }
         Self {
-            ranks: ranks.collect(),
             section,
             first,
             seed,
-            is_start,
+            blocks,
             strings,
+            ends,
             inside: FastMap::default(),
             budget: section.len().saturating_mul(INSIDE_FACTOR) + INSIDE_BYTES,
         }
@@ -115,34 +131,30 @@ impl<'b> Hashes<'b> {
     /// Which string starts at `offset`, if one does.
     #[inline]
     fn rank(&self, offset: u32) -> Option<usize> {
-        let local = offset.checked_sub(self.first)?;
-        let word = *self.is_start.get(local as usize / 64)?;
-        let bit = 1_u64 << (local % 64);
-        if word & bit == 0 {
-            return None;
-        }
-        let before = *self.ranks.get(local as usize / 64)?;
-        Some((before + (word & (bit - 1)).count_ones()) as usize)
+        let local = offset.checked_sub(self.first)? as usize;
+        let block = self.blocks.get(local / Block::LEN)?;
+        let bit = 1_u32 << (local % Block::LEN);
+        let is_start = block.is_start & bit != 0;
+        is_start.then(|| (block.rank + (block.is_start & (bit - 1)).count_ones()) as usize)
     }
 
     /// The hash of the name at `offset`, if it has been learned or is a whole string.
     #[inline]
     pub(super) fn hash(&self, offset: u32) -> Option<u64> {
         match self.rank(offset) {
-            Some(rank) => self.strings.get(rank).map(|&(hash, _)| hash),
+            Some(rank) => self.strings.get(rank).copied(),
             None => self.inside.get(&offset).map(|&(hash, _)| hash),
         }
     }
 
-    /// The hash and the bytes of the name at `offset`, if it has been learned or is a whole string.
+    /// The name at `offset`, if it has been learned or is a whole string.
     #[inline]
-    pub(super) fn find(&self, offset: u32) -> Option<(u64, &'b [u8])> {
+    pub(super) fn name(&self, offset: u32) -> Option<&'b [u8]> {
         let Some(rank) = self.rank(offset) else {
-            return self.inside.get(&offset).copied();
+            return self.inside.get(&offset).map(|&(_, name)| name);
         };
-        let &(hash, end) = self.strings.get(rank)?;
-        let local = offset - self.first;
-        Some((hash, self.section.get(local as usize..end as usize)?))
+        let (start, &end) = (offset - self.first, self.ends.get(rank)?);
+        self.section.get(start as usize..end as usize)
     }
 
     /// The offset of the first string.
@@ -167,8 +179,9 @@ mod tests {
             (309, b"c"),
         ] {
             hashes.learn(offset).unwrap();
-            let expect = Some((xxh3_64_with_seed(name, 7), name));
-            assert_eq!(hashes.find(offset), expect, "{offset}");
+            assert_eq!(hashes.name(offset), Some(name), "{offset}");
+            let hash = xxh3_64_with_seed(name, 7);
+            assert_eq!(hashes.hash(offset), Some(hash), "{offset}");
         }
         for missing in [0, 99, 311, u32::MAX] {
             let error = hashes.learn(missing).unwrap_err();

@@ -10,7 +10,8 @@
 //! {"type":"summary","kind":"struct","added":1,"removed":0,"changed":1,"through":1}
 //! ```
 //!
-//! A `file` line stands before the lines about it; one without `old` or `new` is there on one side only. `kind` is `struct`, `union`,
+//! A `file` line stands before the lines about it; one without `old` or `new` is there on one side only. An id may be one of the file's
+//! base: a type that has moved between a module and its kernel. `kind` is `struct`, `union`,
 //! `enum`, `typedef`, `number`, `func`, `kfunc`, `var` or `forward`.
 //!
 //! - MEMBER: `{"name":"a.b","type":"int","bit_offset":32,"size":4}`; `size` in bytes, which types without one do not have; bitfields have

@@ -6,8 +6,9 @@
 use std::hash::Hasher as _;
 
 use btf_core::graph::MAX_DEPTH;
+use btf_core::kind::Kind;
 use btf_core::types::Composite;
-use btf_core::{StrOffset, Type, TypeId};
+use btf_core::{Info, StrOffset, Type, TypeId};
 
 use super::side::Side;
 
@@ -98,6 +99,7 @@ impl Leaves {
 
     fn fill<'b>(&mut self, side: &Side<'b>, composite: Composite<'b>, prefix: u32) {
         let limit = composite.len() + MAX_ADDED;
+        self.all.reserve_exact(composite.len());
         let mut stack = vec![Frame {
             composite,
             next: 0,
@@ -113,7 +115,11 @@ impl Leaves {
             let (prefix, base_offset) = (frame.prefix, frame.bit_offset);
             let bit_offset = base_offset.saturating_add(member.bit_offset);
             let room = stack.len() < MAX_NESTING && self.all.len() < limit;
-            let inner = inner(side, member.ty).filter(|_| room);
+            let inner = if room && has_inner(side, member.ty) {
+                inner(side, member.ty)
+            } else {
+                None
+            };
             if let Some(Inner {
                 composite,
                 link: ".",
@@ -154,6 +160,7 @@ impl Leaves {
         }
     }
 
+    #[inline]
     fn path(&self, side: &Side<'_>, prefix: u32, name: StrOffset) -> u64 {
         let before = self.prefix(prefix).map_or(0, |prefix| prefix.hash);
         if before == 0 {
@@ -189,6 +196,9 @@ impl Leaves {
 
     /// Appends the whole name of a leaf.
     pub fn put_name(&self, side: &Side<'_>, leaf: &Leaf, out: &mut Vec<u8>) {
+        if leaf.prefix == 0 {
+            return out.extend_from_slice(side.name(leaf.name));
+        }
         let mut parts = Vec::new();
         let mut number = leaf.prefix;
         while let Some(prefix) = self.prefix(number) {
@@ -224,18 +234,42 @@ fn place(side: &Side<'_>, ty: TypeId, bit_offset: u32, bitfield_size: u32) -> (u
     }
     let mut current = ty;
     for _ in 0..=MAX_DEPTH {
-        let ty = side.ty(current);
-        if let Type::Int(int) = ty {
-            let is_part = !int.is_whole();
+        let record = side.btf().record(current).unwrap_or_default();
+        let &[_, info, third, ..] = record else { break };
+        let kind = Info(info).kind();
+        if kind.is_some_and(Kind::is_modifier) {
+            current = TypeId(third);
+            continue;
+        }
+        if kind == Some(Kind::Int)
+            && let Type::Int(int) = Type::from_record(record)
+        {
             let start = bit_offset.saturating_add(int.offset_bits);
-            return (start, is_part.then_some(int.bits));
+            return (start, (!int.is_whole()).then_some(int.bits));
         }
-        match ty.modified() {
-            Some(target) => current = target,
-            None => break,
-        }
+        break;
     }
     (bit_offset, None)
+}
+
+/// Whether a type leads to a structure or union without a name, by way of types without names.
+fn has_inner(side: &Side<'_>, id: TypeId) -> bool {
+    let mut current = id.0;
+    for _ in 0..=MAX_DEPTH {
+        let record = side.btf().record(TypeId(current)).unwrap_or_default();
+        let &[name, info, third, ref rest @ ..] = record else {
+            return false;
+        };
+        current = match Info(info).kind() {
+            Some(Kind::Struct | Kind::Union) => return name == 0,
+            Some(Kind::Ptr | Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag) => {
+                third
+            }
+            Some(Kind::Array) => rest.first().copied().unwrap_or(0),
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// The unnamed structure or union that a type leads to by way of types without names.

@@ -238,7 +238,10 @@ fn definitions(side: &Side<'_>, group: &[Item]) -> Vec<Item> {
     let is_declaration = |item: &Item| is_declaration(side, item);
     let in_base = || {
         let label = group.first().map(|item| item.label);
-        label.is_some_and(|label| side.base().is_some_and(|base| base.has_label(label)))
+        label.is_some_and(|label| {
+            side.base()
+                .is_some_and(|base| !base.labelled(label).is_empty())
+        })
     };
     let mut items = distinct(group);
     if items.iter().any(is_declaration) && (in_base() || !items.iter().all(is_declaration)) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use btf_core::dedup::{FastMap, MulHasher};
 use btf_core::graph::MAX_DEPTH;
-use btf_core::kind::Kind;
+use btf_core::kind::{Kind, Third};
 use btf_core::{Btf, Info, Result, StrOffset, Type, TypeId};
 
 use super::hashes::Hashes;
@@ -158,14 +158,10 @@ impl<'b> Side<'b> {
             sections: FastMap::default(),
             tags: Vec::new(),
             is_kfunc: Vec::new(),
-            items: Vec::with_capacity(own / 2),
+            items: Vec::new(),
             nameless: Vec::new(),
         };
-        let mut maker = Maker::new(side);
-        maker.check(options.tags)?;
-        maker.find_meanings();
-        maker.find_items();
-        Ok(maker.into_side())
+        Maker::new(side).make(options.tags)
     }
 
     /// Says which own functions BPF programs may call; without it nobody knows.
@@ -233,25 +229,26 @@ impl<'b> Side<'b> {
     /// The name at an offset.
     #[must_use]
     pub fn name(&self, offset: StrOffset) -> &'b [u8] {
-        self.find_name(offset).map_or(&[], |(_, name)| name)
+        self.known_name(offset).unwrap_or_default()
     }
 
-    /// The hash and the bytes of a name that is known.
     #[inline]
-    fn find_name(&self, offset: StrOffset) -> Option<(u64, &'b [u8])> {
+    fn known_name(&self, offset: StrOffset) -> Option<&'b [u8]> {
         match &self.base {
             Some(base) if offset.0 < self.hashes.first() => {
-                let known = base.find_name(offset);
-                known.or_else(|| self.foreign.get(&offset.0).copied())
+                let foreign = || self.foreign.get(&offset.0).map(|&(_, name)| name);
+                base.known_name(offset).or_else(foreign)
             }
-            _ => self.hashes.find(offset.0),
+            _ => self.hashes.name(offset.0),
         }
     }
 
-    /// The name of a type.
+    /// The name of an item; empty for what has none.
     #[must_use]
     pub fn name_of(&self, id: TypeId) -> &'b [u8] {
-        self.name(self.ty(id).name())
+        let record = self.btf.record(id).unwrap_or_default();
+        let name = record.first().filter(|_| sort_of_record(record).is_some());
+        name.map_or(&[], |&name| self.name(StrOffset(name)))
     }
 
     /// The type `id`; `void` if it does not exist.
@@ -260,12 +257,19 @@ impl<'b> Side<'b> {
         self.btf.ty(id).unwrap_or(Type::Void)
     }
 
+    /// The hash of a name; 0 for what does not exist.
     pub(super) fn name_hash(&self, offset: StrOffset) -> u64 {
+        self.known_hash(offset).unwrap_or(0)
+    }
+
+    #[inline]
+    fn known_hash(&self, offset: StrOffset) -> Option<u64> {
         match &self.base {
-            Some(_) if offset.0 < self.hashes.first() => {
-                self.find_name(offset).map_or(0, |(hash, _)| hash)
+            Some(base) if offset.0 < self.hashes.first() => {
+                let foreign = || self.foreign.get(&offset.0).map(|&(hash, _)| hash);
+                base.known_hash(offset).or_else(foreign)
             }
-            _ => self.hashes.hash(offset.0).unwrap_or(0),
+            _ => self.hashes.hash(offset.0),
         }
     }
 
@@ -280,10 +284,15 @@ impl<'b> Side<'b> {
         }
     }
 
-    /// Whether the blob itself has items of this label.
-    pub(super) fn has_label(&self, label: u64) -> bool {
-        let found = self.items.binary_search_by_key(&label, |item| item.label);
-        found.is_ok() || self.base.as_ref().is_some_and(|base| base.has_label(label))
+    /// The items of this label, those of the blob itself or, if it has none, of its base.
+    pub(super) fn labelled(&self, label: u64) -> &[Item] {
+        let start = self.items.partition_point(|item| item.label < label);
+        let own = self.items.get(start..).unwrap_or_default();
+        let count = own.iter().take_while(|item| item.label == label).count();
+        match &self.base {
+            Some(base) if count == 0 => base.labelled(label),
+            _ => own.get(..count).unwrap_or_default(),
+        }
     }
 
     /// The size of a type in bytes; `None` for what has none, and for what is nested too deeply.
@@ -292,21 +301,35 @@ impl<'b> Side<'b> {
         let mut current = id;
         let mut factor = 1_u64;
         for _ in 0..=MAX_DEPTH {
-            let ty = self.ty(current);
-            if let Type::Array { element, count, .. } = ty {
+            let &[_, info, third, ref rest @ ..] = self.btf.record(current)? else {
+                return None;
+            };
+            let kind = Info(info).kind()?;
+            if kind == Kind::Array {
+                let &[element, _, count] = rest else {
+                    return None;
+                };
                 factor = factor.checked_mul(count.into())?;
-                current = element;
-            } else if let Type::Var { target, .. } = ty {
-                current = target;
-            } else if let Some(target) = ty.modified() {
-                current = target;
-            } else {
-                let is_pointer = matches!(ty, Type::Ptr { .. });
-                let size = ty.own_size().or(is_pointer.then_some(self.pointer_size))?;
-                return factor.checked_mul(size.into());
+                current = TypeId(element);
+                continue;
             }
+            if kind.is_modifier() || kind == Kind::Var {
+                current = TypeId(third);
+                continue;
+            }
+            let is_pointer = kind == Kind::Ptr;
+            let size = own_size(kind, third).or(is_pointer.then_some(self.pointer_size))?;
+            return factor.checked_mul(size.into());
         }
         None
+    }
+
+    /// The size in bytes that the record of a type holds, see [`Type::own_size`].
+    pub(super) fn own_size(&self, id: TypeId) -> Option<u32> {
+        let &[_, info, third, ..] = self.btf.record(id)? else {
+            return None;
+        };
+        own_size(Info(info).kind()?, third)
     }
 
     /// The ids of the own types.
@@ -314,11 +337,18 @@ impl<'b> Side<'b> {
         (self.btf.first_id()..self.btf.end_id()).map(TypeId)
     }
 
+    /// The declarations of which others say something, in ascending order.
+    fn remarked(&self) -> Vec<TypeId> {
+        let tagged = self.tags.iter().map(|&(target, ..)| target);
+        let mut ids: Vec<_> = self.sections.keys().copied().chain(tagged).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let own = ids.partition_point(|id| id.0 < self.btf.first_id());
+        ids.split_off(own)
+    }
+
     /// A hash of what others say of a declaration: its section and its tags; 0 for nothing.
     fn remarks(&self, id: TypeId) -> u64 {
-        if self.tags.is_empty() && self.sections.is_empty() {
-            return 0;
-        }
         let (section, tags) = (self.section_of(id), self.tags_of(id));
         if section.is_empty() && tags.is_empty() {
             return 0;
@@ -331,18 +361,28 @@ impl<'b> Side<'b> {
 
     /// The start of a hash.
     pub(super) fn hasher(&self, what: u64) -> MulHasher {
-        let mut hasher = MulHasher::default();
-        hasher.write_u64(self.seed);
-        hasher.write_u64(what);
-        hasher
+        hasher(self.seed, what)
     }
 
     /// The hash of a sort and a name.
     pub(super) fn label(&self, sort: Sort, name: StrOffset) -> u64 {
-        let mut hasher = self.hasher(sort as u64 + 1);
-        hasher.write_u64(self.name_hash(name));
-        hasher.finish().max(1)
+        label_of(self.seed, sort, self.name_hash(name))
     }
+}
+
+/// The start of a hash.
+fn hasher(seed: u64, what: u64) -> MulHasher {
+    let mut hasher = MulHasher::default();
+    hasher.write_u64(seed);
+    hasher.write_u64(what);
+    hasher
+}
+
+/// The hash of a sort and the hash of a name.
+fn label_of(seed: u64, sort: Sort, name: u64) -> u64 {
+    let mut hasher = hasher(seed, sort as u64 + 1);
+    hasher.write_u64(name);
+    hasher.finish().max(1)
 }
 
 /// The values of an enumeration as they are compared: those of at most four bytes have no sign, which is a matter of encoding.
@@ -352,6 +392,11 @@ pub(super) fn plain_value(value: u64, size: u32) -> u64 {
     } else {
         value
     }
+}
+
+/// The size in bytes in the third word of a record, if that is what it holds.
+fn own_size(kind: Kind, third: u32) -> Option<u32> {
+    (kind.info().third == Third::Size).then_some(third)
 }
 
 /// [`sort_of`] for what has not been decoded.

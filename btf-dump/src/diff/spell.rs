@@ -1,10 +1,17 @@
 //! Types as a person writes them in C.
 
+use btf_core::kind::Kind;
 use btf_core::types::FuncProto;
-use btf_core::{StrOffset, Type, TypeId};
+use btf_core::{Info, StrOffset, Type, TypeId};
 
 use super::side::Side;
 use crate::layout::spell::Speller;
+
+/// As many pointers and qualifiers around a name are written without a detour.
+const MAX_PLAIN: usize = 16;
+
+/// Names up to this length need no budget: what kernels accept (`KSYM_NAME_LEN`).
+const MAX_NAME: usize = 512;
 
 /// Spells the types of one side.
 #[derive(Debug)]
@@ -30,11 +37,85 @@ impl<'s, 'b> Spell<'s, 'b> {
 
     /// Appends a type without a name: `struct s *(*)(int)`.
     pub(super) fn put_type(&mut self, out: &mut Vec<u8>, id: TypeId) {
+        if self.put_plain(out, id) {
+            return;
+        }
         let mut text = std::mem::take(&mut self.buffer);
         text.clear();
         self.speller.put(&mut text, id);
         put_tidy(out, &text);
         self.buffer = text;
+    }
+
+    /// Appends a type that is a name with pointers and qualifiers around it, as most are; `false` for all others.
+    fn put_plain(&mut self, out: &mut Vec<u8>, id: TypeId) -> bool {
+        let btf = self.side.btf();
+        let (mut around, mut len) = ([""; MAX_PLAIN], 0);
+        // How many of them end with the innermost pointer: what is left qualifies the name.
+        let mut pointers = 0;
+        let mut current = id;
+        let mut steps = 0..2 * MAX_PLAIN;
+        let (keyword, name) = loop {
+            if steps.next().is_none() {
+                return false;
+            }
+            let &[name, info, third, ..] = btf.record(current).unwrap_or_default() else {
+                break ("void", None);
+            };
+            let info = Info(info);
+            let word = match info.kind() {
+                Some(Kind::Ptr) => "*",
+                Some(Kind::Const) => "const",
+                Some(Kind::Volatile) => "volatile",
+                Some(Kind::Restrict) => "restrict",
+                Some(Kind::TypeTag) => "",
+                Some(Kind::Fwd) if info.kind_flag() => break ("union ", Some(name)),
+                Some(Kind::Struct | Kind::Fwd) => break ("struct ", Some(name)),
+                Some(Kind::Union) => break ("union ", Some(name)),
+                Some(Kind::Enum | Kind::Enum64) => break ("enum ", Some(name)),
+                Some(Kind::Int | Kind::Float | Kind::Typedef) => break ("", Some(name)),
+                Some(
+                    Kind::Array
+                    | Kind::Func
+                    | Kind::FuncProto
+                    | Kind::Var
+                    | Kind::Datasec
+                    | Kind::DeclTag,
+                )
+                | None => return false,
+            };
+            current = TypeId(third);
+            if word.is_empty() {
+                continue;
+            }
+            let Some(slot) = around.get_mut(len) else {
+                return false;
+            };
+            *slot = word;
+            len += 1;
+            if word == "*" {
+                pointers = len;
+            }
+        };
+        let name = name.map(StrOffset);
+        let name_text = name.map_or(&[][..], |name| self.side.name(name));
+        if name.is_some() && name_text.is_empty() || name_text.len() > MAX_NAME {
+            return false;
+        }
+        let (pointers, qualifiers) = around[..len].split_at(pointers);
+        for word in qualifiers {
+            out.extend_from_slice(word.as_bytes());
+            out.push(b' ');
+        }
+        out.extend_from_slice(keyword.as_bytes());
+        out.extend_from_slice(name_text);
+        for &word in pointers.iter().rev() {
+            if word != "*" || !out.ends_with(b"*") {
+                out.push(b' ');
+            }
+            out.extend_from_slice(word.as_bytes());
+        }
+        true
     }
 
     /// A type without a name.
@@ -46,6 +127,12 @@ impl<'s, 'b> Spell<'s, 'b> {
 
     /// Appends the declaration of `name`.
     pub(super) fn put_declaration(&mut self, out: &mut Vec<u8>, id: TypeId, name: &[u8]) {
+        if self.put_plain(out, id) {
+            if !out.ends_with(b"*") && !name.is_empty() {
+                out.push(b' ');
+            }
+            return out.extend_from_slice(name);
+        }
         let mut text = std::mem::take(&mut self.buffer);
         text.clear();
         let mut left = id;

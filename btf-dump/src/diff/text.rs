@@ -11,6 +11,7 @@
 //! types are escaped, as nobody knows what a name does to a terminal.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use btf_core::TypeId;
 use btf_core::cli::{Style, escape_name};
@@ -42,7 +43,7 @@ pub struct Options {
 
 /// Writes the changes of a diff, or those of them that are wanted, in parts that follow each other.
 #[must_use]
-pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<String> {
+pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<Vec<u8>> {
     changes
         .par_chunks(CHUNK)
         .map(|changes| {
@@ -53,6 +54,18 @@ pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<Stri
             writer.out
         })
         .collect()
+}
+
+/// Writes each change for itself.
+#[must_use]
+pub fn write_each(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<Vec<u8>> {
+    let mut writer = Writer::new(diff, options);
+    let texts = changes.iter().map(|change| {
+        writer.out.clear();
+        writer.put(change);
+        writer.out.clone()
+    });
+    texts.collect()
 }
 
 /// Writes how many items of which sort have changed how.
@@ -117,8 +130,8 @@ struct Writer<'d, 'b> {
     options: Options,
     old: Spell<'b, 'b>,
     new: Spell<'b, 'b>,
-    out: String,
-    /// Room for one name or type.
+    out: Vec<u8>,
+    /// Room for the name of a member.
     buffer: Vec<u8>,
 }
 
@@ -129,26 +142,52 @@ impl<'d, 'b> Writer<'d, 'b> {
             options,
             old: Spell::new(diff.old),
             new: Spell::new(diff.new),
-            out: String::with_capacity(CHUNK * BYTES),
+            out: Vec::with_capacity(CHUNK * BYTES),
             buffer: Vec::new(),
         }
     }
 
     /// Writes a line that starts with a sign.
-    fn line(&mut self, sign: Sign, indent: usize, text: impl std::fmt::Display) {
-        let style = sign.style();
+    fn line(&mut self, sign: Sign, indent: usize, put: impl FnOnce(&mut Self)) {
         if self.options.colors {
-            self.out.push_str(style.sequence());
+            self.put_str(sign.style().sequence());
         }
-        self.out.push_str(&"  "[..indent]);
-        self.out.push_str(sign.text());
-        self.out.push(' ');
-        // Writing to a string does not fail.
-        let _ = write!(self.out, "{text}");
-        if self.options.colors {
-            self.out.push_str(Style::END);
+        self.put_str(&"  "[..indent]);
+        self.put_str(sign.text());
+        self.put_str(" ");
+        put(self);
+        self.put_str(if self.options.colors { Style::END } else { "" });
+        self.put_str("\n");
+    }
+
+    fn put_str(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes what does not come from the input; little of it is written so, as that takes its time.
+    fn put_fmt(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a vector does not fail.
+        let _ = self.out.write_fmt(text);
+    }
+
+    fn put_number(&mut self, number: u64) {
+        self.put_str(itoa::Buffer::new().format(number));
+    }
+
+    fn put_bytes(&mut self, size: u64) {
+        self.put_number(size);
+        self.put_str(if size == 1 { " byte" } else { " bytes" });
+    }
+
+    /// Writes what `put` appends, escaped.
+    fn put_escaped(&mut self, put: impl FnOnce(&mut Self)) {
+        let start = self.out.len();
+        put(self);
+        let is_plain = |all: bool, byte: &u8| all & (b' '..=b'~').contains(byte);
+        if !self.out[start..].iter().fold(true, is_plain) {
+            let text = self.out.split_off(start);
+            self.put_str(&escape_name(&text));
         }
-        self.out.push('\n');
     }
 
     fn put(&mut self, change: &Change) {
@@ -156,88 +195,81 @@ impl<'d, 'b> Writer<'d, 'b> {
             What::Added(id) => self.put_whole(Sign::Added, change, *id),
             What::Removed(id) => self.put_whole(Sign::Removed, change, *id),
             What::Changed(old, new, detail) => self.put_changed(change, (*old, *new), detail),
-            What::Through(_, new, cause) => {
-                let title = self.title(change, *new);
-                let cause = self.text(|writer, out| writer.new.put_title(out, *cause));
-                self.line(Sign::Through, 0, format_args!("{title}: through {cause}"));
-            }
+            What::Through(_, new, cause) => self.line(Sign::Through, 0, |writer| {
+                writer.put_title(change, *new);
+                writer.put_str(": through ");
+                writer.put_escaped(|writer| writer.new.put_title(&mut writer.out, *cause));
+            }),
         }
     }
 
-    /// What `put` appends, escaped.
-    fn text(&mut self, put: impl FnOnce(&mut Self, &mut Vec<u8>)) -> String {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        put(self, &mut buffer);
-        let text = escape_name(&buffer).into_owned();
-        self.buffer = buffer;
-        text
-    }
-
-    /// What an item of the new blob is called, with its sort.
-    fn title(&mut self, change: &Change, id: TypeId) -> String {
-        let title = self.text(|writer, out| writer.new.put_title(out, id));
+    /// Writes what an item of the new blob is called, with its sort.
+    fn put_title(&mut self, change: &Change, id: TypeId) {
         match change.sort {
-            Sort::Struct | Sort::Union | Sort::Enum => title,
-            Sort::Forward => format!("forward {title}"),
+            Sort::Struct | Sort::Union | Sort::Enum => {}
+            Sort::Forward => self.put_str("forward "),
             Sort::Typedef | Sort::Number | Sort::Func | Sort::Var => {
-                format!("{} {title}", change.word())
+                self.put_str(change.word());
+                self.put_str(" ");
             }
         }
+        self.put_escaped(|writer| writer.new.put_title(&mut writer.out, id));
     }
 
     /// Writes an item that only one blob has.
     fn put_whole(&mut self, sign: Sign, change: &Change, id: TypeId) {
         let is_new = sign == Sign::Added;
-        let text = self.text(|writer, out| {
+        let side = if is_new { self.diff.new } else { self.diff.old };
+        self.line(sign, 0, |writer| {
+            match change.sort {
+                Sort::Struct | Sort::Union | Sort::Enum | Sort::Typedef => {}
+                Sort::Func | Sort::Var | Sort::Forward | Sort::Number => {
+                    writer.put_str(change.word());
+                    writer.put_str(" ");
+                }
+            }
+            writer.put_item(id, is_new);
+            if !matches!(change.sort, Sort::Func | Sort::Var | Sort::Forward)
+                && let Some(size) = side.own_size(id)
+            {
+                writer.put_str(": ");
+                writer.put_bytes(size.into());
+            }
+        });
+    }
+
+    /// Writes an item as it is declared.
+    fn put_item(&mut self, id: TypeId, is_new: bool) {
+        self.put_escaped(|writer| {
             let spell = if is_new {
                 &mut writer.new
             } else {
                 &mut writer.old
             };
-            spell.put_item(out, id);
+            spell.put_item(&mut writer.out, id);
         });
-        let side = if is_new { self.diff.new } else { self.diff.old };
-        match (change.sort, side.ty(id).own_size()) {
-            (Sort::Func, _) => self.line(sign, 0, format_args!("{} {text}", change.word())),
-            (Sort::Var, _) => self.line(sign, 0, format_args!("var {text}")),
-            (Sort::Forward, _) => self.line(sign, 0, format_args!("forward {text}")),
-            (Sort::Number, Some(size)) => {
-                self.line(
-                    sign,
-                    0,
-                    format_args!("number {text}: {}", bytes(size.into())),
-                );
-            }
-            (_, Some(size)) => self.line(sign, 0, format_args!("{text}: {}", bytes(size.into()))),
-            (_, None) => self.line(sign, 0, text),
-        }
     }
 
     fn put_changed(&mut self, change: &Change, (old, new): (TypeId, TypeId), detail: &Detail) {
-        let mut title = self.title(change, new);
-        match detail.size {
-            Some((a, b)) if a != b => {
-                let _ = write!(title, ": {a} -> {}", bytes(b));
+        self.line(Sign::Changed, 0, |writer| {
+            writer.put_title(change, new);
+            if let Some((was, is)) = detail.size.filter(|(was, is)| was != is) {
+                writer.put_fmt(format_args!(": {was} -> "));
+                writer.put_bytes(is);
             }
-            _ => {}
-        }
-        self.line(Sign::Changed, 0, &title);
+        });
         for words in &detail.words {
-            let (was, is) = (
-                escape_name(&words.old).into_owned(),
-                escape_name(&words.new).into_owned(),
-            );
-            let text = format!("{}: {} -> {}", words.what, or_none(&was), or_none(&is));
-            self.line(Sign::Changed, 2, &text);
+            let (was, is) = (escape_name(&words.old), escape_name(&words.new));
+            self.line(Sign::Changed, 2, |writer| {
+                let (was, is) = (or_none(&was), or_none(&is));
+                writer.put_fmt(format_args!("{}: {was} -> {is}", words.what));
+            });
         }
         let is_respelled =
             detail.ty.is_some() || detail.result.is_some() || !detail.params.is_empty();
         if is_respelled {
-            let was = self.text(|writer, out| writer.old.put_item(out, old));
-            let is = self.text(|writer, out| writer.new.put_item(out, new));
-            self.line(Sign::Removed, 2, &was);
-            self.line(Sign::Added, 2, &is);
+            self.line(Sign::Removed, 2, |writer| writer.put_item(old, false));
+            self.line(Sign::Added, 2, |writer| writer.put_item(new, true));
         }
         self.put_members(detail);
         self.put_enumerators(detail);
@@ -270,93 +302,144 @@ impl<'d, 'b> Writer<'d, 'b> {
     fn put_run(&mut self, detail: &Detail, run: &[&MemberChange]) {
         let ends = run
             .first()
-            .zip(run.last())
-            .map(|(first, last)| (*first, *last));
-        let Some((first, last)) = ends else { return };
-        let Some((was, is)) = leaves(detail, first) else {
+            .and_then(|first| leaves(detail, first))
+            .zip(run.last().and_then(|last| leaves(detail, last)));
+        let Some(((was, is), (_, last))) = ends else {
             return;
         };
-        let name = |writer: &mut Self, change: &MemberChange| {
-            let leaf = leaves(detail, change).map(|(_, is)| *is);
-            leaf.map_or_else(String::new, |leaf| {
-                writer.text(|writer, out| detail.leaves.1.put_name(writer.new.side(), &leaf, out))
-            })
-        };
-        let (from, to) = (name(self, first), name(self, last));
-        let by = moved_by(was, is);
-        let text = format!(
-            "{:>7} {:>7}  {} members, {from} to {to}: moved by {by}",
-            place(was),
-            place(is),
-            run.len()
-        );
-        self.line(Sign::Changed, 2, &text);
+        self.line(Sign::Changed, 2, |writer| {
+            writer.put_places(Some(was), Some(is));
+            writer.put_number(run.len() as u64);
+            writer.put_str(" members, ");
+            writer.put_name(detail, is);
+            writer.put_str(" to ");
+            writer.put_name(detail, last);
+            writer.put_str(": moved by ");
+            writer.put_distance(was, is);
+        });
+    }
+
+    /// Writes the whole name of a new member.
+    fn put_name(&mut self, detail: &Detail, leaf: &Leaf) {
+        self.put_escaped(|writer| {
+            let side = writer.new.side();
+            detail.leaves.1.put_name(side, leaf, &mut writer.out);
+        });
     }
 
     fn put_member(&mut self, detail: &Detail, change: &MemberChange) {
         let old = change.old.and_then(|index| detail.leaves.0.all.get(index));
         let new = change.new.and_then(|index| detail.leaves.1.all.get(index));
-        let was = old.map(|leaf| self.declaration(detail, leaf, false));
-        let is = new.map(|leaf| self.declaration(detail, leaf, true));
-        match (old.zip(was), new.zip(is)) {
-            (Some((old, _)), Some((new, is))) if !change.is_retyped && !change.is_renamed => {
-                let mut text = format!("{:>7} {:>7}  {is};", place(old), place(new));
+        if let (Some(old), Some(new)) = (old, new)
+            && !change.is_retyped
+            && !change.is_renamed
+        {
+            return self.line(Sign::Changed, 2, |writer| {
+                writer.put_places(Some(old), Some(new));
+                writer.put_declaration(detail, new, true);
                 if change.is_moved {
-                    let _ = write!(text, "  moved by {}", moved_by(old, new));
+                    writer.put_str("  moved by ");
+                    writer.put_distance(old, new);
                 }
                 if change.is_resized {
                     let size = |side: &Side<'_>, leaf: &Leaf| side.size_of(leaf.ty).unwrap_or(0);
-                    let (was, is) = (size(self.diff.old, old), size(self.diff.new, new));
-                    let _ = write!(text, "  {was} -> {}", bytes(is));
+                    writer.put_str("  ");
+                    writer.put_number(size(writer.diff.old, old));
+                    writer.put_str(" -> ");
+                    writer.put_bytes(size(writer.diff.new, new));
                 }
-                self.line(Sign::Changed, 2, &text);
-            }
-            (old, new) => {
-                let note = if change.is_renamed { "  renamed" } else { "" };
-                if let Some((leaf, was)) = old {
-                    let text = format_args!("{:>7} {:>7}  {was};", place(leaf), "");
-                    self.line(Sign::Removed, 2, text);
-                }
-                if let Some((leaf, is)) = new {
-                    let text = format_args!("{:>7} {:>7}  {is};{note}", "", place(leaf));
-                    self.line(Sign::Added, 2, text);
-                }
-            }
+            });
+        }
+        if let Some(leaf) = old {
+            self.line(Sign::Removed, 2, |writer| {
+                writer.put_places(Some(leaf), None);
+                writer.put_declaration(detail, leaf, false);
+            });
+        }
+        if let Some(leaf) = new {
+            self.line(Sign::Added, 2, |writer| {
+                writer.put_places(None, Some(leaf));
+                writer.put_declaration(detail, leaf, true);
+                writer.put_str(if change.is_renamed { "  renamed" } else { "" });
+            });
         }
     }
 
-    /// A member as C declares it.
-    fn declaration(&mut self, detail: &Detail, leaf: &Leaf, is_new: bool) -> String {
-        let mut text = self.text(|writer, out| {
-            let mut name = Vec::new();
+    /// Writes where a member lay and lies.
+    fn put_places(&mut self, old: Option<&Leaf>, new: Option<&Leaf>) {
+        const WIDTH: usize = 7;
+        for (leaf, end) in [(old, " "), (new, "  ")] {
+            let start = self.out.len();
+            if let Some(leaf) = leaf {
+                self.put_place(leaf);
+            }
+            let missing = (start + WIDTH).saturating_sub(self.out.len());
+            self.put_str(&"       "[..missing]);
+            self.out[start..].rotate_right(missing);
+            self.put_str(end);
+        }
+    }
+
+    /// Writes where a member lies: the byte, and of a bitfield the bit in it.
+    fn put_place(&mut self, leaf: &Leaf) {
+        let (byte, bit) = (leaf.bit_offset / 8, leaf.bit_offset % 8);
+        self.put_number(byte.into());
+        if leaf.bits.is_some() || bit != 0 {
+            self.put_str(":");
+            self.put_number(bit.into());
+        }
+    }
+
+    /// Writes how far a member has moved.
+    fn put_distance(&mut self, was: &Leaf, is: &Leaf) {
+        let bits = i64::from(is.bit_offset) - i64::from(was.bit_offset);
+        if bits % 8 == 0 {
+            self.put_fmt(format_args!("{:+}", bits / 8));
+        } else {
+            self.put_fmt(format_args!("{bits:+} bits"));
+        }
+    }
+
+    /// Writes a member as C declares it.
+    fn put_declaration(&mut self, detail: &Detail, leaf: &Leaf, is_new: bool) {
+        let mut name = std::mem::take(&mut self.buffer);
+        name.clear();
+        self.put_escaped(|writer| {
             let (leaves, spell) = if is_new {
                 (&detail.leaves.1, &mut writer.new)
             } else {
                 (&detail.leaves.0, &mut writer.old)
             };
             leaves.put_name(spell.side(), leaf, &mut name);
-            spell.put_declaration(out, leaf.ty, &name);
+            spell.put_declaration(&mut writer.out, leaf.ty, &name);
         });
+        self.buffer = name;
         if let Some(bits) = leaf.bits {
-            let _ = write!(text, ":{bits}");
+            self.put_str(":");
+            self.put_number(bits.into());
         }
-        text
+        self.put_str(";");
     }
 
     fn put_enumerators(&mut self, detail: &Detail) {
         for change in &detail.enumerators {
-            let (old, new) = (self.diff.old, self.diff.new);
-            let text = |side: &Side<'_>, value: Value| {
-                format!("{} = {value}", escape_name(side.name(value.name)))
-            };
             if let Some(value) = change.old {
-                self.line(Sign::Removed, 2, text(old, value));
+                let side = self.diff.old;
+                self.line(Sign::Removed, 2, |writer| writer.put_value(side, value));
             }
             if let Some(value) = change.new {
-                let note = if change.is_renamed { "  renamed" } else { "" };
-                self.line(Sign::Added, 2, format!("{}{note}", text(new, value)));
+                let side = self.diff.new;
+                self.line(Sign::Added, 2, |writer| {
+                    writer.put_value(side, value);
+                    writer.put_str(if change.is_renamed { "  renamed" } else { "" });
+                });
             }
         }
+    }
+
+    fn put_value(&mut self, side: &Side<'_>, value: Value) {
+        self.put_escaped(|writer| writer.out.extend_from_slice(side.name(value.name)));
+        self.put_fmt(format_args!(" = {value}"));
     }
 }
 
@@ -409,32 +492,6 @@ fn moved_together(detail: &Detail, changes: &[&MemberChange]) -> usize {
 fn leaves<'d>(detail: &'d Detail, change: &MemberChange) -> Option<(&'d Leaf, &'d Leaf)> {
     let was = detail.leaves.0.all.get(change.old?)?;
     Some((was, detail.leaves.1.all.get(change.new?)?))
-}
-
-/// Where a member lies: the byte, and of a bitfield the bit in it.
-#[must_use]
-pub fn place(leaf: &Leaf) -> String {
-    let (byte, bit) = (leaf.bit_offset / 8, leaf.bit_offset % 8);
-    if leaf.bits.is_some() || bit != 0 {
-        format!("{byte}:{bit}")
-    } else {
-        byte.to_string()
-    }
-}
-
-/// How far a member has moved.
-fn moved_by(was: &Leaf, is: &Leaf) -> String {
-    let bits = i64::from(is.bit_offset) - i64::from(was.bit_offset);
-    if bits % 8 == 0 {
-        format!("{:+}", bits / 8)
-    } else {
-        format!("{bits:+} bits")
-    }
-}
-
-fn bytes(size: u64) -> String {
-    let unit = if size == 1 { "byte" } else { "bytes" };
-    format!("{size} {unit}")
 }
 
 fn or_none(text: &str) -> &str {

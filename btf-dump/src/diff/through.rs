@@ -3,8 +3,9 @@
 //! From each item the walk goes to what it holds by value: members, elements, what a typedef stands for, results and
 //! parameters. It stops at pointers. The first item on that way, in the order of members, that has changed itself is the cause.
 
-use btf_core::{Type, TypeId};
+use btf_core::TypeId;
 
+use super::parts::parts;
 use super::side::Side;
 
 /// What has changed in a blob, and because of what.
@@ -19,10 +20,10 @@ pub struct Causes {
 }
 
 /// A type whose parts are being looked at.
-struct Frame<'b> {
-    id: TypeId,
-    ty: Type<'b>,
-    next: usize,
+struct Frame<P> {
+    index: usize,
+    /// Those that have not been looked at.
+    parts: P,
 }
 
 impl Causes {
@@ -53,44 +54,40 @@ impl Causes {
             return causes;
         }
         let mut stack = Vec::new();
-        for (root, ty) in btf.types() {
-            stack.push(Frame {
-                id: root,
-                ty,
-                next: 0,
-            });
-            while let Some(frame) = stack.last_mut() {
-                let index = frame.id.0.wrapping_sub(first) as usize;
-                // What is open, too, is not looked at again: nothing holds itself.
-                if frame.next == 0 && is_done.get(index).is_none_or(|&is_done| is_done) {
-                    stack.pop();
-                    continue;
-                }
-                if let Some(is_done) = is_done.get_mut(index) {
-                    *is_done = true;
-                }
-                let Some(part) = part(frame.ty, frame.next) else {
-                    stack.pop();
+        for (root, record) in btf.records().enumerate() {
+            if is_done.get(root) != Some(&false) {
+                continue;
+            }
+            is_done[root] = true;
+            let mut frame = Frame {
+                index: root,
+                parts: parts(record.1),
+            };
+            loop {
+                let mut parts = frame.parts.clone();
+                let Some(part) = parts.next() else {
+                    // Back to what holds it, which looks at this part again.
+                    let Some(holder) = stack.pop() else { break };
+                    frame = holder;
                     continue;
                 };
-                let is_known = part.0 < first
-                    || is_done
-                        .get((part.0 - first) as usize)
-                        .is_none_or(|&is_done| is_done);
-                if !is_known {
-                    stack.push(Frame {
-                        id: part,
-                        ty: side.ty(part),
-                        next: 0,
-                    });
+                let index = part.wrapping_sub(first) as usize;
+                // What is open, too, is not looked at again: nothing holds itself.
+                if is_done.get(index) == Some(&false) {
+                    is_done[index] = true;
+                    let record = btf.record(TypeId(part)).unwrap_or_default();
+                    let inner = Frame {
+                        index,
+                        parts: self::parts(record),
+                    };
+                    stack.push(std::mem::replace(&mut frame, inner));
                     continue;
                 }
-                frame.next += 1;
-                if let Some(cause) = causes.get(part) {
-                    if let Some(own) = causes.own.get_mut(index) {
-                        *own = cause;
-                    }
-                    stack.pop();
+                frame.parts = parts;
+                if let Some(cause) = causes.get(TypeId(part)) {
+                    causes.own[frame.index] = cause;
+                    let Some(holder) = stack.pop() else { break };
+                    frame = holder;
                 }
             }
         }
@@ -113,38 +110,5 @@ impl Causes {
         all.resize(self.first as usize, TypeId::VOID);
         all.extend_from_slice(&self.own);
         all
-    }
-}
-
-/// The part number `index` of a type.
-fn part(ty: Type<'_>, index: usize) -> Option<TypeId> {
-    match ty {
-        Type::Struct(composite) | Type::Union(composite) => {
-            composite.members().nth(index).map(|member| member.ty)
-        }
-        Type::FuncProto(proto) => match index.checked_sub(1) {
-            None => Some(proto.result),
-            Some(index) => proto.params().nth(index).map(|param| param.ty),
-        },
-        Type::Array {
-            element: target, ..
-        }
-        | Type::Typedef { target, .. }
-        | Type::Volatile { target }
-        | Type::Const { target }
-        | Type::Restrict { target }
-        | Type::TypeTag { target, .. }
-        | Type::Func { proto: target, .. }
-        | Type::Var { target, .. } => (index == 0).then_some(target),
-        Type::Void
-        | Type::Int(_)
-        | Type::Ptr { .. }
-        | Type::Enum(_)
-        | Type::Enum64(_)
-        | Type::Fwd { .. }
-        | Type::Datasec(_)
-        | Type::Float { .. }
-        | Type::DeclTag { .. }
-        | Type::Unknown { .. } => None,
     }
 }

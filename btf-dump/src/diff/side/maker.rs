@@ -5,92 +5,118 @@ use std::hash::Hasher as _;
 use btf_core::dedup::MulHasher;
 use btf_core::graph::without_end;
 use btf_core::kind::{Kind, Word};
-use btf_core::types::{Composite, Enumeration, FuncProto, Int, type_refs};
-use btf_core::{Error, ErrorKind, Info, Result, StrOffset, Type, TypeId};
+use btf_core::types::{type_refs, word_roles};
+use btf_core::{ErrorKind, Info, Result, StrOffset, Type, TypeId};
 
-use super::{Item, Side, Sort, plain_value, sort_of, sort_of_record};
+use super::super::parts::targets;
+use super::{Item, Side, Sort, label_of, plain_value, sort_of, sort_of_record};
 
 /// How far apart two unnamed types on a cycle may differ and be told apart.
 const CYCLE_ROUNDS: usize = 16;
 
-/// Sorts items by label and id. Labels are hashes: their first bits tell them into heaps of one or two.
-fn by_label(items: &[Item]) -> Vec<Item> {
+/// Spreads the places of members over all bits: any odd number does that has many of them.
+const PLACE_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Sorts items by label and id, in place. Labels are hashes: their first bits tell them into heaps of one to six.
+fn sort_by_label(items: &mut [Item]) {
     const BITS: u32 = 14;
+    let key = |item: &Item| (item.label, item.id);
     if items.len() < 1 << (BITS - 3) {
-        let mut sorted = items.to_vec();
-        sorted.sort_unstable_by_key(|item| (item.label, item.id));
-        return sorted;
+        return items.sort_unstable_by_key(key);
     }
     let heap = |item: &Item| usize::try_from(item.label >> (u64::BITS - BITS)).unwrap_or(0);
     let mut ends = vec![0_usize; 1 << BITS];
-    for item in items {
+    for item in &*items {
         ends[heap(item)] += 1;
     }
     let mut sum = 0;
-    for end in &mut ends {
-        sum += *end;
-        *end = sum;
+    let mut nexts: Vec<_> = ends
+        .iter_mut()
+        .map(|end| {
+            let start = sum;
+            sum += *end;
+            *end = sum;
+            start
+        })
+        .collect();
+    let mut start = 0;
+    for (index, &end) in ends.iter().enumerate() {
+        // What lies in the room of this heap goes where it belongs, until all that is left belongs here.
+        while nexts[index] < end {
+            let place = nexts[index];
+            let to = heap(&items[place]);
+            items.swap(place, nexts[to]);
+            nexts[to] += 1;
+        }
+        items[start..end].sort_unstable_by_key(key);
+        start = end;
     }
-    let mut sorted = items.to_vec();
-    for item in items {
-        let end = &mut ends[heap(item)];
-        *end -= 1;
-        sorted[*end] = *item;
-    }
-    // What is left of `ends` is where each heap starts.
-    let starts = ends;
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).copied().unwrap_or(items.len());
-        sorted[start..end].sort_unstable_by_key(|item| (item.label, item.id));
-    }
-    sorted
 }
 
 /// A side that is being made.
 pub(super) struct Maker<'b> {
     side: Side<'b>,
+    /// The first own id.
+    first: u32,
     /// Whether an own type is on the stack and waits for what it refers to.
     is_open: Vec<bool>,
     /// Whether something with a name leads to an own type, by way of types without names.
     is_reached: Vec<bool>,
     stack: Vec<TypeId>,
+    /// The own sections and tags.
+    remarking: Vec<TypeId>,
+    /// How many own types have a name and can be items.
+    named: usize,
     /// Whether the meanings of all references of a type were known.
     is_complete: bool,
     is_cyclic: bool,
+    /// Whether all ids and names that were met exist and are known.
+    is_sound: bool,
 }
 
 impl<'b> Maker<'b> {
     pub(super) fn new(side: Side<'b>) -> Self {
         let own = side.meanings.len();
         Self {
+            first: side.btf.first_id(),
             side,
             is_open: vec![false; own],
             is_reached: vec![false; own],
             stack: Vec::new(),
+            remarking: Vec::new(),
+            named: 0,
             is_complete: true,
             is_cyclic: false,
+            is_sound: true,
         }
     }
 
-    pub(super) fn into_side(self) -> Side<'b> {
-        self.side
+    /// Makes the side.
+    ///
+    /// # Errors
+    /// See [`Side::new`].
+    pub(super) fn make(mut self, wants_tags: bool) -> Result<Side<'b>> {
+        self.find_names();
+        self.note_remarks(wants_tags);
+        // Nearly all blobs hold nothing but what exists, and names that are strings of their own.
+        let is_done = self.find_meanings_around(&[]) && self.is_sound && {
+            self.find_items();
+            self.is_sound
+        };
+        if !is_done {
+            self.check()?;
+            self.side.meanings.fill(0);
+            self.find_names();
+            self.find_meanings();
+            self.find_items();
+        }
+        Ok(self.side)
     }
 
-    /// Checks that all ids and names exist, and notes what sections and tags say of others.
-    pub(super) fn check(&mut self, wants_tags: bool) -> Result<()> {
-        let btf = self.side.btf;
-        for (id, record) in btf.records() {
-            let info = Info(record.get(1).copied().unwrap_or(0));
-            let Some(kind) = info.kind() else {
-                let kind = ErrorKind::UnknownKind(info.kind_number());
-                return Err(Error::new(kind).in_type(id));
-            };
-            let checked = self.check_record(kind, record);
-            checked.map_err(|error| error.in_type(id))?;
-            if !matches!(kind, Kind::Datasec | Kind::DeclTag) {
-                continue;
-            }
-            let ty = Type::from_record(record);
+    /// Notes what sections and tags say of others.
+    fn note_remarks(&mut self, wants_tags: bool) {
+        for &id in &self.remarking {
+            let ty = self.side.ty(id);
             if let Type::Datasec(section) = ty {
                 let entries = section.entries().map(|entry| (entry.ty, section.name));
                 self.side.sections.extend(entries);
@@ -106,71 +132,43 @@ impl<'b> Maker<'b> {
             }
         }
         self.side.tags.sort_unstable();
-        Ok(())
     }
 
-    #[inline]
-    fn check_record(&mut self, kind: Kind, record: &[u32]) -> Result<()> {
-        let info = kind.info();
-        let (header, rest) = record.split_at_checked(3).unwrap_or_default();
-        if let &[name, _, third] = header {
-            self.learn(name)?;
-            self.check_word(
-                if kind.third_is_type() {
-                    Word::Type
-                } else {
-                    Word::Value
-                },
-                third,
-            )?;
-        }
-        let (trailer, elements) = rest
-            .split_at_checked(info.trailer.len())
-            .unwrap_or_default();
-        for (&word, &role) in trailer.iter().zip(info.trailer) {
-            self.check_word(role, word)?;
-        }
-        match info.element.len() {
-            2 => self.check_elements::<2>(info.element, elements),
-            3 => self.check_elements::<3>(info.element, elements),
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks elements of `N` words each.
-    #[inline]
-    fn check_elements<const N: usize>(&mut self, roles: &[Word], elements: &[u32]) -> Result<()> {
-        let Some(roles) = roles.first_chunk::<N>() else {
-            return Ok(());
-        };
-        let (elements, _) = elements.as_chunks::<N>();
-        for element in elements {
-            for (&word, &role) in element.iter().zip(roles) {
-                self.check_word(role, word)?;
-            }
+    /// Checks that all ids and names exist, and learns the names that are ends of others.
+    fn check(&mut self) -> Result<()> {
+        let btf = self.side.btf;
+        for (id, record) in btf.records() {
+            let info = Info(record.get(1).copied().unwrap_or(0));
+            let checked = match info.kind() {
+                Some(_) => self.check_record(record),
+                None => Err(ErrorKind::UnknownKind(info.kind_number()).into()),
+            };
+            checked.map_err(|error| error.in_type(id))?;
         }
         Ok(())
     }
 
-    #[inline]
-    fn check_word(&mut self, role: Word, word: u32) -> Result<()> {
-        match role {
-            Word::Type if word >= self.side.btf.end_id() => {
-                Err(ErrorKind::TypeIdOutOfRange(TypeId(word)).into())
+    fn check_record(&mut self, record: &[u32]) -> Result<()> {
+        let info = Info(record.get(1).copied().unwrap_or(0));
+        for (role, &word) in word_roles(info).zip(record) {
+            match role {
+                Word::Type if word >= self.side.btf.end_id() => {
+                    return Err(ErrorKind::TypeIdOutOfRange(TypeId(word)).into());
+                }
+                Word::Type | Word::Value => {}
+                Word::Name => self.learn(word)?,
             }
-            Word::Type | Word::Value => Ok(()),
-            Word::Name => self.learn(word),
         }
+        Ok(())
     }
 
     /// Sees to it that a name is known.
-    #[inline]
     fn learn(&mut self, offset: u32) -> Result<()> {
         let side = &mut self.side;
         let offset = StrOffset(offset);
         match &side.base {
             Some(_) if offset.0 < side.hashes.first() => {
-                if side.find_name(offset).is_none() {
+                if side.known_hash(offset).is_none() {
                     let name = side.btf.string(offset)?;
                     let hash = side.hashes.hash_inside(name)?;
                     side.foreign.insert(offset.0, (hash, name));
@@ -181,8 +179,34 @@ impl<'b> Maker<'b> {
         }
     }
 
+    /// Finds what types with a name mean.
+    fn find_names(&mut self) {
+        let btf = self.side.btf;
+        self.remarking.clear();
+        self.named = 0;
+        for (index, (id, record)) in btf.records().enumerate() {
+            let &[name, info, ..] = record else { continue };
+            let kind = Info(info).kind();
+            if matches!(kind, Some(Kind::Datasec | Kind::DeclTag) | None) {
+                // Nothing else looks at all of their words.
+                self.is_sound &= kind.is_some() && self.check_record(record).is_ok();
+                self.remarking.push(id);
+            }
+            if name == 0 {
+                continue;
+            }
+            let hash = self.name_hash(StrOffset(name));
+            if let (Some(sort), Some(slot)) =
+                (sort_of_record(record), self.side.meanings.get_mut(index))
+            {
+                *slot = label_of(self.side.seed, sort, hash);
+                self.named += 1;
+            }
+        }
+    }
+
     /// Finds out what a reference to each type means.
-    pub(super) fn find_meanings(&mut self) {
+    fn find_meanings(&mut self) {
         if self.find_meanings_around(&[]) {
             return;
         }
@@ -198,35 +222,38 @@ impl<'b> Maker<'b> {
         }
     }
 
-    /// Finds all meanings, those of `endless` types only by their kind; stops with `false` at a cycle.
+    /// Finds the meanings of types without a name, those of `endless` ones only by their kind; stops with `false` at a cycle.
     fn find_meanings_around(&mut self, endless: &[TypeId]) -> bool {
-        let ids = self.side.own_ids();
         let btf = self.side.btf;
-        for (id, record) in btf.records() {
-            if record.first() == Some(&0) {
-                // No name.
-                self.set_meaning(id, 0);
-                continue;
-            }
-            let meaning = match (record, sort_of_record(record)) {
-                (&[name, ..], Some(sort)) => self.side.label(sort, StrOffset(name)),
-                _ => 0,
-            };
-            self.set_meaning(id, meaning);
-        }
+        self.is_open.fill(false);
         for &id in endless {
             let kind = self.side.btf.info(id).and_then(Info::kind);
             let mut hasher = self.side.hasher(kind.map_or(0, |kind| kind as u64 + 64));
             hasher.write_u64(0);
             self.set_meaning(id, hasher.finish().max(1));
         }
-        self.is_open.fill(false);
-        for id in ids {
-            if self.side.meaning(id) == 0 && !self.find_meaning(id) {
+        for (index, (id, record)) in btf.records().enumerate() {
+            if self.side.meanings.get(index) != Some(&0) {
+                continue;
+            }
+            // Most of what a type refers to has a name, or stands before it.
+            self.is_complete = true;
+            let content = self.content_of::<false>(record);
+            if self.is_complete {
+                self.set_meaning(id, content);
+            } else if !self.find_meaning(id) {
                 return false;
             }
         }
         true
+    }
+
+    /// The hash of a name; 0 if it is not known.
+    #[inline]
+    fn name_hash(&mut self, offset: StrOffset) -> u64 {
+        let hash = self.side.known_hash(offset);
+        self.is_sound &= hash.is_some();
+        hash.unwrap_or(0)
     }
 
     fn set_meaning(&mut self, id: TypeId, meaning: u64) {
@@ -290,187 +317,195 @@ impl<'b> Maker<'b> {
     }
 
     /// What a reference to `id` means. If that is not known, puts `id` on the stack.
+    ///
+    /// `IS_ITEM` says that something with a name refers to it.
     #[inline]
-    fn need(&mut self, id: TypeId) -> u64 {
-        let meaning = self.side.meaning(id);
-        if meaning == 0 {
+    fn need<const IS_ITEM: bool>(&mut self, id: u32) -> u64 {
+        let index = id.wrapping_sub(self.first) as usize;
+        let Some(&meaning) = self.side.meanings.get(index) else {
+            self.is_sound &= id < self.first;
+            return self.side.meaning(TypeId(id));
+        };
+        if IS_ITEM {
+            if let Some(is_reached) = self.is_reached.get_mut(index) {
+                *is_reached = true;
+            }
+        } else if meaning == 0 {
             self.is_complete = false;
-            let index = (id.0 - self.side.btf.first_id()) as usize;
             self.is_cyclic |= self.is_open.get(index) == Some(&true);
-            self.stack.push(id);
+            self.stack.push(TypeId(id));
         }
         meaning
     }
 
     /// The hash of what a type says.
     fn content(&mut self, id: TypeId) -> u64 {
-        self.content_of(self.side.ty(id))
+        let btf = self.side.btf;
+        self.content_of::<false>(btf.record(id).unwrap_or_default())
     }
 
-    fn content_of(&mut self, ty: Type<'_>) -> u64 {
-        if let Type::TypeTag { target, .. } = ty {
-            return self.need(target);
-        }
-        let mut hasher = self
-            .side
-            .hasher(ty.kind().map_or(0, |kind| kind as u64 + 16));
-        match ty {
-            Type::Int(Int {
-                size,
-                encoding,
-                offset_bits,
-                bits,
-                ..
-            }) => {
-                for word in [size, encoding, offset_bits, bits] {
-                    hasher.write_u64(word.into());
+    fn content_of<const IS_ITEM: bool>(&mut self, record: &[u32]) -> u64 {
+        let Some((&[_, info, third], rest)) = record.split_first_chunk::<3>() else {
+            return 1;
+        };
+        let info = Info(info);
+        let Some(kind) = info.kind() else { return 1 };
+        let mut hasher = self.side.hasher(kind as u64 + 16);
+        match kind {
+            Kind::Struct | Kind::Union => {
+                hasher.write_u64(third.into());
+                self.put_members::<IS_ITEM>(info.kind_flag(), rest, &mut hasher);
+            }
+            Kind::Ptr | Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict => {
+                hasher.write_u64(self.need::<IS_ITEM>(third));
+            }
+            Kind::Func | Kind::Var => {
+                let linkage = rest.first().copied().unwrap_or_else(|| info.vlen());
+                hasher.write_u64(linkage.into());
+                hasher.write_u64(self.need::<IS_ITEM>(third));
+            }
+            Kind::FuncProto => {
+                hasher.write_u64(self.need::<IS_ITEM>(third));
+                for &[name, ty] in rest.as_chunks::<2>().0 {
+                    let name = self.name_hash(StrOffset(name));
+                    hasher.write_u64(name);
+                    hasher.write_u64(self.need::<IS_ITEM>(ty));
                 }
             }
-            Type::Float { size, .. } => hasher.write_u64(size.into()),
-            Type::Array { element, count, .. } => {
-                hasher.write_u64(count.into());
-                hasher.write_u64(self.need(element));
+            Kind::Array => {
+                if let &[element, index, count] = rest {
+                    self.is_sound &= index < self.side.btf.end_id();
+                    hasher.write_u64(count.into());
+                    hasher.write_u64(self.need::<IS_ITEM>(element));
+                }
             }
-            Type::Struct(composite) | Type::Union(composite) => {
-                self.put_members(composite, &mut hasher);
+            Kind::TypeTag => return self.need::<IS_ITEM>(third),
+            Kind::Fwd => hasher.write_u64(info.kind_flag().into()),
+            Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64 => {
+                return self.plain_content(Type::from_record(record), hasher);
             }
-            Type::Enum(values) | Type::Enum64(values) => return self.enumeration(values),
-            Type::Ptr { target }
-            | Type::Typedef { target, .. }
-            | Type::Volatile { target }
-            | Type::Const { target }
-            | Type::Restrict { target } => hasher.write_u64(self.need(target)),
-            Type::Func {
-                proto: target,
-                linkage,
-                ..
-            }
-            | Type::Var {
-                target, linkage, ..
-            } => {
-                hasher.write_u64(linkage.into());
-                hasher.write_u64(self.need(target));
-            }
-            Type::FuncProto(proto) => self.put_params(proto, &mut hasher),
-            Type::Fwd { is_union, .. } => hasher.write_u64(is_union.into()),
             // Nothing refers to them but tags, which are no items.
-            Type::Void
-            | Type::Datasec(_)
-            | Type::DeclTag { .. }
-            | Type::TypeTag { .. }
-            | Type::Unknown { .. } => {}
+            Kind::Datasec | Kind::DeclTag => {}
         }
         hasher.finish().max(1)
     }
 
-    fn put_members(&mut self, composite: Composite<'_>, hasher: &mut MulHasher) {
-        hasher.write_u64(composite.size.into());
-        for member in composite.members() {
-            hasher.write_u64(self.side.name_hash(member.name));
-            hasher.write_u64(u64::from(member.bitfield_size) << 32 | u64::from(member.bit_offset));
-            hasher.write_u64(self.need(member.ty));
+    fn put_members<const IS_ITEM: bool>(
+        &mut self,
+        kind_flag: bool,
+        members: &[u32],
+        hasher: &mut MulHasher,
+    ) {
+        for &[name, ty, offset] in members.as_chunks::<3>().0 {
+            let place = if kind_flag {
+                u64::from(offset >> 24) << 32 | u64::from(offset & 0x00ff_ffff)
+            } else {
+                offset.into()
+            };
+            let name = self.name_hash(StrOffset(name));
+            // Names are hashes already, so places cannot make two of them alike.
+            hasher.write_u64(name.wrapping_add(place.wrapping_mul(PLACE_FACTOR)));
+            hasher.write_u64(self.need::<IS_ITEM>(ty));
         }
     }
 
-    fn put_params(&mut self, proto: FuncProto<'_>, hasher: &mut MulHasher) {
-        hasher.write_u64(self.need(proto.result));
-        for param in proto.params() {
-            hasher.write_u64(self.side.name_hash(param.name));
-            hasher.write_u64(self.need(param.ty));
-        }
-    }
-
-    fn enumeration(&self, values: Enumeration<'_>) -> u64 {
-        let mut hasher = self.side.hasher(Sort::Enum as u64 + 48);
-        hasher.write_u64(values.size.into());
-        for enumerator in values.enumerators() {
-            hasher.write_u64(self.side.name_hash(enumerator.name));
-            hasher.write_u64(plain_value(enumerator.value, values.size));
+    /// The hash of a type that refers to no other.
+    fn plain_content(&mut self, ty: Type<'_>, mut hasher: MulHasher) -> u64 {
+        if let Type::Int(int) = ty {
+            for word in [int.size, int.encoding, int.offset_bits, int.bits] {
+                hasher.write_u64(word.into());
+            }
+        } else if let Type::Enum(values) | Type::Enum64(values) = ty {
+            // Of how many bits the values are is a matter of encoding.
+            hasher = self.side.hasher(Sort::Enum as u64 + 48);
+            hasher.write_u64(values.size.into());
+            for enumerator in values.enumerators() {
+                let name = self.name_hash(enumerator.name);
+                hasher.write_u64(name);
+                hasher.write_u64(plain_value(enumerator.value, values.size));
+            }
+        } else if let Type::Float { size, .. } = ty {
+            hasher.write_u64(size.into());
         }
         hasher.finish().max(1)
     }
 
     /// Lists the items, once all meanings are known.
-    pub(super) fn find_items(&mut self) {
-        let (btf, first) = (self.side.btf, self.side.btf.first_id());
-        self.stack.clear();
-        for (id, record) in btf.records() {
-            let kind = record.get(1).and_then(|&info| Info(info).kind());
-            if kind.is_some_and(Self::has_no_name) {
+    fn find_items(&mut self) {
+        let btf = self.side.btf;
+        let mut remarked = self.side.remarked().into_iter().peekable();
+        let mut items = Vec::with_capacity(self.named);
+        for (index, (id, record)) in btf.records().enumerate() {
+            let is_remarked = remarked.next_if_eq(&id).is_some();
+            let (Some(sort), &[name, info, ..]) = (sort_of_record(record), record) else {
                 continue;
-            }
-            let ty = Type::from_record(record);
-            let Some(sort) = sort_of(ty) else { continue };
+            };
             // Functions and variables without a name are wrong, but they are there.
-            let has_name = ty.name() != StrOffset::EMPTY || matches!(sort, Sort::Func | Sort::Var);
-            if !has_name {
-                continue;
-            }
-            let label = self.side.label(sort, ty.name());
-            let content = self.content_of(ty) ^ self.side.remarks(id);
-            let is_forward = matches!(ty, Type::Fwd { .. });
-            let sort = if is_forward { Sort::Forward } else { sort };
-            self.side.items.push(Item {
+            let label = match (name, sort) {
+                (0, Sort::Func | Sort::Var) => self.side.label(sort, StrOffset::EMPTY),
+                (0, _) => continue,
+                _ => self.side.meanings.get(index).copied().unwrap_or(0),
+            };
+            let remarks = if is_remarked {
+                self.side.remarks(id)
+            } else {
+                0
+            };
+            let is_forward = Info(info).kind() == Some(Kind::Fwd);
+            items.push(Item {
                 label,
-                content,
+                content: self.content_of::<true>(record) ^ remarks,
                 id,
-                sort,
+                sort: if is_forward { Sort::Forward } else { sort },
             });
-            for (_, target) in type_refs(record) {
-                self.reach(target, first);
-            }
         }
+        sort_by_label(&mut items);
+        self.side.items = items;
+        self.reach_from_nameless();
+        self.find_nameless();
+    }
+
+    /// Marks what something with a name leads to by way of types without names.
+    fn reach_from_nameless(&mut self) {
+        let btf = self.side.btf;
+        let leads_on =
+            |record: &[u32]| record.first() == Some(&0) || sort_of_record(record).is_none();
+        let reached = btf.records().zip(&self.is_reached);
+        let reached = reached.filter(|&((_, record), &is_reached)| is_reached && leads_on(record));
+        self.stack.clear();
+        self.stack.extend(reached.map(|((id, _), _)| id));
         while let Some(id) = self.stack.pop() {
-            for (_, target) in type_refs(btf.record(id).unwrap_or_default()) {
-                self.reach(target, first);
+            for target in targets(btf.record(id).unwrap_or_default()) {
+                let index = target.wrapping_sub(self.first) as usize;
+                if let Some(slot) = self.is_reached.get_mut(index)
+                    && !std::mem::replace(slot, true)
+                    && leads_on(btf.record(TypeId(target)).unwrap_or_default())
+                {
+                    self.stack.push(TypeId(target));
+                }
             }
         }
-        self.side.items = by_label(&self.side.items);
+    }
+
+    /// Lists what has no name and cannot be found by one.
+    fn find_nameless(&mut self) {
+        let btf = self.side.btf;
+        self.side.nameless.clear();
         for ((id, record), &is_reached) in btf.records().zip(&self.is_reached) {
             if is_reached || record.first() != Some(&0) {
                 continue;
             }
-            let ty = Type::from_record(record);
-            let is_item = matches!(
-                ty,
-                Type::Struct(_) | Type::Union(_) | Type::Enum(_) | Type::Enum64(_)
-            );
-            if let (Some(sort), true) = (sort_of(ty), is_item) {
-                let content = self.side.meaning(id);
+            let sort = sort_of_record(record);
+            let is_forward = Info(record.get(1).copied().unwrap_or(0)).kind() == Some(Kind::Fwd);
+            if let Some(sort @ (Sort::Struct | Sort::Union | Sort::Enum)) = sort
+                && !is_forward
+            {
                 self.side.nameless.push(Item {
                     label: 0,
-                    content,
+                    content: self.side.meaning(id),
                     id,
                     sort,
                 });
-            }
-        }
-    }
-
-    /// Whether types of a kind never have names, or are no items.
-    const fn has_no_name(kind: Kind) -> bool {
-        matches!(
-            kind,
-            Kind::Ptr
-                | Kind::Array
-                | Kind::Const
-                | Kind::Volatile
-                | Kind::FuncProto
-                | Kind::DeclTag
-        )
-    }
-
-    /// Notes that something with a name leads to a type.
-    fn reach(&mut self, id: TypeId, first: u32) {
-        let Some(index) = id.0.checked_sub(first) else {
-            return;
-        };
-        if let Some(slot) = self.is_reached.get_mut(index as usize)
-            && !std::mem::replace(slot, true)
-        {
-            let record = self.side.btf.record(id).unwrap_or_default();
-            if record.first() == Some(&0) || sort_of_record(record).is_none() {
-                self.stack.push(id);
             }
         }
     }
@@ -495,11 +530,12 @@ mod tests {
             items.collect::<Vec<_>>()
         };
         for count in [0, 1, 100, 10_000] {
-            let items = items(count);
+            let mut items = items(count);
             let key = |item: &Item| (item.label, item.id);
             let mut expect: Vec<_> = items.iter().map(key).collect();
             expect.sort_unstable();
-            assert!(by_label(&items).iter().map(key).eq(expect), "{count}");
+            sort_by_label(&mut items);
+            assert!(items.iter().map(key).eq(expect), "{count}");
         }
     }
 
