@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use btf_core::builder::{Builder, MemberSpec, WriteOptions};
 use btf_core::graph::reachable;
@@ -580,11 +581,112 @@ fn folders_are_compared_file_by_file() {
     let marks: Vec<_> = marks.collect();
     assert_eq!(
         marks,
-        ["@@ vmlinux @@", "- file gone", "+ file new", "@@ x_y @@"]
+        ["- file gone", "+ file new", "@@ 2 files: vmlinux, x_y @@"]
     );
     assert!(!diff(&["state"], &a, &b).stdout.contains(" file "));
     assert_eq!(diff(&[], &a, &a).success().stdout, "");
     assert_eq!(diff(&[], &a, &dir.path("missing")).status, Some(2));
+}
+
+/// What several modules say is told once, and a type that only moves between a module and its kernel is no difference of the module.
+#[test]
+fn modules_share_what_has_changed() {
+    let dir = TestDir::new();
+    let put = |builder: &mut Builder, structs: &[(&str, u32)]| {
+        for (name, size) in structs {
+            builder
+                .composite(Kind::Struct, name.as_bytes(), *size, &[])
+                .unwrap();
+        }
+    };
+    for (folder, kernel, x, y) in [
+        (
+            "a",
+            [("to_x", 8), ("changed_to_x", 8)].as_slice(),
+            [("alone", 4), ("shared", 8), ("to_kernel", 4)].as_slice(),
+            [("shared", 8)].as_slice(),
+        ),
+        (
+            "b",
+            &[("to_kernel", 4)],
+            &[
+                ("alone", 12),
+                ("shared", 16),
+                ("to_x", 8),
+                ("changed_to_x", 9),
+            ],
+            &[("shared", 16)],
+        ),
+    ] {
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        let mut builder = Builder::new();
+        put(&mut builder, kernel);
+        let base = Arc::new(builder.finish().unwrap());
+        let little = ByteOrder::Little;
+        write(&dir, &format!("{folder}/vmlinux"), &base, little);
+        for (name, structs) in [("x.ko", x), ("y.ko", y)] {
+            let mut builder = Builder::with_base(base.clone());
+            put(&mut builder, structs);
+            let module = builder.finish().unwrap();
+            write(&dir, &format!("{folder}/{name}"), &module, little);
+        }
+    }
+    let (a, b) = (dir.path("a"), dir.path("b"));
+    assert_eq!(
+        diff(&[], &a, &b).stdout,
+        "\
+@@ vmlinux @@
+- struct changed_to_x: 8 bytes
++ struct to_kernel: 4 bytes
+- struct to_x: 8 bytes
+@@ x @@
+~ struct alone: 4 -> 12 bytes
+~ struct changed_to_x: 8 -> 9 bytes
+@@ 2 files: x, y @@
+~ struct shared: 8 -> 16 bytes
+"
+    );
+    let summary = diff(&["--summary"], &a, &b).stdout;
+    assert!(
+        summary.contains("struct            1        2        3        0"),
+        "{summary}"
+    );
+    // For programs each file stands for itself.
+    let json = diff(&["--json", "shared"], &a, &b).stdout;
+    assert_eq!(json.matches("\"name\":\"shared\"").count(), 2, "{json}");
+}
+
+#[test]
+fn what_holds_a_change_need_not_come_behind_it() {
+    let dir = TestDir::new();
+    let kernel = |size| {
+        let mut builder = Builder::new();
+        let member = |ty| MemberSpec {
+            name: b"first",
+            ty,
+            bit_offset: 0,
+            bitfield_size: 0,
+        };
+        let holder = [member(TypeId(2))];
+        builder
+            .composite(Kind::Struct, b"holder", 64, &holder)
+            .unwrap();
+        builder.typedef(b"t", TypeId(3)).unwrap();
+        builder
+            .composite(Kind::Struct, b"inner", size, &[])
+            .unwrap();
+        builder.finish().unwrap()
+    };
+    let [old, new] = [("old", 8), ("new", 16)]
+        .map(|(name, size)| write(&dir, name, &kernel(size), ByteOrder::Little));
+    assert_eq!(
+        diff(&[], &old, &new).stdout,
+        "\
+= struct holder: through struct inner
+~ struct inner: 8 -> 16 bytes
+= typedef t: through struct inner
+"
+    );
 }
 
 #[test]

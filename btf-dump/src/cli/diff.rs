@@ -1,7 +1,9 @@
 //! `btf-dump diff`: what has changed between two blobs, or between all blobs of two folders.
 
 mod files;
+mod shared;
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -15,6 +17,7 @@ use clap::ValueEnum;
 
 use super::{TOOL, missing};
 use files::{Pair, Sides};
+use shared::Shared;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,30 +162,30 @@ impl DiffArgs {
 /// Tells the differences.
 pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     let (old, new) = files::open(args)?;
-    let sides = Sides::new(&old, &new, args.tags)?;
+    // Hundreds of thousands of pieces, which the end of the process gives back at once.
+    let sides = ManuallyDrop::new(Sides::new(&old, &new, args.tags)?);
     let pairs = sides.pairs();
-    let diffs = sides.diffs(&pairs);
+    let diffs = ManuallyDrop::new(sides.diffs(&pairs));
     let mut report = Report {
         args,
         printer,
         is_one: pairs.len() == 1,
         out: Vec::new(),
+        shared: Shared::default(),
         page: Page::new(),
         total: Vec::new(),
         is_empty: true,
         has_warned: false,
     };
-    for (pair, diff) in pairs.iter().zip(&diffs) {
+    for (number, (pair, diff)) in pairs.iter().zip(&*diffs).enumerate() {
         match diff {
-            Some(diff) => report.put_pair(pair, diff, &sides.exports(args, pair)?),
+            Some(diff) => report.put_pair((number, pair), diff, &sides.exports(args, pair)?),
             None => report.put_lonely(pair),
         }
     }
-    report.finish();
+    report.finish(&pairs);
     let parts = report.out.iter().map(Vec::as_slice);
     let written = output::write_parts(&args.output, parts);
-    // Hundreds of thousands of small pieces, which the end of the process gives back at once.
-    std::mem::forget(diffs);
     written.with_context(|| args.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);
     Ok(ExitStatus::no_if(!report.is_empty || is_missing))
@@ -212,15 +215,17 @@ struct Report<'a> {
     is_one: bool,
     /// What is written, in parts that follow each other.
     out: Vec<Vec<u8>>,
+    /// What has changed in several files, for people.
+    shared: Shared<'a>,
     page: Page,
     total: Vec<(&'static str, Counts)>,
     is_empty: bool,
     has_warned: bool,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
     /// Writes what has changed in a file.
-    fn put_pair(&mut self, pair: &Pair, diff: &Diff<'_>, exports: &Exports) {
+    fn put_pair(&mut self, (number, pair): (usize, &Pair), diff: &'a Diff<'_>, exports: &Exports) {
         let args = self.args;
         let exports = Some(exports).filter(|exports| !exports.is_empty());
         if args.breaking && exports.is_none() && !self.has_warned {
@@ -234,7 +239,7 @@ impl Report<'_> {
             .changes
             .iter()
             .filter(|change| args.wants(diff, change) && (!args.breaking || is_breaking(change)));
-        let changes: Vec<&Change> = wanted.collect();
+        let changes: Vec<&'a Change> = wanted.collect();
         if changes.is_empty() {
             return;
         }
@@ -247,16 +252,21 @@ impl Report<'_> {
             if !args.summary {
                 self.out.push(json::write(diff, &changes).into());
             }
-        } else if !args.summary {
-            if !self.is_one {
-                let heading = format!("@@ {} @@", escape_text(&pair.name));
-                self.put_line(Style::Heading, &heading);
+        } else if !self.is_one {
+            let texts = text::write_each(diff, &changes, self.text_options());
+            for (change, text) in changes.into_iter().zip(texts) {
+                self.shared.add(number, change, text);
             }
-            let options = text::Options {
-                colors: self.printer.has_colors(Stream::Out),
-                lists_all: self.printer.verbosity() > 0,
-            };
-            self.out.extend(text::write(diff, &changes, options));
+        } else if !args.summary {
+            self.out
+                .extend(text::write(diff, &changes, self.text_options()));
+        }
+    }
+
+    fn text_options(&self) -> text::Options {
+        text::Options {
+            colors: self.printer.has_colors(Stream::Out),
+            lists_all: self.printer.verbosity() > 0,
         }
     }
 
@@ -292,8 +302,19 @@ impl Report<'_> {
         self.out.push(format!("{line}\n").into());
     }
 
-    /// Writes how much has changed, if that is asked for.
-    fn finish(&mut self) {
+    /// Writes what the files have in common, and how much has changed, if that is asked for.
+    fn finish(&mut self, pairs: &[Pair]) {
+        let shared = std::mem::take(&mut self.shared);
+        if !self.is_one && !self.args.json && !self.args.html {
+            self.total = Counts::of(shared.changes());
+        }
+        if !self.args.summary {
+            for group in shared.groups() {
+                let title = group.title(|file| escape_text(&pairs[file].name).into_owned());
+                self.put_line(Style::Heading, &format!("@@ {title} @@"));
+                self.out.extend(group.texts);
+            }
+        }
         if self.args.html {
             let page = std::mem::take(&mut self.page);
             let titles = [&self.args.old, &self.args.new].map(|path| path.display().to_string());

@@ -3,6 +3,9 @@
 //! Items of one sort and name belong together. Where a name has several definitions, those that are equal go first; the rest is
 //! paired by likeness: the names inside that both have. So are unnamed enumerations and structures that nothing with a
 //! name leads to, but only if they have something in common.
+//!
+//! Which types are a module's own and which its kernel's depends on who else uses them: a type that one side's module has and the
+//! other side's kernel has neither come nor gone.
 
 use btf_core::dedup::FastMap;
 use btf_core::{Type, TypeId};
@@ -41,7 +44,42 @@ impl Pairs {
         pairs.different.extend(others.different);
         pairs.removed.extend(others.removed);
         pairs.added.extend(others.added);
+        pairs.put_bases(old, new);
         pairs
+    }
+
+    /// Pairs types that one blob has itself with what the other one's base has.
+    fn put_bases(&mut self, old: &Side<'_>, new: &Side<'_>) {
+        if let Some(base) = old.base() {
+            let (equal, different) = (&mut self.equal, &mut self.different);
+            self.added
+                .retain(|&(sort, id)| match in_base(base, (new, sort, id)) {
+                    Some((other, true)) => {
+                        equal.push((other, id));
+                        false
+                    }
+                    Some((other, false)) => {
+                        different.push((sort, other, id));
+                        false
+                    }
+                    None => true,
+                });
+        }
+        if let Some(base) = new.base() {
+            let (equal, different) = (&mut self.equal, &mut self.different);
+            self.removed
+                .retain(|&(sort, id)| match in_base(base, (old, sort, id)) {
+                    Some((other, true)) => {
+                        equal.push((id, other));
+                        false
+                    }
+                    Some((other, false)) => {
+                        different.push((sort, id, other));
+                        false
+                    }
+                    None => true,
+                });
+        }
     }
 
     /// Pairs what has a name; the items are sorted by label.
@@ -205,6 +243,29 @@ impl Pairs {
         self.added
             .extend(news.iter().map(|item| (item.sort, item.id)));
     }
+}
+
+/// The definition in a base of a type that a blob of the other side has itself, and whether it says the same.
+fn in_base(base: &Side<'_>, (side, sort, id): (&Side<'_>, Sort, TypeId)) -> Option<(TypeId, bool)> {
+    if matches!(sort, Sort::Func | Sort::Var) || side.name_of(id).is_empty() {
+        // Where a function is matters to those who call it.
+        return None;
+    }
+    // What a reference to a type with a name means is its label.
+    let label = side.meaning(id);
+    if side
+        .base()
+        .is_some_and(|base| !base.labelled(label).is_empty())
+    {
+        // Both have several types of that name.
+        return None;
+    }
+    let of_sort = |item: &&Item| item.sort == sort;
+    let own = side.labelled(label).iter().find(|item| item.id == id)?;
+    let mut others = base.labelled(label).iter().filter(of_sort);
+    let equal = others.clone().find(|item| item.content == own.content);
+    let found = equal.or_else(|| others.next())?;
+    Some((found.id, equal.is_some()))
 }
 
 /// The items with a label of the lower half, and the others.
