@@ -10,6 +10,7 @@ mod describe;
 mod graph;
 mod refine;
 mod report;
+pub mod split;
 
 use std::collections::{HashMap, VecDeque};
 

@@ -2,12 +2,15 @@
 //! Method: small BTF built by hand, where what is equal, different or a duplicate is known; the program's exit status.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use btf_core::builder::{Builder, MemberSpec, WriteOptions};
 use btf_core::reader::Btf;
 use btf_core::wire::int;
 use btf_core::{ByteOrder, Kind, TypeId};
+use btf_tests::compare::split::{Base, Difference};
 use btf_tests::compare::{Cause, Comparison, Counts, Scope};
 use btf_tests::program::{TestDir, run};
 
@@ -157,6 +160,79 @@ fn cycles_of_different_length_can_be_equivalent() {
     let one = builder.finish().unwrap();
     let comparison = Comparison::new(&two, &one, Scope::All).unwrap();
     assert!(comparison.is_equal(true), "{:?}", comparison.findings);
+}
+
+/// `struct port; struct device { struct port *p; }`, which modules continue.
+fn device() -> Arc<Btf> {
+    let mut builder = Builder::new();
+    let port = builder.fwd(b"port", false).unwrap();
+    let to_port = builder.ptr(port).unwrap();
+    let members = [member(b"p", to_port)];
+    builder
+        .composite(Kind::Struct, b"device", 8, &members)
+        .unwrap();
+    Arc::new(builder.finish().unwrap())
+}
+
+/// A module with `struct port { struct port *next; }` and a pointer to `struct device`: the base's, or, `again`, one of its own that
+/// leads to the definition.
+fn port(base: &Arc<Btf>, again: bool) -> Btf {
+    let mut builder = Builder::with_base(Arc::clone(base));
+    // The base ends at 3.
+    let members = [member(b"next", TypeId(5))];
+    let port = builder
+        .composite(Kind::Struct, b"port", 8, &members)
+        .unwrap();
+    let to_port = builder.ptr(port).unwrap();
+    let mut device = TypeId(3);
+    if again {
+        let members = [member(b"p", to_port)];
+        device = builder
+            .composite(Kind::Struct, b"device", 8, &members)
+            .unwrap();
+    }
+    builder.ptr(device).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn split_btf_differs_in_what_one_file_has_alone() {
+    let btf = device();
+    let base = Base::new(Arc::clone(&btf)).unwrap();
+    let (as_it_is, again) = (port(&btf, false), port(&btf, true));
+    assert_eq!(
+        base.compare(&as_it_is, &as_it_is).unwrap(),
+        Difference::default()
+    );
+    let expected = Difference {
+        only_a: vec![TypeId(6)],
+        only_b: vec![TypeId(6), TypeId(7)],
+    };
+    assert_eq!(base.compare(&as_it_is, &again).unwrap(), expected);
+    // The other judge says the same.
+    let comparison = Comparison::new(&as_it_is, &again, Scope::All).unwrap();
+    let found = comparison.findings.iter();
+    let ids: Vec<_> = found
+        .map(|finding| comparison.graph.id(finding.node))
+        .collect();
+    assert_eq!(ids, [TypeId(6), TypeId(6), TypeId(7)]);
+    assert!(base.compare(&as_it_is, &lists(b"next", false)).is_err());
+}
+
+#[test]
+fn what_is_announced_can_count_by_name() {
+    let btf = device();
+    let (as_it_is, again) = (port(&btf, false), port(&btf, true));
+    let tags = BTreeSet::from([b"port".to_vec()]);
+    let base = Base::with_tags(Arc::clone(&btf), tags).unwrap();
+    assert_eq!(
+        base.compare(&as_it_is, &again).unwrap(),
+        Difference::default()
+    );
+    let by_id = Base::new(Arc::clone(&btf)).unwrap();
+    assert_eq!(by_id.repeated(&again).unwrap(), []);
+    // The pointer to the definition is the base's then, and the second device, too.
+    assert_eq!(base.repeated(&again).unwrap(), [TypeId(5), TypeId(6)]);
 }
 
 #[test]
