@@ -5,13 +5,13 @@
 //! A type that leads to two definitions of one name stands alone: it becomes a node with its own targets, and
 //! [`super::bisimilar`] finds out later whether it equals another.
 
+use super::beside::Followed;
 use super::classes::{ClassId, FastMap, Position, position};
 use super::components::Components;
 use super::environment::{Environment, EnvironmentId};
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::homes;
 use super::homonyms::Reload;
-use super::key::Label;
 use super::scan::{Homonyms, Scan, SetState};
 use crate::ids::TypeId;
 use crate::wire::Info;
@@ -42,6 +42,8 @@ pub(super) struct Target {
     pub(super) local: u32,
     /// For a forward declaration in the stead of another fragment's type what that fragment takes homonyms for.
     pub(super) home: Option<EnvironmentId>,
+    /// Whether it is a forward declaration that means what stands beside it.
+    pub(super) is_announced: bool,
 }
 
 /// What was found by following references.
@@ -63,14 +65,15 @@ impl Follower {
 }
 
 /// The references of the types that are followed in one fragment.
-struct References {
+pub(super) struct References {
     /// Where in `targets` those of each type begin.
     starts: Vec<usize>,
     targets: Vec<Target>,
 }
 
 impl References {
-    fn of(&self, index: usize) -> &[Target] {
+    /// What the followed type with this number refers to.
+    pub(super) fn of(&self, index: usize) -> &[Target] {
         &self.targets[self.starts[index]..self.starts[index + 1]]
     }
 }
@@ -194,7 +197,6 @@ impl Scan {
         locals: &[u32],
     ) -> References {
         let content = std::mem::take(&mut self.follower.content);
-        let known = definitions_here(homonyms, members);
         let mut homes = FastMap::default();
         let mut references = References {
             starts: vec![0],
@@ -210,7 +212,11 @@ impl Scan {
                         return;
                     };
                     let class = members[local as usize];
-                    let mut target = Target { local, home: None };
+                    let mut target = Target {
+                        local,
+                        home: None,
+                        is_announced: false,
+                    };
                     let by_id = |&(id, _): &(u32, FragmentIndex)| id;
                     if let Ok(at) = content.homes.binary_search_by_key(&record[at], by_id) {
                         let home = content.homes[at].1;
@@ -218,11 +224,8 @@ impl Scan {
                         target.home = *homes.entry((class, home)).or_insert_with(|| {
                             at_home().map(|meaning| self.environments.intern(&meaning))
                         });
-                    } else if homonyms.definitions.is_forward(class)
-                        && let label = homonyms.graph.labels[class as usize]
-                        && let Some(&Here::One(_, definition)) = known.get(&label)
-                    {
-                        target.local = definition;
+                    } else {
+                        target.is_announced = homonyms.definitions.is_forward(class);
                     }
                     references.targets.push(target);
                 });
@@ -230,43 +233,19 @@ impl Scan {
             references.starts.push(references.targets.len());
         }
         self.follower.content = content;
+        let followed = Followed {
+            homonyms,
+            members,
+            locals,
+            references: &references,
+        };
+        let definitions = followed.definitions();
+        for target in references.targets.iter_mut().filter(|t| t.is_announced) {
+            let label = homonyms.graph.labels[members[target.local as usize] as usize];
+            if let Some(&definition) = definitions.get(&label) {
+                target.local = definition;
+            }
+        }
         references
     }
-}
-
-/// What a label is in one fragment.
-#[derive(Clone, Copy)]
-enum Here {
-    Announced,
-    /// Types of this class define it, this one first.
-    One(ClassId, u32),
-    Several,
-}
-
-/// The definitions of the labels of which a fragment has forward declarations too.
-fn definitions_here(homonyms: &Homonyms<'_>, members: &[ClassId]) -> FastMap<Label, Here> {
-    let labels = &homonyms.graph.labels;
-    let mut here: FastMap<Label, Here> = FastMap::default();
-    for &class in members {
-        if homonyms.definitions.is_forward(class) {
-            here.insert(labels[class as usize], Here::Announced);
-        }
-    }
-    if here.is_empty() {
-        return here;
-    }
-    for (local, &class) in (0_u32..).zip(members) {
-        let label = labels[class as usize];
-        if label == 0 || homonyms.definitions.is_forward(class) {
-            continue;
-        }
-        if let Some(here) = here.get_mut(&label) {
-            *here = match *here {
-                Here::Announced => Here::One(class, local),
-                Here::One(before, _) if before != class => Here::Several,
-                before @ (Here::One(..) | Here::Several) => before,
-            };
-        }
-    }
-    here
 }

@@ -13,7 +13,8 @@
 //! 2. [`super::scan`]: in a unit of C a name has one meaning, so what the unit takes each homonym for (its
 //!    *environment*) decides what all its affected types mean. A forward declaration leaves the environment open there.
 //!    [`super::follow`]: a fragment in which one name has two meanings (local structures of two functions, namespaces,
-//!    BTF that is merged already) is read again, and each of its affected types is followed reference by reference.
+//!    BTF that is merged already, several modules with their kernel) is read again, and each of its affected types is
+//!    followed reference by reference.
 //! 3. [`super::division`]: each affected class is divided by what the environments in which it occurs say about the
 //!    homonyms that it reaches. What only one value is known of divides nothing: open places take it.
 //! 4. [`super::targets`]: what a node's references lead to follows from its environment. It never says less than

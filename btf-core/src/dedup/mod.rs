@@ -11,18 +11,29 @@
 //! 2. `key`: a hash of each type's words, in which a reference to a named structure, union or enumeration counts by name.
 //! 3. `classes`: types of equal key are one class. Threads share a table; only a type that is new is kept.
 //! 4. `homonyms`: where a name has several definitions, types that reach it are told apart by what it meant, exactly.
-//!    A forward declaration joins the definition of its name if there is one.
+//!    A forward declaration joins the definition that it can mean, if that is just one (see below).
 //! 5. `numbering`: a type stands where the first of its class stood. That minimum does not depend on the order in which
 //!    fragments arrive, so neither does the output.
 //!
+//! A forward declaration can mean, in this order:
+//! - what its fragment defines, if all types there that define its name are one type (`beside`);
+//! - nothing in particular, if its fragment defines several, as modules do that were built each with its own idea of the
+//!   kernel and are read together with it;
+//! - where its fragment defines none, what fragments mean that say the same of all other names, as far as they agree;
+//! - the only definition of the whole, if there is just one in the end.
+//!
+//! What can mean several things stays a forward declaration, and what refers to it stays apart from what refers to one of them.
+//! So which of several definitions stands first, in a fragment or among them, says nothing about what is meant.
+//!
 //! The result is sound (types are one only if no path of references tells them apart, forward declarations apart), it
 //! is complete (no two types of the output are bisimilar), and it is independent of threads, hash seeds and, but for the
-//! numbering, of the order of fragments. Time is polynomial for any input and near linear for real ones: see
-//! `homonyms`. Equal keys are taken for equal types without a look at the types, so all this holds as long as nobody
+//! numbering, of the order of fragments and of the types in each. Time is polynomial for any input and near linear for
+//! real ones: see `homonyms`. Equal keys are taken for equal types without a look at the types, so all this holds as long as nobody
 //! makes up an input with two records of one 128-bit hash, which nothing here makes hard.
 
 mod announced;
 mod base;
+mod beside;
 mod bisimilar;
 mod classes;
 mod components;

@@ -129,7 +129,7 @@ impl<'a> Targets<'a> {
         let members = self.homonyms.graph.members(alone.fragment).0;
         let start = self.meanings.targets.len();
         self.meanings.begin_targets(node, start);
-        for &Target { local, home } in &alone.targets {
+        for &Target { local, home, .. } in &alone.targets {
             let class = members[local as usize];
             let target = match home {
                 Some(home) => self.lead(class, home),

@@ -1,6 +1,7 @@
 //! Forward declarations: what joins what, and what stays.
 
 use super::oracle::{check_complete, check_sound};
+use super::random::in_one;
 use super::{Result, fragment, merge};
 use crate::dedup::{Fragment, Merger};
 use crate::ids::TypeId;
@@ -87,6 +88,28 @@ fn a_definition_beside_the_declaration_is_the_one_that_is_meant() {
         })
     };
     let result = check(&[beside(0), beside(1)], 11);
+    assert_eq!(result.count(Kind::Fwd, 3), 0);
+}
+
+#[test]
+fn none_of_several_definitions_beside_the_declaration_is_meant() {
+    // Two buses of equal words, each with its own slot, and a user who knows only the name.
+    let (first, second, user) = (bus(Some(1), true), bus(Some(2), true), bus(None, false));
+    for parts in [[&first, &second, &user], [&user, &second, &first]] {
+        let result = check(&[in_one(&parts)], 1 + 2 * 5 + 3);
+        assert_eq!(result.count(Kind::Fwd, 3), 1);
+    }
+}
+
+#[test]
+fn definitions_beside_the_declaration_that_are_one_are_meant() {
+    // One bus, twice; that the other fragment has another does not matter, nor that there is a slot nobody leads to.
+    let (bus_of_one, user) = (bus(Some(1), true), bus(None, false));
+    let slot = fragment(|f| {
+        f.structure(2, &[]);
+    });
+    let parts = in_one(&[&user, &bus_of_one, &slot, &bus_of_one]);
+    let result = check(&[parts, bus(Some(2), true)], 1 + 2 * 5 + 1);
     assert_eq!(result.count(Kind::Fwd, 3), 0);
 }
 

@@ -3,7 +3,7 @@
 use super::oracle::{
     bisimulation, check_complete, check_sound, count, is_announcement, shapes, split,
 };
-use super::{Random, fragment, merge, merge_by};
+use super::{Random, fragment, merge, merge_by, merge_with_base};
 use crate::dedup::{Fragment, Merger};
 use crate::ids::TypeId;
 use crate::kind::{Kind, Word};
@@ -190,6 +190,55 @@ fn the_order_of_fragments_only_numbers() {
             shapes(&before.as_fragment(&none)),
             shapes(&after.as_fragment(&none))
         );
+    });
+}
+
+/// The types of all fragments in one, as several parts that continue the same BTF are read.
+pub(super) fn in_one(fragments: &[&Fragment]) -> Fragment {
+    let mut all = Fragment::default();
+    for part in fragments {
+        let before = all.len() as u32;
+        for local in 1..=part.len() as u32 {
+            let record = part.record(TypeId(local)).unwrap();
+            let roles = word_roles(Info(record[1]));
+            let moved = record.iter().zip(roles).map(|(&word, role)| match role {
+                Word::Type if word != 0 => word + before,
+                Word::Type | Word::Name | Word::Value => word,
+            });
+            all.push(&moved.collect::<Vec<u32>>());
+        }
+    }
+    all
+}
+
+/// Parts of one fragment have types of one key that mean different things, and declarations of them.
+#[test]
+fn the_order_within_a_fragment_only_numbers() {
+    for_each_input(12, true, |fragments, random| {
+        let (alone, parts) = fragments.split_at(random.below(2) as usize);
+        let mut order: Vec<&Fragment> = parts.iter().collect();
+        let before = [alone, &[in_one(&order)]].concat();
+        random.shuffle(&mut order);
+        let after = [alone, &[in_one(&order)]].concat();
+        let is_coarse = random.below(4) == 0;
+        let shapes_of = |fragments: &[Fragment]| {
+            let mut merger = Merger::new();
+            if is_coarse {
+                merger.limits.definitions = 0;
+            }
+            let result = merge_by(merger, fragments, 1, &mut Random(1));
+            check_sound(fragments, &result);
+            check_complete(fragments, &result);
+            shapes(&result.as_fragment(&Fragment::default()))
+        };
+        assert_eq!(shapes_of(&before), shapes_of(&after));
+        if !alone.is_empty() && !parts.is_empty() {
+            let [before, after] = [before, after].map(|all| {
+                let result = merge_with_base(&all);
+                shapes(&result.as_fragment(&all[0]))
+            });
+            assert_eq!(before, after);
+        }
     });
 }
 
