@@ -160,6 +160,50 @@ fn of_a_base_only_what_is_needed_is_written() {
 }
 
 #[test]
+fn which_module_comes_first_says_nothing_about_a_declaration() {
+    let dir = TestDir::new();
+    let mut base = Builder::new();
+    let int = base.int(b"int", 4, int::SIGNED).unwrap();
+    let base_path = write(&dir, "vmlinux", &base);
+    let base = Arc::new(base.finish().unwrap());
+    // Each module has its own `struct slot`, and so its own `struct bus { struct slot *slot; }`; the third only knows its name.
+    let module = |slot_size: Option<u32>| {
+        let mut split = Builder::with_base(Arc::clone(&base));
+        let bus = if let Some(size) = slot_size {
+            let members = [member(b"first", int)];
+            let slot = split
+                .composite(Kind::Struct, b"slot", size, &members)
+                .unwrap();
+            let slot = member(b"slot", split.ptr(slot).unwrap());
+            split.composite(Kind::Struct, b"bus", 8, &[slot]).unwrap()
+        } else {
+            split.fwd(b"bus", false).unwrap()
+        };
+        let bus = member(b"bus", split.ptr(bus).unwrap());
+        split.composite(Kind::Struct, b"user", 8, &[bus]).unwrap();
+        split
+    };
+    let files = [
+        base_path,
+        write(&dir, "a.ko", &module(Some(4))),
+        write(&dir, "b.ko", &module(Some(8))),
+        write(&dir, "c.ko", &module(None)),
+    ];
+    for order in [[0, 1, 2, 3], [0, 2, 1, 3], [3, 2, 1, 0]] {
+        let out = dir.path("out");
+        let args = ["merge", "-q", "-o", out.to_str().unwrap()];
+        let files = order.iter().map(|&index| files[index].to_str().unwrap());
+        let _ = link(args.into_iter().chain(files)).success();
+        let merged = read(&out, None);
+        let declared = merged.find_by_name(b"bus");
+        let kinds = declared.map(|id| merged.ty(id).unwrap().kind().unwrap());
+        assert_eq!(kinds.filter(|&kind| kind == Kind::Fwd).count(), 1);
+        assert_eq!(merged.find_by_name(b"user").count(), 3);
+        assert_eq!(merged.end_id(), 1 + 1 + 2 * 5 + 3);
+    }
+}
+
+#[test]
 fn many_files_come_from_lists_and_folders() {
     let dir = TestDir::new();
     let files: Vec<_> = (0..40)
