@@ -421,6 +421,7 @@ fn types_that_never_end_do() {
         &[][..],
         &["--expand"],
         &["--json"],
+        &["--json", "--expand"],
         &["--reorganize"],
         &["--packable"],
         &["--contains", "first"],
@@ -511,6 +512,45 @@ fn answers_and_exit_status() {
     assert!(saved.contains("};   /* saved 8 bytes! */\n"), "{saved}");
     let none = run(&ours("btf-dump"), ["layout", "--file", "/nosuch"]);
     assert_eq!(none.status, Some(2));
+}
+
+#[test]
+fn json_expands_members() {
+    let folder = TestDir::new();
+    let mut builder = Builder::new();
+    let number = builder.int(b"int", 4, int::SIGNED).unwrap();
+    let member = |name, ty, bytes: u32| MemberSpec {
+        name,
+        ty,
+        bit_offset: bytes * 8,
+        bitfield_size: 0,
+    };
+    let inner = [member(b"a", number, 0), member(b"b", number, 4)];
+    let inner = builder
+        .composite(Kind::Struct, b"inner", 8, &inner)
+        .unwrap();
+    let alias = builder.typedef(b"alias", inner).unwrap();
+    let list = builder.array(alias, number, 2).unwrap();
+    let outer = [member(b"x", number, 0), member(b"in", list, 4)];
+    builder
+        .composite(Kind::Struct, b"outer", 20, &outer)
+        .unwrap();
+    let bytes = builder
+        .write(ByteOrder::Little, WriteOptions::default())
+        .unwrap();
+    let file = folder.write("nested.btf", &bytes);
+    let lines = layout(&["--json", "-E", "outer"], &file).success().stdout;
+    let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
+    let members = line["members"].as_array().unwrap();
+    assert!(members[0].get("members").is_none());
+    let inner = members[1]["members"].as_array().unwrap();
+    let place = |member: &serde_json::Value| {
+        ["offset", "bit_offset"].map(|key| member[key].as_u64().unwrap())
+    };
+    assert_eq!(
+        inner.iter().map(place).collect::<Vec<_>>(),
+        [[4, 32], [8, 64]]
+    );
 }
 
 #[test]

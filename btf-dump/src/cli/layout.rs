@@ -124,8 +124,8 @@ pub(crate) struct LayoutArgs {
     #[arg(short = 'p', long, value_name = "TYPE", value_parser = Pattern::parse, conflicts_with_all = WHOLE)]
     pointers_to: Option<Pattern>,
 
-    /// Write JSON Lines: for each structure an object with its members
-    #[arg(long, conflicts_with_all = ["expand", "hex", "sizes"])]
+    /// Write JSON Lines: for each structure an object with its members; with `-E` also theirs
+    #[arg(long, conflicts_with_all = ["hex", "sizes"])]
     json: bool,
 }
 
@@ -342,6 +342,9 @@ impl Report<'_> {
         };
         let mut text = text::Writer::new(layouts, options);
         let mut json = json::Writer::new(layouts, file);
+        if args.expand {
+            json = json.expanding();
+        }
         let mut lines = table::Writer::new(layouts);
         for &id in ids {
             let layout = layouts.get(id);
