@@ -12,6 +12,7 @@
 //! A name with several definitions counts by its name where others refer to it: which of them is meant is not compared.
 
 pub mod breaking;
+mod consequence;
 mod detail;
 mod hashes;
 pub mod html;
@@ -28,6 +29,8 @@ mod through;
 use btf_core::TypeId;
 use rayon::prelude::*;
 
+pub use consequence::is_consequence;
+pub(crate) use detail::encoding_word;
 pub use detail::{Detail, EnumeratorChange, MemberChange, ParamChange, Value, WordChange};
 pub use leaves::{Leaf, Leaves};
 pub use side::{Options, Side, Sort};
@@ -73,27 +76,44 @@ pub struct Diff<'b> {
     pub changes: Vec<Change>,
     /// What has changed, for blobs that continue the new one.
     pub causes: Causes,
+    /// How many members unnamed structures may add to each structure that is not in both blobs as it was.
+    room: usize,
 }
+
+/// How many members unnamed structures may add to all structures together, for each word of the blobs: a few bytes of hostile input
+/// make thousands of members of each of its structures. Kernels have less than one.
+const ROOM_FACTOR: usize = 8;
+
+/// What they may add in any case.
+const ROOM: usize = 1 << 16;
 
 impl<'b> Diff<'b> {
     /// Compares two blobs. `base` tells what has changed in their bases.
     #[must_use]
     pub fn new(old: &'b Side<'b>, new: &'b Side<'b>, base: Option<&Causes>) -> Self {
         let pairs = Pairs::new(old, new);
+        let room = room((old, new), &pairs);
         let mut equal = pairs.equal;
         // Others may say something else of what says the same itself.
         let knows_kfuncs = old.knows_kfuncs() && new.knows_kfuncs();
-        let (suspects, mut same): (Vec<_>, Vec<_>) = if knows_kfuncs {
-            let differs = |&(a, b): &(TypeId, TypeId)| old.is_kfunc(a) != new.is_kfunc(b);
+        let knows_exports = old.knows_exports() && new.knows_exports();
+        let (suspects, mut same): (Vec<_>, Vec<_>) = if knows_kfuncs || knows_exports {
+            let differs = |&(a, b): &(TypeId, TypeId)| {
+                knows_kfuncs && old.is_kfunc(a) != new.is_kfunc(b)
+                    || knows_exports && old.is_exported(a) != new.is_exported(b)
+            };
             equal.into_iter().partition(differs)
         } else {
             (Vec::new(), std::mem::take(&mut equal))
         };
-        let suspects = suspects.into_iter().map(|(a, b)| (Sort::Func, a, b));
+        let suspects = suspects.into_iter().filter_map(|(a, b)| {
+            let sort = side::sort_of(new.ty(b))?;
+            Some((sort, a, b))
+        });
         let different: Vec<_> = pairs.different.into_iter().chain(suspects).collect();
         let details: Vec<_> = different
             .into_par_iter()
-            .map(|(sort, a, b)| (sort, a, b, Detail::new(old, new, (a, b))))
+            .map(|(sort, a, b)| (sort, a, b, Detail::new(old, new, (a, b), room)))
             .collect();
         let mut changes = Vec::new();
         for (sort, a, b, detail) in details {
@@ -128,6 +148,7 @@ impl<'b> Diff<'b> {
             new,
             changes,
             causes,
+            room,
         };
         diff.sort();
         diff
@@ -179,6 +200,17 @@ impl<'b> Diff<'b> {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+}
+
+/// How many members unnamed structures may add to each structure.
+fn room((old, new): (&Side<'_>, &Side<'_>), pairs: &Pairs) -> usize {
+    let different = pairs.different.iter().map(|&(sort, ..)| sort);
+    let lonely = pairs.removed.iter().chain(&pairs.added);
+    let sorts = different.chain(lonely.map(|&(sort, _)| sort));
+    let holders =
+        sorts.filter(|sort| matches!(sort, Sort::Struct | Sort::Union | Sort::Typedef | Sort::Var));
+    let words = old.btf().words().len() + new.btf().words().len();
+    (words * ROOM_FACTOR + ROOM) / holders.count().max(1)
 }
 
 impl What {

@@ -5,7 +5,7 @@
 
 mod dwarf;
 mod elf;
-mod image;
+pub mod image;
 pub mod large;
 mod types;
 mod units;

@@ -82,6 +82,7 @@ fn description(line: &Value) -> Description {
 fn plain(value: &mut Value) {
     let object = value.as_object_mut().unwrap();
     object.remove("size");
+    object.remove("element_size");
 }
 
 /// All items of a blob by id: what is added to a blob without types.
@@ -149,6 +150,7 @@ fn apply(item: &mut Description, line: &Value) {
     if is_replaced {
         item.remove("size");
         item.remove("members");
+        item.remove("enumerators");
     }
     for key in KEYS {
         if let Some(new) = line.get(format!("new_{key}")) {

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::Source;
 use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, output};
-use btf_dump::diff::breaking::{Exports, is_breaking};
+use btf_dump::diff::breaking::is_breaking;
 use btf_dump::diff::html::Page;
-use btf_dump::diff::{Change, Counts, Diff, What, json, text};
+use btf_dump::diff::{Change, Counts, Diff, What, is_consequence, json, text};
 use clap::ValueEnum;
 
 use super::{TOOL, missing};
@@ -28,6 +28,9 @@ Examples:
   btf-dump diff old new --breaking            what programs notice that were made for the old one
   btf-dump diff old new --html -o diff.html   a page to search
   btf-dump diff old/ new/                     kernels with their modules
+
+What does not count: the order of members at one place and of enumerators, what is behind pointers, the place of variables in
+their sections, tags (but see --tags), and the sign of values of up to four bytes if one side tells no signs at all.
 ";
 
 /// The arguments of `diff`.
@@ -63,17 +66,21 @@ pub(crate) struct DiffArgs {
     kind: Vec<Kind>,
 
     /// Leave out what has changed only because something that it holds has
+    ///
+    /// That is what says the same as before, and structures in which members have become larger or smaller by their types, and others
+    /// have moved by that.
     #[arg(long)]
     direct: bool,
 
     /// Only what programs notice that were made for OLD: BPF programs (CO-RE) and modules from outside of the tree
     ///
-    /// Types and members that are gone, lie elsewhere or have another type, changed sizes, values of enumerators, prototypes of kfuncs and of
-    /// exported functions. What is exported OLD must tell by its symbols; otherwise every function counts.
+    /// Types, members and enumerators that are gone, members that lie elsewhere or have another type or width, changed sizes and values,
+    /// prototypes of kfuncs and of exported functions, and what is exported no longer. What is exported the files must tell by their
+    /// symbols; otherwise every function counts.
     #[arg(long)]
     breaking: bool,
 
-    /// Let the tags of declarations count
+    /// Let the tags of declarations and types count, such as `__user`
     #[arg(long)]
     tags: bool,
 
@@ -153,7 +160,8 @@ impl DiffArgs {
             let name = diff.name(change);
             self.names.iter().any(|pattern| pattern.matches(name))
         };
-        !(self.direct && is_through)
+        let is_indirect = || is_through || is_consequence(diff, change);
+        !(self.direct && is_indirect())
             && (self.kind.is_empty() || of_kind())
             && (self.names.is_empty() || has_name())
     }
@@ -163,7 +171,7 @@ impl DiffArgs {
 pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     let (old, new) = files::open(args)?;
     // Hundreds of thousands of pieces, which the end of the process gives back at once.
-    let sides = ManuallyDrop::new(Sides::new(&old, &new, args.tags)?);
+    let sides = ManuallyDrop::new(Sides::new(args, &old, &new)?);
     let pairs = sides.pairs();
     let diffs = ManuallyDrop::new(sides.diffs(&pairs));
     let mut report = Report {
@@ -175,11 +183,11 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         page: Page::new(),
         total: Vec::new(),
         is_empty: true,
-        has_warned: false,
+        warned: Vec::new(),
     };
     for (number, (pair, diff)) in pairs.iter().zip(&*diffs).enumerate() {
         match diff {
-            Some(diff) => report.put_pair((number, pair), diff, &sides.exports(args, pair)?),
+            Some(diff) => report.put_pair((number, pair), diff),
             None => report.put_lonely(pair),
         }
     }
@@ -220,21 +228,18 @@ struct Report<'a> {
     page: Page,
     total: Vec<(&'static str, Counts)>,
     is_empty: bool,
-    has_warned: bool,
+    /// The warnings that have been given, each of which is given once.
+    warned: Vec<&'static str>,
 }
 
 impl<'a> Report<'a> {
     /// Writes what has changed in a file.
-    fn put_pair(&mut self, (number, pair): (usize, &Pair), diff: &'a Diff<'_>, exports: &Exports) {
+    fn put_pair(&mut self, (number, pair): (usize, &Pair), diff: &'a Diff<'_>) {
         let args = self.args;
-        let exports = Some(exports).filter(|exports| !exports.is_empty());
-        if args.breaking && exports.is_none() && !self.has_warned {
-            self.has_warned = true;
-            let text =
-                "the symbols of the old file do not tell what is exported; every function counts";
-            self.printer.warning(TOOL, text);
+        if args.breaking {
+            self.warn_of_exports(diff);
         }
-        let is_breaking = |change: &Change| is_breaking(diff, change, exports);
+        let is_breaking = |change: &Change| is_breaking(diff, change);
         let wanted = diff
             .changes
             .iter()
@@ -243,10 +248,11 @@ impl<'a> Report<'a> {
         if changes.is_empty() {
             return;
         }
+        self.warn_of_cut(&changes);
         self.is_empty = false;
         self.total = Counts::sum(&self.total, &Counts::of(changes.iter().copied()));
         if args.html {
-            self.page.add(&pair.name, diff, &changes, &is_breaking);
+            self.page.add(&pair.name, diff, &changes);
         } else if args.json {
             self.put_json(pair);
             if !args.summary {
@@ -263,6 +269,40 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Warns if it is not known what is exported.
+    fn warn_of_exports(&mut self, diff: &Diff<'_>) {
+        let text = match (diff.old.knows_exports(), diff.new.knows_exports()) {
+            (true, true) => return,
+            (false, _) => {
+                "the symbols of the old file do not tell what is exported; every function counts"
+            }
+            (true, false) => {
+                "the symbols of the new file do not tell what is exported; what is no longer is not found"
+            }
+        };
+        self.warn_once(text);
+    }
+
+    /// Warns if not all members are told one by one.
+    fn warn_of_cut(&mut self, changes: &[&Change]) {
+        let is_cut = |change: &&Change| match &change.what {
+            What::Changed(_, _, detail) => detail.is_cut(),
+            What::Added(_) | What::Removed(_) | What::Through(..) => false,
+        };
+        if changes.iter().any(is_cut) {
+            self.warn_once(
+                "structures hold too many unnamed ones to tell what has changed in each",
+            );
+        }
+    }
+
+    fn warn_once(&mut self, text: &'static str) {
+        if !self.warned.contains(&text) {
+            self.warned.push(text);
+            self.printer.warning(TOOL, text);
+        }
+    }
+
     fn text_options(&self) -> text::Options {
         text::Options {
             colors: self.printer.has_colors(Stream::Out),
@@ -274,6 +314,9 @@ impl<'a> Report<'a> {
     fn put_lonely(&mut self, pair: &Pair) {
         if !self.args.names.is_empty() || !self.args.kind.is_empty() {
             // Who asks for some types does not ask for files.
+            return;
+        }
+        if self.args.breaking && pair.old.is_none() {
             return;
         }
         self.is_empty = false;

@@ -1,15 +1,16 @@
 //! What exactly has changed between two items whose contents differ.
 
-use std::hash::Hasher as _;
+mod align;
 
 use btf_core::dedup::FastMap;
 use btf_core::types::{Enumeration, Enumerator, FuncProto, Param};
 use btf_core::wire::linkage;
 use btf_core::{StrOffset, Type, TypeId};
 
-use super::leaves::{Leaf, Leaves};
+use super::leaves::Leaves;
 use super::queues::Queues;
 use super::side::{Side, plain_value};
+use align::{align, pair_leaves};
 
 /// What has changed in an item. What is empty or `None` has not.
 #[derive(Debug, Default)]
@@ -22,9 +23,11 @@ pub struct Detail {
     pub members: Vec<MemberChange>,
     /// All members of both.
     pub leaves: (Leaves, Leaves),
+    /// How many members unnamed structures may add to each.
+    room: usize,
     /// For each new member the old one that it was.
     old_of: Vec<Option<usize>>,
-    /// The enumerators that have changed.
+    /// The enumerators that have changed, in the order of their members.
     pub enumerators: Vec<EnumeratorChange>,
     /// The result of a function.
     pub result: Option<(TypeId, TypeId)>,
@@ -47,12 +50,18 @@ pub struct MemberChange {
     pub new: Option<usize>,
     /// It has another name, and the same place and type.
     pub is_renamed: bool,
-    /// It lies elsewhere, or has another number of bits.
+    /// It lies elsewhere.
     pub is_moved: bool,
     /// It has another type.
     pub is_retyped: bool,
-    /// Its type is called as before and has another size.
+    /// It is a bitfield of another width, or is one no longer, or has become one.
+    pub is_rewidened: bool,
+    /// Its type is called as before and has another size; of an array without a length, the elements have.
     pub is_resized: bool,
+    /// It has been resized, and its type has no name, so that nobody else tells.
+    pub has_own_size: bool,
+    /// Its type is an enumeration without a name, of which [`Detail::enumerators`] have changed.
+    pub is_revalued: bool,
 }
 
 /// What has become of an enumerator.
@@ -64,6 +73,8 @@ pub struct EnumeratorChange {
     pub new: Option<Value>,
     /// It has another name, and the same value.
     pub is_renamed: bool,
+    /// The index of the new member whose type without a name it is in; `None` if it is the item's own.
+    pub member: Option<usize>,
 }
 
 /// An enumerator.
@@ -103,7 +114,7 @@ pub struct ParamChange {
 /// A word that has changed.
 #[derive(Clone, Debug)]
 pub struct WordChange {
-    /// What it says: `linkage`, `encoding`, `section`, `kfunc` or `tags`.
+    /// What it says: `linkage`, `encoding`, `section`, `kfunc`, `exported` or `tags`.
     pub what: &'static str,
     /// The old word.
     pub old: Vec<u8>,
@@ -113,15 +124,30 @@ pub struct WordChange {
 
 impl Detail {
     /// Compares two items of one sort; `None` if they say the same.
-    pub(super) fn new(old: &Side<'_>, new: &Side<'_>, ids: (TypeId, TypeId)) -> Option<Self> {
-        let mut detail = Self::default();
+    ///
+    /// Unnamed structures may add as many members as there is `room` for.
+    pub(super) fn new(
+        old: &Side<'_>,
+        new: &Side<'_>,
+        ids: (TypeId, TypeId),
+        room: usize,
+    ) -> Option<Self> {
+        let mut detail = Self {
+            room,
+            ..Self::default()
+        };
         detail.compare(old, new, ids);
         detail.compare_words("section", old.section_of(ids.0), new.section_of(ids.1));
         detail.compare_words("tags", &old.tags_of(ids.0), &new.tags_of(ids.1));
-        let kfunc = (old.is_kfunc(ids.0), new.is_kfunc(ids.1));
-        if let (Some(a), Some(b)) = kfunc {
-            let word = |is| if is { b"yes".as_slice() } else { b"no" };
-            detail.compare_words("kfunc", word(a), word(b));
+        let facts = [
+            ("kfunc", old.is_kfunc(ids.0), new.is_kfunc(ids.1)),
+            ("exported", old.is_exported(ids.0), new.is_exported(ids.1)),
+        ];
+        for (what, was, is) in facts {
+            if let (Some(was), Some(is)) = (was, is) {
+                let word = |is| if is { b"yes".as_slice() } else { b"no" };
+                detail.compare_words(what, word(was), word(is));
+            }
         }
         detail.is_change().then_some(detail)
     }
@@ -135,7 +161,7 @@ impl Detail {
             }
             (Type::Enum(a) | Type::Enum64(a), Type::Enum(b) | Type::Enum64(b)) => {
                 detail.set_size(a.size, b.size);
-                detail.compare_enumerators(old, new, (a, b));
+                detail.compare_enumerators(old, new, (a, b), None);
             }
             (Type::Typedef { target: a, .. }, Type::Typedef { target: b, .. }) => {
                 detail.compare_targets(old, new, (a, b));
@@ -193,6 +219,21 @@ impl Detail {
         }
     }
 
+    /// Whether some unnamed structures are compared as a whole, as there are too many.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.leaves.0.is_cut || self.leaves.1.is_cut
+    }
+
+    /// The enumerators that have changed in the type without a name of a new member, or the item's own.
+    #[must_use]
+    pub fn enumerators_of(&self, member: Option<usize>) -> &[EnumeratorChange] {
+        let all = &self.enumerators;
+        let first = all.partition_point(|change| change.member < member);
+        let end = all.partition_point(|change| change.member <= member);
+        all.get(first..end).unwrap_or_default()
+    }
+
     /// Whether anything has changed in the item itself.
     fn is_change(&self) -> bool {
         self.size.is_some_and(|(old, new)| old != new)
@@ -240,7 +281,7 @@ impl Detail {
         }
     }
 
-    /// Compares what typedefs stand for, or the types of variables; unnamed structures member by member.
+    /// Compares what typedefs stand for, or the types of variables; what has no name member by member, or enumerator by enumerator.
     fn compare_targets(&mut self, old: &Side<'_>, new: &Side<'_>, ids: (TypeId, TypeId)) {
         let wrapping = (Leaves::wrapping(old, ids.0), Leaves::wrapping(new, ids.1));
         if let (Some(a), Some(b)) = wrapping
@@ -251,12 +292,16 @@ impl Detail {
             }
             self.compare_members(old, new, ids);
         } else if old.meaning(ids.0) != new.meaning(ids.1) {
-            self.ty = Some(ids);
+            match nameless_enums((old, ids.0), (new, ids.1)) {
+                Some(both) => self.compare_enumerators(old, new, both, None),
+                None => self.ty = Some(ids),
+            }
         }
     }
 
     fn compare_members(&mut self, old: &Side<'_>, new: &Side<'_>, ids: (TypeId, TypeId)) {
-        let (old_leaves, new_leaves) = (Leaves::new(old, ids.0), Leaves::new(new, ids.1));
+        let leaves = |side, id| Leaves::new(side, id, self.room);
+        let (old_leaves, new_leaves) = (leaves(old, ids.0), leaves(new, ids.1));
         let (olds, news) = (&old_leaves.all, &new_leaves.all);
         let old_of = pair_leaves(olds, news);
         let mut new_of = vec![None; olds.len()];
@@ -287,14 +332,25 @@ impl Detail {
             }
             next_old = next_old.max(before + 1);
             let was = &olds[before];
-            let is_retyped = was.meaning != leaf.meaning;
+            let is_other = was.meaning != leaf.meaning;
+            let enums = is_other.then(|| nameless_enums((old, was.ty), (new, leaf.ty)));
+            let enums = enums.flatten();
+            let known = self.enumerators.len();
+            if let Some(both) = enums {
+                self.compare_enumerators(old, new, both, Some(index));
+            }
+            let is_retyped = is_other && enums.is_none();
+            let is_resized = !is_retyped && is_resized((old, was.ty), (new, leaf.ty));
             let change = MemberChange {
                 old: Some(before),
                 new: Some(index),
                 is_renamed: was.path != leaf.path,
-                is_moved: (was.bit_offset, was.bits) != (leaf.bit_offset, leaf.bits),
+                is_moved: was.bit_offset != leaf.bit_offset,
                 is_retyped,
-                is_resized: !is_retyped && old.size_of(was.ty) != new.size_of(leaf.ty),
+                is_rewidened: was.bits != leaf.bits,
+                is_resized,
+                has_own_size: is_resized && Leaves::wrapping(new, leaf.ty).is_some(),
+                is_revalued: self.enumerators.len() > known,
             };
             if change.is_own() || change.is_resized {
                 self.members.push(change);
@@ -311,11 +367,13 @@ impl Detail {
         old: &Side<'_>,
         new: &Side<'_>,
         (a, b): (Enumeration<'_>, Enumeration<'_>),
+        member: Option<usize>,
     ) {
+        let change = |old, new| EnumeratorChange::new(old, new, member);
         let (olds, news) = (values(a), values(b));
         let names = olds.iter().map(|value| old.name_hash(value.name));
         let mut by_name = Queues::new(names.zip(0..));
-        let is_small = a.size.max(b.size) <= 4;
+        let is_small = a.size.max(b.size) <= 4 && !(old.knows_signs() && new.knows_signs());
         let is_same = |was: Value, is: Value| {
             was.value == is.value
                 || is_small && plain_value(was.value, a.size) == plain_value(is.value, b.size)
@@ -329,8 +387,8 @@ impl Detail {
             };
             is_left[index] = false;
             if !is_same(olds[index], value) {
-                self.enumerators
-                    .push(EnumeratorChange::new(Some(olds[index]), Some(value)));
+                let was = olds[index];
+                self.enumerators.push(change(Some(was), Some(value)));
             }
         }
         let removed = olds
@@ -345,12 +403,10 @@ impl Detail {
             if let Some(is) = is {
                 renamed.insert(is.name, ());
             }
-            self.enumerators.push(EnumeratorChange::new(Some(was), is));
+            self.enumerators.push(change(Some(was), is));
         }
         added.retain(|value| !renamed.contains_key(&value.name));
-        let added = added
-            .into_iter()
-            .map(|value| EnumeratorChange::new(None, Some(value)));
+        let added = added.into_iter().map(|value| change(None, Some(value)));
         self.enumerators.extend(added);
     }
 
@@ -387,6 +443,7 @@ impl Detail {
     }
 }
 
+/// The values of an enumeration.
 pub(super) fn values(values: Enumeration<'_>) -> Vec<Value> {
     let is_signed = values.is_signed;
     let values = values
@@ -399,23 +456,29 @@ pub(super) fn values(values: Enumeration<'_>) -> Vec<Value> {
     values.collect()
 }
 
-/// The enumerators of an item; none if it is no enumeration.
+/// The enumerators of an item, or of an enumeration without a name that it stands for; none if it is no such.
 pub(super) fn values_of(side: &Side<'_>, id: TypeId) -> Vec<Value> {
-    if let Type::Enum(all) | Type::Enum64(all) = side.ty(id) {
+    let ty = side.ty(id);
+    if let Type::Enum(all) | Type::Enum64(all) = ty {
         values(all)
+    } else if let Type::Typedef { target, .. } | Type::Var { target, .. } = ty
+        && let Some(nameless) = Leaves::enumeration(side, target)
+    {
+        values(nameless.values)
     } else {
         Vec::new()
     }
 }
 
 impl EnumeratorChange {
-    fn new(old: Option<Value>, new: Option<Value>) -> Self {
+    fn new(old: Option<Value>, new: Option<Value>, member: Option<usize>) -> Self {
         let both = old.zip(new);
         let is_renamed = both.is_some_and(|(old, new)| old.value == new.value);
         Self {
             old,
             new,
             is_renamed,
+            member,
         }
     }
 }
@@ -427,100 +490,55 @@ impl MemberChange {
         is_renamed: false,
         is_moved: false,
         is_retyped: false,
+        is_rewidened: false,
         is_resized: false,
+        has_own_size: false,
+        is_revalued: false,
     };
 
     /// Whether the structure itself says something else than before.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.old.is_none()
-            || self.new.is_none()
-            || self.is_renamed
+            || self.is_lost()
             || self.is_moved
-            || self.is_retyped
+            || self.has_own_size
+            || self.is_revalued
+    }
+
+    /// Whether there is no member of this name, type and width any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.old.is_some() && self.new.is_none() || self.is_respelled()
+    }
+
+    /// Whether it is declared in another way.
+    #[must_use]
+    pub fn is_respelled(&self) -> bool {
+        self.is_renamed || self.is_retyped || self.is_rewidened
     }
 
     /// Whether it lies elsewhere, and that is all.
     #[must_use]
     pub fn is_only_moved(&self) -> bool {
-        self.is_moved && !self.is_renamed && !self.is_retyped && !self.is_resized
+        self.is_moved && !self.is_respelled() && !self.is_resized && !self.is_revalued
     }
 }
 
-/// For each new member the index of the old one that it was: by name, or else by place and type.
-fn pair_leaves(olds: &[Leaf], news: &[Leaf]) -> Vec<Option<usize>> {
-    // Most structures change somewhere behind their start.
-    let start = olds.iter().zip(news);
-    let start = start.take_while(|(old, new)| old.path == new.path).count();
-    let mut is_left = vec![true; olds.len()];
-    is_left[..start].fill(false);
-    let mut old_of: Vec<_> = (0..start).map(Some).collect();
-    old_of.resize(news.len(), None);
-    let mut pair = |key: fn(&Leaf) -> u64| {
-        if !is_left.contains(&true) || !old_of.contains(&None) {
-            return;
-        }
-        let left = olds.iter().enumerate().filter(|&(index, _)| is_left[index]);
-        let mut left = Queues::new(left.map(|(index, leaf)| (key(leaf), index)));
-        for (leaf, old) in news.iter().zip(&mut old_of) {
-            if old.is_none()
-                && let Some(index) = left.take(key(leaf))
-            {
-                is_left[index] = false;
-                *old = Some(index);
-            }
-        }
-    };
-    pair(|leaf| leaf.path);
-    pair(|leaf| {
-        let mut hasher = btf_core::dedup::MulHasher::default();
-        hasher.write_u64(leaf.meaning);
-        hasher.write_u64(u64::from(leaf.bit_offset) << 32 | u64::from(leaf.bits.unwrap_or(0)));
-        hasher.finish()
-    });
-    old_of
+/// The enumerations that two types lead to in the same way, if they have no name and the same size.
+fn nameless_enums<'a, 'b>(
+    (old, a): (&Side<'a>, TypeId),
+    (new, b): (&Side<'b>, TypeId),
+) -> Option<(Enumeration<'a>, Enumeration<'b>)> {
+    let (old, new) = (Leaves::enumeration(old, a)?, Leaves::enumeration(new, b)?);
+    (old.wrapping == new.wrapping && old.values.size == new.values.size)
+        .then_some((old.values, new.values))
 }
 
-/// Which parameter has become which: what is alike at the start and at the end stays, the rest goes by name, then by position.
-fn align(
-    olds: &[(Param, u64, u64)],
-    news: &[(Param, u64, u64)],
-) -> Vec<(Option<usize>, Option<usize>)> {
-    let is_alike = |a: usize, b: usize| olds[a].1 == news[b].1 || olds[a].2 == news[b].2;
-    let short = olds.len().min(news.len());
-    if olds.len() == news.len() {
-        return (0..short).map(|index| (Some(index), Some(index))).collect();
-    }
-    let same = |a: usize, b: usize| olds[a].1 == news[b].1 && olds[a].2 == news[b].2;
-    let start = (0..short).take_while(|&index| same(index, index)).count();
-    let (old_len, new_len) = (olds.len(), news.len());
-    let end = (1..=short - start)
-        .take_while(|&back| same(old_len - back, new_len - back))
-        .count();
-    let mut pairs: Vec<_> = (0..start).map(|index| (Some(index), Some(index))).collect();
-    // In between: the next with the same name or type, in order.
-    let (mut a, mut b) = (start, start);
-    let (old_end, new_end) = (old_len - end, new_len - end);
-    while a < old_end || b < new_end {
-        let left = (old_end - a, new_end - b);
-        if left.0 > 0 && left.1 > 0 && (left.0 == left.1 || is_alike(a, b)) {
-            pairs.push((Some(a), Some(b)));
-            a += 1;
-            b += 1;
-        } else if left.0 > left.1 {
-            pairs.push((Some(a), None));
-            a += 1;
-        } else {
-            pairs.push((None, Some(b)));
-            b += 1;
-        }
-    }
-    pairs.extend(
-        (1..=end)
-            .rev()
-            .map(|back| (Some(old_len - back), Some(new_len - back))),
-    );
-    pairs
+/// Whether types that are called alike differ in size or, if they are arrays without a length, their elements do.
+fn is_resized((old, a): (&Side<'_>, TypeId), (new, b): (&Side<'_>, TypeId)) -> bool {
+    let (was, is) = (old.size_of(a), new.size_of(b));
+    was != is || was == Some(0) && old.element_size(a) != new.element_size(b)
 }
 
 pub(super) fn linkage_word(word: u32) -> &'static str {
@@ -533,7 +551,7 @@ pub(super) fn linkage_word(word: u32) -> &'static str {
 }
 
 /// What a number is, in a word.
-pub(super) fn encoding_word(ty: Type<'_>) -> &'static str {
+pub(crate) fn encoding_word(ty: Type<'_>) -> &'static str {
     const WORDS: [&str; 8] = [
         "unsigned",
         "signed",

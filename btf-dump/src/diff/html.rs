@@ -16,6 +16,7 @@ use btf_core::TypeId;
 use btf_core::cli::{escape_name, json_text};
 use rayon::prelude::*;
 
+use super::breaking::is_breaking;
 use super::spell::Spell;
 use super::{Change, Detail, Diff, Leaf, Leaves, Sort, WORDS, What};
 
@@ -71,14 +72,8 @@ impl Page {
         Self::default()
     }
 
-    /// Adds the changes of a file, or those of them that are wanted; `is_breaking` tells which ones programs notice.
-    pub fn add(
-        &mut self,
-        name: &str,
-        diff: &Diff<'_>,
-        changes: &[&Change],
-        is_breaking: &(dyn Fn(&Change) -> bool + Sync),
-    ) {
+    /// Adds the changes of a file, or those of them that are wanted.
+    pub fn add(&mut self, name: &str, diff: &Diff<'_>, changes: &[&Change]) {
         let file = self.files.len();
         self.files.push(name.to_owned());
         let items: Vec<Vec<Item>> = changes
@@ -89,10 +84,7 @@ impl Page {
                     old: Spell::new(diff.old),
                     new: Spell::new(diff.new),
                 };
-                let items = changes.iter();
-                items
-                    .map(|change| maker.item(change, is_breaking(change)))
-                    .collect()
+                changes.iter().map(|change| maker.item(change)).collect()
             })
             .collect();
         for item in items.into_iter().flatten() {
@@ -214,7 +206,7 @@ struct Maker<'d, 'b> {
 }
 
 impl Maker<'_, '_> {
-    fn item(&mut self, change: &Change, is_breaking: bool) -> Item {
+    fn item(&mut self, change: &Change) -> Item {
         let what = match change.what {
             What::Added(_) => 0,
             What::Removed(_) => 1,
@@ -245,7 +237,7 @@ impl Maker<'_, '_> {
                     sizes = [old, new].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
                 }
                 self.put_lines((*old, *new), detail, &mut lines);
-                rows = if change.sort == Sort::Enum {
+                rows = if !detail.enumerators_of(None).is_empty() || change.sort == Sort::Enum {
                     self.enumerators(*old, *new, detail)
                 } else {
                     self.members(detail)
@@ -265,7 +257,7 @@ impl Maker<'_, '_> {
             kind: kind.unwrap_or(WORDS.len()),
             what,
             title: escape_name(&title).into_owned(),
-            is_breaking,
+            is_breaking: is_breaking(self.diff, change),
             sizes,
             note: cause.map_or_else(
                 || format!("[{}]", lines.join(",")),
@@ -287,7 +279,7 @@ impl Maker<'_, '_> {
         let at = usize::from(is_new);
         match sort {
             Sort::Struct | Sort::Union => {
-                let leaves = Leaves::new(spell.side(), id);
+                let leaves = Leaves::new(spell.side(), id, self.diff.room);
                 let leaf = |leaf: &Leaf| {
                     let mut row = Row {
                         places: [-1; 2],
@@ -332,6 +324,9 @@ impl Maker<'_, '_> {
             let (was, is) = (escape_name(&words.old), escape_name(&words.new));
             lines.push((0, format!("{}: {was} → {is}", words.what)));
         }
+        if detail.is_cut() {
+            lines.push((0, super::text::CUT.to_owned()));
+        }
         if detail.ty.is_some() || detail.result.is_some() || !detail.params.is_empty() {
             for (sign, spell, id) in [(-1, &mut self.old, old), (1, &mut self.new, new)] {
                 let mut text = Vec::new();
@@ -352,7 +347,8 @@ impl Maker<'_, '_> {
             let status = match (old, new) {
                 (Some(_), None) => status::GONE,
                 (None, _) => status::NEW,
-                _ if change.is_retyped || change.is_renamed => status::OTHER,
+                _ if change.is_retyped || change.is_renamed || change.is_revalued => status::OTHER,
+                _ if change.is_rewidened => status::RESIZED,
                 _ if change.is_moved => status::MOVED,
                 _ if change.is_resized => status::RESIZED,
                 _ => status::SAME,

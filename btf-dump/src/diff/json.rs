@@ -15,23 +15,31 @@
 //! `enum`, `typedef`, `number`, `func`, `kfunc`, `var` or `forward`.
 //!
 //! - MEMBER: `{"name":"a.b","type":"int","bit_offset":32,"size":4}`; `size` in bytes, which types without one do not have; bitfields have
-//!   `bits`. Members of unnamed structures are listed with those around them.
+//!   `bits`, arrays without a length `element_size` in bytes. Members of unnamed structures are listed with those around them.
 //! - `enumerators` of VALUE: `{"name":"A","value":"-1"}`; the value is text, as many readers round what is beyond 2^53.
 //! - `params` of `{"index":0,"name":"p","type":"int"}` and `result`, a type, for functions; `target`, a type, for typedefs
 //!   and variables that are not members of something unnamed; `linkage`, `section`, `encoding`, `tags`: text.
 //!
-//! A typedef or variable that became something unnamed has `new_size` and `new_members`, too. What has changed has `old_` and `new_` before these keys, and only those that have changed; `kfunc` is `yes` or `no`. Lists have
+//! `"is_cut":true` says that there are too many unnamed structures to list what is in each.
+//!
+//! What programs notice (see [`super::breaking`]) has `"breaking":true`, unless it is a whole file.
+//!
+//! A typedef or variable that became something unnamed has `new_size`, and `new_members` or `new_enumerators`, too. What has changed
+//! has `old_` and `new_` before these keys, and only those that have changed; `kfunc` and `exported` are `yes` or `no`. Lists have
 //! objects with `old`, `new` or both, and in `change` the words `added`, `removed`, `renamed`, `moved`, `retyped`,
-//! `resized` (the type is called as before and has another size) and, of an enumerator, `revalued`, separated by spaces.
+//! `resized` (the type is called as before and has another size, or a bitfield has another width) and `revalued`, separated by
+//! spaces. `revalued` is an enumerator that has another value, or a member of an enumeration without a name: what has changed in that
+//! is in its `enumerators`.
 
 use btf_core::cli::{JsonArray, JsonObject, json_line};
-use btf_core::types::Param;
+use btf_core::types::{Enumeration, Param};
 use btf_core::{Type, TypeId};
 use rayon::prelude::*;
 
+use super::breaking::is_breaking;
 use super::detail::{encoding_word, linkage_word, values};
 use super::spell::Spell;
-use super::{Change, Counts, Detail, Diff, Leaf, Leaves, Value, What};
+use super::{Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, Value, What};
 
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
@@ -104,9 +112,12 @@ impl Writer<'_, '_> {
                     object.number(key, id.0.into());
                 }
             }
+            if is_breaking(self.diff, change) {
+                object.flag("breaking", true);
+            }
             match &change.what {
-                What::Added(id) => put_whole(&mut self.new, *id, object),
-                What::Removed(id) => put_whole(&mut self.old, *id, object),
+                What::Added(id) => put_whole(&mut self.new, *id, self.diff.room, object),
+                What::Removed(id) => put_whole(&mut self.old, *id, self.diff.room, object),
                 What::Changed(_, _, detail) => self.put_detail(detail, object),
                 What::Through(_, _, cause) => {
                     let ty = self.diff.new.ty(*cause);
@@ -125,33 +136,27 @@ impl Writer<'_, '_> {
         if let Some((old, new)) = detail.size.filter(|(old, new)| old != new) {
             object.number("old_size", old).number("new_size", new);
         }
-        let types = [
-            (detail.ty, "old_target", "new_target"),
-            (detail.result, "old_result", "new_result"),
-        ];
-        for (types, old_key, new_key) in types {
-            if let Some((old, new)) = types {
-                object.name(old_key, &self.old.type_text(old));
-                object.name(new_key, &self.new.type_text(new));
-            }
+        if let Some((old, new)) = detail.ty {
+            object.name("old_target", &target_text(&mut self.old, old));
+            object.name("new_target", &target_text(&mut self.new, new));
+            let keys = ["new_size", "new_members", "new_enumerators"];
+            put_inside(&mut self.new, keys, (new, self.diff.room), object);
         }
-        if let Some((_, target)) = detail.ty
-            && Leaves::wrapping(self.diff.new, target).is_some()
-        {
-            if let Some(size) = self.diff.new.size_of(target) {
-                object.number("new_size", size);
-            }
-            put_leaves(&mut self.new, "new_members", target, object);
+        if let Some((old, new)) = detail.result {
+            object.name("old_result", &self.old.type_text(old));
+            object.name("new_result", &self.new.type_text(new));
         }
         for words in &detail.words {
             object.name(&format!("old_{}", words.what), &words.old);
             object.name(&format!("new_{}", words.what), &words.new);
         }
+        put_is_cut(detail.is_cut(), object);
         if !detail.members.is_empty() {
             object.array("members", |array| self.put_members(detail, array));
         }
-        if !detail.enumerators.is_empty() {
-            object.array("enumerators", |array| self.put_enumerators(detail, array));
+        let own = detail.enumerators_of(None);
+        if !own.is_empty() {
+            object.array("enumerators", |array| self.put_enumerators(own, array));
         }
         if !detail.params.is_empty() {
             object.array("params", |array| self.put_params(detail, array));
@@ -167,7 +172,8 @@ impl Writer<'_, '_> {
                 (change.is_renamed, "renamed"),
                 (change.is_moved, "moved"),
                 (change.is_retyped, "retyped"),
-                (change.is_resized, "resized"),
+                (change.is_resized || change.is_rewidened, "resized"),
+                (change.is_revalued, "revalued"),
             ];
             array.object(|object| {
                 put_change(object, old.is_some(), new.is_some(), &words);
@@ -177,12 +183,17 @@ impl Writer<'_, '_> {
                 if let Some(leaf) = new {
                     object.object("new", |object| put_leaf(&mut self.new, news, leaf, object));
                 }
+                if change.is_revalued {
+                    object.array("enumerators", |array| {
+                        self.put_enumerators(detail.enumerators_of(change.new), array);
+                    });
+                }
             });
         }
     }
 
-    fn put_enumerators(&self, detail: &Detail, array: &mut JsonArray<'_>) {
-        for change in &detail.enumerators {
+    fn put_enumerators(&self, changes: &[EnumeratorChange], array: &mut JsonArray<'_>) {
+        for change in changes {
             let words = [
                 (change.is_renamed, "renamed"),
                 (!change.is_renamed, "revalued"),
@@ -237,28 +248,24 @@ fn put_change(object: &mut JsonObject<'_>, old: bool, new: bool, words: &[(bool,
 }
 
 /// Writes all that there is to say of an item.
-fn put_whole(spell: &mut Spell<'_, '_>, id: TypeId, object: &mut JsonObject<'_>) {
+fn put_whole(spell: &mut Spell<'_, '_>, id: TypeId, room: usize, object: &mut JsonObject<'_>) {
     let side = spell.side();
     let ty = side.ty(id);
     if let Some(size) = ty.own_size() {
         object.number("size", size.into());
     }
     match ty {
-        Type::Struct(_) | Type::Union(_) => put_leaves(spell, "members", id, object),
+        Type::Struct(_) | Type::Union(_) => put_leaves(spell, "members", (id, room), object),
         Type::Enum(all) | Type::Enum64(all) => {
-            object.array("enumerators", |array| {
-                for value in values(all) {
-                    array.object(|object| put_value(spell, value, object));
-                }
-            });
+            put_values(spell, "enumerators", all, object);
         }
-        Type::Typedef { target, .. } => put_target(spell, target, object),
+        Type::Typedef { target, .. } => put_target(spell, (target, room), object),
         Type::Var {
             target, linkage, ..
         } => {
             object.text("linkage", linkage_word(linkage));
             object.name("section", side.section_of(id));
-            put_target(spell, target, object);
+            put_target(spell, (target, room), object);
         }
         Type::Func { proto, linkage, .. } => {
             object.text("linkage", linkage_word(linkage));
@@ -294,18 +301,63 @@ fn put_whole(spell: &mut Spell<'_, '_>, id: TypeId, object: &mut JsonObject<'_>)
 }
 
 /// Writes what a typedef stands for, or a variable's type, with the members of what has no name.
-fn put_target(spell: &mut Spell<'_, '_>, target: TypeId, object: &mut JsonObject<'_>) {
-    object.name("target", &spell.type_text(target));
-    if Leaves::wrapping(spell.side(), target).is_some() {
-        if let Some(size) = spell.side().size_of(target) {
-            object.number("size", size);
-        }
-        put_leaves(spell, "members", target, object);
+fn put_target(
+    spell: &mut Spell<'_, '_>,
+    (target, room): (TypeId, usize),
+    object: &mut JsonObject<'_>,
+) {
+    object.name("target", &target_text(spell, target));
+    let keys = ["size", "members", "enumerators"];
+    put_inside(spell, keys, (target, room), object);
+}
+
+/// A type whose members or enumerators are listed beside it.
+fn target_text(spell: &mut Spell<'_, '_>, target: TypeId) -> Vec<u8> {
+    spell.elides_values(true);
+    let text = spell.type_text(target);
+    spell.elides_values(false);
+    text
+}
+
+/// Writes the size, and the members or enumerators, of what has no name.
+fn put_inside(
+    spell: &mut Spell<'_, '_>,
+    [size_key, members_key, enumerators_key]: [&str; 3],
+    (target, room): (TypeId, usize),
+    object: &mut JsonObject<'_>,
+) {
+    let side = spell.side();
+    let is_composite = Leaves::wrapping(side, target).is_some();
+    let enumeration = Leaves::enumeration(side, target);
+    if (is_composite || enumeration.is_some())
+        && let Some(size) = side.size_of(target)
+    {
+        object.number(size_key, size);
+    }
+    if is_composite {
+        put_leaves(spell, members_key, (target, room), object);
+    }
+    if let Some(enumeration) = enumeration {
+        put_values(spell, enumerators_key, enumeration.values, object);
     }
 }
 
-fn put_leaves(spell: &mut Spell<'_, '_>, key: &str, id: TypeId, object: &mut JsonObject<'_>) {
-    let leaves = Leaves::new(spell.side(), id);
+fn put_values(spell: &Spell<'_, '_>, key: &str, all: Enumeration<'_>, object: &mut JsonObject<'_>) {
+    object.array(key, |array| {
+        for value in values(all) {
+            array.object(|object| put_value(spell, value, object));
+        }
+    });
+}
+
+fn put_leaves(
+    spell: &mut Spell<'_, '_>,
+    key: &str,
+    (id, room): (TypeId, usize),
+    object: &mut JsonObject<'_>,
+) {
+    let leaves = Leaves::new(spell.side(), id, room);
+    put_is_cut(leaves.is_cut, object);
     object.array(key, |array| {
         for leaf in &leaves.all {
             array.object(|object| put_leaf(spell, &leaves, leaf, object));
@@ -322,8 +374,17 @@ fn put_leaf(spell: &mut Spell<'_, '_>, leaves: &Leaves, leaf: &Leaf, object: &mu
     if let Some(size) = spell.side().size_of(leaf.ty) {
         object.number("size", size);
     }
+    if let Some(size) = spell.side().element_size(leaf.ty) {
+        object.number("element_size", size);
+    }
     if let Some(bits) = leaf.bits {
         object.number("bits", bits.into());
+    }
+}
+
+fn put_is_cut(is_cut: bool, object: &mut JsonObject<'_>) {
+    if is_cut {
+        object.flag("is_cut", true);
     }
 }
 

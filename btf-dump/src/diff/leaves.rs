@@ -5,9 +5,10 @@
 
 use std::hash::Hasher as _;
 
+use btf_core::dedup::MulHasher;
 use btf_core::graph::MAX_DEPTH;
 use btf_core::kind::Kind;
-use btf_core::types::Composite;
+use btf_core::types::{Composite, Enumeration};
 use btf_core::{Info, StrOffset, Type, TypeId};
 
 use super::side::Side;
@@ -42,6 +43,8 @@ pub struct Leaf {
 pub struct Leaves {
     /// The members in their order, what is opened before what is inside.
     pub all: Vec<Leaf>,
+    /// Whether some unnamed structures are not opened, as there are too many.
+    pub is_cut: bool,
     prefixes: Vec<Prefix>,
 }
 
@@ -71,10 +74,18 @@ struct Inner<'b> {
     wrapping: u64,
 }
 
+/// An enumeration without a name.
+pub(super) struct Nameless<'b> {
+    pub(super) values: Enumeration<'b>,
+    /// The hash of what leads to it.
+    pub(super) wrapping: u64,
+}
+
 impl Leaves {
-    /// Takes the members of a structure or union, or of an unnamed one that `id` leads to.
+    /// Takes the members of a structure or union, or of an unnamed one that `id` leads to. Unnamed ones in it may add as many
+    /// as there is `room` for.
     #[must_use]
-    pub fn new(side: &Side<'_>, id: TypeId) -> Self {
+    pub fn new(side: &Side<'_>, id: TypeId, room: usize) -> Self {
         let mut leaves = Self::default();
         let ty = side.ty(id);
         let composite = if let Type::Struct(composite) | Type::Union(composite) = ty {
@@ -87,7 +98,7 @@ impl Leaves {
             if link.len() > 1 {
                 prefix = leaves.add_prefix(side, 0, StrOffset::EMPTY, link.trim_end_matches('.'));
             }
-            leaves.fill(side, composite, prefix);
+            leaves.fill(side, composite, prefix, room);
         }
         leaves
     }
@@ -97,8 +108,30 @@ impl Leaves {
         inner(side, id).map(|inner| inner.wrapping)
     }
 
-    fn fill<'b>(&mut self, side: &Side<'b>, composite: Composite<'b>, prefix: u32) {
-        let limit = composite.len() + MAX_ADDED;
+    /// The enumeration without a name that `id` leads to.
+    pub(super) fn enumeration<'b>(side: &Side<'b>, id: TypeId) -> Option<Nameless<'b>> {
+        let way = Way::new(side, id)?;
+        let values = if let Type::Enum(values) = way.end {
+            values
+        } else if let Type::Enum64(values) = way.end {
+            // The values of both are compared alike.
+            values
+        } else {
+            return None;
+        };
+        (values.name == StrOffset::EMPTY).then(|| Nameless {
+            values,
+            wrapping: way.hasher.finish(),
+        })
+    }
+
+    /// Whether `id` is an array of structures without a name.
+    pub(super) fn has_elements(side: &Side<'_>, id: TypeId) -> bool {
+        inner(side, id).is_some_and(|inner| inner.link.starts_with("[]"))
+    }
+
+    fn fill<'b>(&mut self, side: &Side<'b>, composite: Composite<'b>, prefix: u32, room: usize) {
+        let limit = composite.len() + room.min(MAX_ADDED);
         self.all.reserve_exact(composite.len());
         let mut stack = vec![Frame {
             composite,
@@ -114,10 +147,12 @@ impl Leaves {
             frame.next += 1;
             let (prefix, base_offset) = (frame.prefix, frame.bit_offset);
             let bit_offset = base_offset.saturating_add(member.bit_offset);
-            let room = stack.len() < MAX_NESTING && self.all.len() < limit;
-            let inner = if room && has_inner(side, member.ty) {
+            let inner = if !has_inner(side, member.ty) {
+                None
+            } else if stack.len() < MAX_NESTING && self.all.len() < limit {
                 inner(side, member.ty)
             } else {
+                self.is_cut = true;
                 None
             };
             if let Some(Inner {
@@ -192,6 +227,18 @@ impl Leaves {
 
     fn prefix(&self, number: u32) -> Option<&Prefix> {
         self.prefixes.get((number as usize).checked_sub(1)?)
+    }
+
+    /// Whether a leaf is behind a pointer, so that its place is one in something else.
+    pub(super) fn is_elsewhere(&self, leaf: &Leaf) -> bool {
+        let mut number = leaf.prefix;
+        while let Some(prefix) = self.prefix(number) {
+            if prefix.link.contains("->") {
+                return true;
+            }
+            number = prefix.before;
+        }
+        false
     }
 
     /// Appends the whole name of a leaf.
@@ -272,65 +319,91 @@ fn has_inner(side: &Side<'_>, id: TypeId) -> bool {
     false
 }
 
+/// What a type leads to by way of pointers, arrays and qualifiers.
+struct Way<'b> {
+    end: Type<'b>,
+    link: &'static str,
+    is_elsewhere: bool,
+    /// The hash of what leads there.
+    hasher: MulHasher,
+}
+
+impl<'b> Way<'b> {
+    /// `None` for a way without end.
+    fn new(side: &Side<'b>, id: TypeId) -> Option<Self> {
+        let mut way = Self {
+            end: side.ty(id),
+            link: ".",
+            is_elsewhere: false,
+            hasher: side.hasher(0),
+        };
+        for _ in 0..=MAX_DEPTH {
+            let kind = way.end.kind().map_or(0, |kind| kind as u64);
+            let next = match way.end {
+                Type::Ptr { target } => {
+                    way.hasher.write_u64(kind);
+                    way.link = if way.is_elsewhere {
+                        "->->"
+                    } else if way.link == "[]." {
+                        "[]->"
+                    } else {
+                        "->"
+                    };
+                    way.is_elsewhere = true;
+                    target
+                }
+                Type::Array { element, count, .. } => {
+                    way.hasher.write_u64(kind);
+                    way.hasher.write_u64(count.into());
+                    way.link = if way.is_elsewhere { "->[]." } else { "[]." };
+                    element
+                }
+                Type::Const { target } | Type::Volatile { target } | Type::Restrict { target } => {
+                    way.hasher.write_u64(kind);
+                    target
+                }
+                Type::TypeTag { name, target, .. } => {
+                    if side.has_tags() {
+                        way.hasher.write_u64(kind);
+                        way.hasher.write_u64(side.name_hash(name));
+                    }
+                    target
+                }
+                Type::Void
+                | Type::Int(_)
+                | Type::Struct(_)
+                | Type::Union(_)
+                | Type::Enum(_)
+                | Type::Enum64(_)
+                | Type::Fwd { .. }
+                | Type::Typedef { .. }
+                | Type::Func { .. }
+                | Type::FuncProto(_)
+                | Type::Var { .. }
+                | Type::Datasec(_)
+                | Type::Float { .. }
+                | Type::DeclTag { .. }
+                | Type::Unknown { .. } => {
+                    way.hasher.write_u64(kind);
+                    return Some(way);
+                }
+            };
+            way.end = side.ty(next);
+        }
+        None
+    }
+}
+
 /// The unnamed structure or union that a type leads to by way of types without names.
 fn inner<'b>(side: &Side<'b>, id: TypeId) -> Option<Inner<'b>> {
-    let mut current = id;
-    let mut link = ".";
-    let mut is_elsewhere = false;
-    let mut hasher = side.hasher(0);
-    for _ in 0..=MAX_DEPTH {
-        let ty = side.ty(current);
-        let kind = ty.kind().map_or(0, |kind| kind as u64);
-        match ty {
-            Type::Struct(composite) | Type::Union(composite) => {
-                if composite.name != StrOffset::EMPTY {
-                    return None;
-                }
-                hasher.write_u64(kind);
-                return Some(Inner {
-                    composite,
-                    link,
-                    is_elsewhere,
-                    wrapping: hasher.finish(),
-                });
-            }
-            Type::Ptr { target } => {
-                hasher.write_u64(kind);
-                link = if is_elsewhere {
-                    "->->"
-                } else if link == "[]." {
-                    "[]->"
-                } else {
-                    "->"
-                };
-                is_elsewhere = true;
-                current = target;
-            }
-            Type::Array { element, count, .. } => {
-                hasher.write_u64(kind);
-                hasher.write_u64(count.into());
-                link = if is_elsewhere { "->[]." } else { "[]." };
-                current = element;
-            }
-            Type::Const { target } | Type::Volatile { target } | Type::Restrict { target } => {
-                hasher.write_u64(kind);
-                current = target;
-            }
-            Type::TypeTag { target, .. } => current = target,
-            Type::Void
-            | Type::Int(_)
-            | Type::Enum(_)
-            | Type::Enum64(_)
-            | Type::Fwd { .. }
-            | Type::Typedef { .. }
-            | Type::Func { .. }
-            | Type::FuncProto(_)
-            | Type::Var { .. }
-            | Type::Datasec(_)
-            | Type::Float { .. }
-            | Type::DeclTag { .. }
-            | Type::Unknown { .. } => return None,
-        }
-    }
-    None
+    let way = Way::new(side, id)?;
+    let (Type::Struct(composite) | Type::Union(composite)) = way.end else {
+        return None;
+    };
+    (composite.name == StrOffset::EMPTY).then(|| Inner {
+        composite,
+        link: way.link,
+        is_elsewhere: way.is_elsewhere,
+        wrapping: way.hasher.finish(),
+    })
 }

@@ -7,6 +7,8 @@
 //! Which types are a module's own and which its kernel's depends on who else uses them: a type that one side's module has and the
 //! other side's kernel has neither come nor gone.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use btf_core::dedup::FastMap;
 use btf_core::{Type, TypeId};
 
@@ -141,20 +143,20 @@ impl Pairs {
                 &mut news,
             );
         }
-        let mut rest = news.into_iter().map(Some).collect::<Vec<_>>();
-        for item in olds {
-            let same = |other: &Option<Item>| other.is_some_and(|other| other.sort == item.sort);
-            match rest
-                .iter()
-                .position(same)
-                .and_then(|index| rest[index].take())
-            {
-                Some(other) => self.different.push((item.sort, item.id, other.id)),
-                None => self.removed.push((item.sort, item.id)),
+        // The rest in its order.
+        let mut rest: BTreeMap<Sort, VecDeque<TypeId>> = BTreeMap::new();
+        for item in news {
+            rest.entry(item.sort).or_default().push_back(item.id);
+        }
+        for Item { sort, id, .. } in olds {
+            match rest.get_mut(&sort).and_then(VecDeque::pop_front) {
+                Some(other) => self.different.push((sort, id, other)),
+                None => self.removed.push((sort, id)),
             }
         }
-        self.added
-            .extend(rest.into_iter().flatten().map(|item| (item.sort, item.id)));
+        for (sort, ids) in rest {
+            self.added.extend(ids.into_iter().map(|id| (sort, id)));
+        }
     }
 
     /// Takes out what is equal.
@@ -261,8 +263,10 @@ fn in_base(base: &Side<'_>, (side, sort, id): (&Side<'_>, Sort, TypeId)) -> Opti
         return None;
     }
     let of_sort = |item: &&Item| item.sort == sort;
-    let own = side.labelled(label).iter().find(|item| item.id == id)?;
-    let mut others = base.labelled(label).iter().filter(of_sort);
+    // Items of one label are in the order of their ids.
+    let own = side.labelled(label);
+    let own = own.get(own.binary_search_by_key(&id, |item| item.id).ok()?)?;
+    let mut others = base.labelled(label).iter().take(MAX_PAIRS).filter(of_sort);
     let equal = others.clone().find(|item| item.content == own.content);
     let found = equal.or_else(|| others.next())?;
     Some((found.id, equal.is_some()))

@@ -8,9 +8,10 @@
 //! be added, removed or changed, is the hash of its fields, in which each reference counts so. The two blobs are hashed
 //! apart from each other, side by side, and equal contents are found without another look at the types.
 //!
-//! What is encoded in two ways has one content: enumerations of 32 and 64 bits, structures with and without `kind_flag`,
-//! tags on types. What is left for a closer look ([`super::detail`]): the order of members and of enumerators, unnamed
-//! structures around members, bitfields of the old form.
+//! What is encoded in two ways has one content: enumerations of 32 and 64 bits, structures with and without `kind_flag`.
+//! So have types with and without tags, unless tags count. What is left for a closer look ([`super::detail`]): the order of members and of enumerators, unnamed
+//! structures around members, bitfields of the old form, values of enumerations that do not tell
+//! their sign.
 //!
 //! References lead from an unnamed type to unnamed types without end in no language; hostile blobs do that. Types
 //! on such cycles, and what leads to them, mean what they say up to a number of references away.
@@ -86,12 +87,12 @@ impl Sort {
 pub struct Options {
     /// Where hashes start.
     seed: u64,
-    /// Whether the tags on declarations count.
+    /// Whether tags count.
     tags: bool,
 }
 
 impl Options {
-    /// Options with a seed of their own; `tags` says whether tags on declarations count.
+    /// Options with a seed of their own; `tags` says whether tags on declarations and types count.
     #[must_use]
     pub fn new(tags: bool) -> Self {
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
@@ -116,6 +117,10 @@ pub struct Side<'b> {
     base: Option<Arc<Side<'b>>>,
     pointer_size: u32,
     seed: u64,
+    /// Whether tags count.
+    has_tags: bool,
+    /// Whether its enumerations tell if they are signed: older encoders did not.
+    knows_signs: bool,
     hashes: Hashes<'b>,
     /// Names inside of the base's strings that the base itself does not have.
     foreign: FastMap<u32, (u64, &'b [u8])>,
@@ -127,6 +132,8 @@ pub struct Side<'b> {
     tags: Vec<(TypeId, i32, StrOffset)>,
     /// Which own functions BPF programs may call; empty if nobody knows.
     is_kfunc: Vec<bool>,
+    /// Which own functions and variables modules may use; `None` if nobody knows.
+    is_exported: Option<Vec<bool>>,
     /// The own items with names, by label.
     pub(super) items: Vec<Item>,
     /// Own structures, unions and enumerations without a name that nothing with a name leads to.
@@ -152,16 +159,19 @@ impl<'b> Side<'b> {
             base,
             pointer_size,
             seed,
+            has_tags: options.tags,
+            knows_signs: false,
             hashes: Hashes::new(btf.string_bytes(), btf.first_string(), seed),
             foreign: FastMap::default(),
             meanings: vec![0; own],
             sections: FastMap::default(),
             tags: Vec::new(),
             is_kfunc: Vec::new(),
+            is_exported: None,
             items: Vec::new(),
             nameless: Vec::new(),
         };
-        Maker::new(side).make(options.tags)
+        Maker::new(side).make()
     }
 
     /// Says which own functions BPF programs may call; without it nobody knows.
@@ -185,6 +195,41 @@ impl<'b> Side<'b> {
     /// Whether it is known which functions are kfuncs.
     pub(super) fn knows_kfuncs(&self) -> bool {
         !self.is_kfunc.is_empty()
+    }
+
+    /// Whether tags count.
+    pub(super) fn has_tags(&self) -> bool {
+        self.has_tags
+    }
+
+    /// Whether enumerations tell if they are signed.
+    pub(super) fn knows_signs(&self) -> bool {
+        self.knows_signs || self.base.as_ref().is_some_and(|base| base.knows_signs())
+    }
+
+    /// Says which own functions and variables modules may use, by name; without it nobody knows.
+    pub fn set_exports(&mut self, is_exported: impl Fn(&[u8]) -> bool) {
+        let mut exported = vec![false; self.meanings.len()];
+        let items = self.items.iter();
+        for item in items.filter(|item| matches!(item.sort, Sort::Func | Sort::Var)) {
+            if let Some(slot) = exported.get_mut((item.id.0 - self.btf.first_id()) as usize) {
+                *slot = is_exported(self.name_of(item.id));
+            }
+        }
+        self.is_exported = Some(exported);
+    }
+
+    /// Whether modules may use a function or variable of this blob; `None` if nobody knows.
+    #[must_use]
+    pub fn is_exported(&self, id: TypeId) -> Option<bool> {
+        let index = id.0.checked_sub(self.btf.first_id())?;
+        self.is_exported.as_ref()?.get(index as usize).copied()
+    }
+
+    /// Whether it is known what modules may use.
+    #[must_use]
+    pub fn knows_exports(&self) -> bool {
+        self.is_exported.is_some()
     }
 
     /// The section of a variable; empty if it is in none.
@@ -288,7 +333,7 @@ impl<'b> Side<'b> {
     pub(super) fn labelled(&self, label: u64) -> &[Item] {
         let start = self.items.partition_point(|item| item.label < label);
         let own = self.items.get(start..).unwrap_or_default();
-        let count = own.iter().take_while(|item| item.label == label).count();
+        let count = own.partition_point(|item| item.label == label);
         match &self.base {
             Some(base) if count == 0 => base.labelled(label),
             _ => own.get(..count).unwrap_or_default(),
@@ -330,6 +375,21 @@ impl<'b> Side<'b> {
             return None;
         };
         own_size(Info(info).kind()?, third)
+    }
+
+    /// The size of the elements of an array without a length in bytes; `None` for what is none.
+    pub(super) fn element_size(&self, id: TypeId) -> Option<u64> {
+        let mut ty = self.ty(id);
+        for _ in 0..=MAX_DEPTH {
+            if let Type::Array {
+                element, count: 0, ..
+            } = ty
+            {
+                return self.size_of(element);
+            }
+            ty = self.ty(ty.modified()?);
+        }
+        None
     }
 
     /// The ids of the own types.
@@ -385,7 +445,7 @@ fn label_of(seed: u64, sort: Sort, name: u64) -> u64 {
     hasher.finish().max(1)
 }
 
-/// The values of an enumeration as they are compared: those of at most four bytes have no sign, which is a matter of encoding.
+/// The values of an enumeration as they are compared where nobody knows if they have a sign: those of at most four bytes have none.
 pub(super) fn plain_value(value: u64, size: u32) -> u64 {
     if size <= 4 {
         value & 0xffff_ffff

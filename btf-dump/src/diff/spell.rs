@@ -26,9 +26,14 @@ impl<'s, 'b> Spell<'s, 'b> {
     pub(super) fn new(side: &'s Side<'b>) -> Self {
         Self {
             side,
-            speller: Speller::marking_nameless(side.btf()),
+            speller: Speller::marking_nameless(side.btf(), side.has_tags()),
             buffer: Vec::new(),
         }
+    }
+
+    /// Says whether enumerations without a name are written without their values from now on.
+    pub(super) fn elides_values(&mut self, elides: bool) {
+        self.speller.elides_values = elides;
     }
 
     pub(super) fn side(&self) -> &'s Side<'b> {
@@ -68,6 +73,7 @@ impl<'s, 'b> Spell<'s, 'b> {
                 Some(Kind::Const) => "const",
                 Some(Kind::Volatile) => "volatile",
                 Some(Kind::Restrict) => "restrict",
+                Some(Kind::TypeTag) if self.side.has_tags() => return false,
                 Some(Kind::TypeTag) => "",
                 Some(Kind::Fwd) if info.kind_flag() => break ("union ", Some(name)),
                 Some(Kind::Struct | Kind::Fwd) => break ("struct ", Some(name)),

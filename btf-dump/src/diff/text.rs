@@ -18,7 +18,10 @@ use btf_core::cli::{Style, escape_name};
 use rayon::prelude::*;
 
 use super::spell::Spell;
-use super::{Change, Counts, Detail, Diff, Leaf, Leaves, MemberChange, Side, Sort, Value, What};
+use super::{
+    Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, MemberChange, Side, Sort, Value,
+    What,
+};
 
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
@@ -31,6 +34,9 @@ const FEW: usize = 2;
 
 /// Among so many changes of a structure those are looked for that say the same twice.
 const MAX_REPEATED: usize = 512;
+
+/// Stands in a structure in which not all members are told one by one.
+pub(super) const CUT: &str = "too many unnamed structures to look into each";
 
 /// How differences are written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,7 +158,7 @@ impl<'d, 'b> Writer<'d, 'b> {
         if self.options.colors {
             self.put_str(sign.style().sequence());
         }
-        self.put_str(&"  "[..indent]);
+        self.put_str(&"    "[..indent]);
         self.put_str(sign.text());
         self.put_str(" ");
         put(self);
@@ -272,7 +278,10 @@ impl<'d, 'b> Writer<'d, 'b> {
             self.line(Sign::Added, 2, |writer| writer.put_item(new, true));
         }
         self.put_members(detail);
-        self.put_enumerators(detail);
+        if detail.is_cut() {
+            self.line(Sign::Changed, 2, |writer| writer.put_str(CUT));
+        }
+        self.put_enumerators(detail.enumerators_of(None), 2);
     }
 
     fn put_members(&mut self, detail: &Detail) {
@@ -331,24 +340,25 @@ impl<'d, 'b> Writer<'d, 'b> {
         let old = change.old.and_then(|index| detail.leaves.0.all.get(index));
         let new = change.new.and_then(|index| detail.leaves.1.all.get(index));
         if let (Some(old), Some(new)) = (old, new)
-            && !change.is_retyped
-            && !change.is_renamed
+            && !change.is_respelled()
         {
-            return self.line(Sign::Changed, 2, |writer| {
+            self.line(Sign::Changed, 2, |writer| {
                 writer.put_places(Some(old), Some(new));
+                writer.new.elides_values(change.is_revalued);
                 writer.put_declaration(detail, new, true);
+                writer.new.elides_values(false);
                 if change.is_moved {
                     writer.put_str("  moved by ");
                     writer.put_distance(old, new);
                 }
                 if change.is_resized {
-                    let size = |side: &Side<'_>, leaf: &Leaf| side.size_of(leaf.ty).unwrap_or(0);
-                    writer.put_str("  ");
-                    writer.put_number(size(writer.diff.old, old));
-                    writer.put_str(" -> ");
-                    writer.put_bytes(size(writer.diff.new, new));
+                    writer.put_sizes(old, new);
                 }
             });
+            if change.is_revalued {
+                self.put_enumerators(detail.enumerators_of(change.new), 4);
+            }
+            return;
         }
         if let Some(leaf) = old {
             self.line(Sign::Removed, 2, |writer| {
@@ -363,6 +373,21 @@ impl<'d, 'b> Writer<'d, 'b> {
                 writer.put_str(if change.is_renamed { "  renamed" } else { "" });
             });
         }
+    }
+
+    /// Writes how large a member was and is; of an array without a length, its elements.
+    fn put_sizes(&mut self, old: &Leaf, new: &Leaf) {
+        let size = |side: &Side<'_>, leaf: &Leaf| side.size_of(leaf.ty).unwrap_or(0);
+        let mut sizes = (size(self.diff.old, old), size(self.diff.new, new));
+        self.put_str("  ");
+        if sizes.0 == sizes.1 {
+            let size = |side: &Side<'_>, leaf: &Leaf| side.element_size(leaf.ty).unwrap_or(0);
+            sizes = (size(self.diff.old, old), size(self.diff.new, new));
+            self.put_str("elements ");
+        }
+        self.put_number(sizes.0);
+        self.put_str(" -> ");
+        self.put_bytes(sizes.1);
     }
 
     /// Writes where a member lay and lies.
@@ -421,15 +446,17 @@ impl<'d, 'b> Writer<'d, 'b> {
         self.put_str(";");
     }
 
-    fn put_enumerators(&mut self, detail: &Detail) {
-        for change in &detail.enumerators {
+    fn put_enumerators(&mut self, changes: &[EnumeratorChange], indent: usize) {
+        for change in changes {
             if let Some(value) = change.old {
                 let side = self.diff.old;
-                self.line(Sign::Removed, 2, |writer| writer.put_value(side, value));
+                self.line(Sign::Removed, indent, |writer| {
+                    writer.put_value(side, value);
+                });
             }
             if let Some(value) = change.new {
                 let side = self.diff.new;
-                self.line(Sign::Added, 2, |writer| {
+                self.line(Sign::Added, indent, |writer| {
                     writer.put_value(side, value);
                     writer.put_str(if change.is_renamed { "  renamed" } else { "" });
                 });
@@ -475,8 +502,7 @@ fn is_repeated(detail: &Detail, change: &MemberChange) -> bool {
 fn moved_together(detail: &Detail, changes: &[&MemberChange]) -> usize {
     let distance = |change: &&&MemberChange| {
         let (was, is) = leaves(detail, change).filter(|_| change.is_only_moved())?;
-        let is_same_width = was.bits == is.bits;
-        is_same_width.then(|| i64::from(is.bit_offset) - i64::from(was.bit_offset))
+        Some(i64::from(is.bit_offset) - i64::from(was.bit_offset))
     };
     let first = changes.first().as_ref().and_then(distance);
     if first.is_none() {

@@ -3,6 +3,8 @@
 //! What C writes around a name, such as `(*name)(int)` and `[4]`, is unwound in C's own form. Chains are followed in loops;
 //! prototypes in the parameters of prototypes to a fixed depth only.
 
+use std::borrow::Cow;
+
 use btf_core::graph::MAX_DEPTH;
 use btf_core::reader::Btf;
 use btf_core::types::{FuncProto, Type};
@@ -30,6 +32,10 @@ pub(crate) struct Speller<'b> {
     chain: Vec<Type<'b>>,
     /// Whether types without a name are marked: `struct {…}`, and enumerations with their values.
     marks_nameless: bool,
+    /// Whether their values are left out.
+    pub(crate) elides_values: bool,
+    /// Whether tags are written.
+    has_tags: bool,
 }
 
 /// A declaration in its parts: `const struct s (*name[2])(int)`.
@@ -57,13 +63,16 @@ impl<'b> Speller<'b> {
             budget: LONG_BUDGET,
             chain: Vec::new(),
             marks_nameless: false,
+            elides_values: false,
+            has_tags: false,
         }
     }
 
-    /// A speller that marks types without a name, of which pahole writes only `struct `.
-    pub(crate) fn marking_nameless(btf: &'b Btf) -> Self {
+    /// A speller that marks types without a name, of which pahole writes only `struct `, and writes tags if they count.
+    pub(crate) fn marking_nameless(btf: &'b Btf, has_tags: bool) -> Self {
         Self {
             marks_nameless: true,
+            has_tags,
             ..Self::new(btf)
         }
     }
@@ -92,17 +101,20 @@ impl<'b> Speller<'b> {
         // What lies between the base and the innermost pointer qualifies the base.
         let innermost = chain.iter().rposition(|ty| matches!(ty, Type::Ptr { .. }));
         let (pointers, qualifiers) = chain.split_at(innermost.map_or(0, |index| index + 1));
-        let words = || qualifiers.iter().filter_map(|&ty| qualifier(ty));
-        words().for_each(|word| out.extend_from_slice(word));
+        let mut words = 0;
+        for word in qualifiers.iter().filter_map(|&ty| self.word(ty)) {
+            out.extend_from_slice(&word);
+            words += 1;
+        }
         self.put_base(out, base);
         // One space for each: so pahole writes them.
-        words().for_each(|_| out.push(b' '));
+        out.extend(std::iter::repeat_n(b' ', words));
         for &ty in pointers.iter().rev() {
-            if let Some(word) = qualifier(ty) {
+            if let Some(word) = self.word(ty) {
                 out.push(b' ');
                 let is_spaced = matches!(ty, Type::Restrict { .. });
                 out.extend_from_slice(if is_spaced {
-                    word
+                    &word
                 } else {
                     word.trim_ascii_end()
                 });
@@ -111,6 +123,24 @@ impl<'b> Speller<'b> {
             }
         }
         self.chain = chain;
+    }
+
+    /// The word of a qualifier or, if tags are written, of a tag, with the space behind it.
+    fn word(&mut self, ty: Type<'_>) -> Option<Cow<'static, [u8]>> {
+        if let Type::TypeTag {
+            name, is_attribute, ..
+        } = ty
+            && self.has_tags
+        {
+            let name = self.name(name);
+            let parts: [&[u8]; 3] = if is_attribute {
+                [b"__attribute__((", name, b")) "]
+            } else {
+                [b"__attribute__((btf_type_tag(\"", name, b"\"))) "]
+            };
+            return Some(parts.concat().into());
+        }
+        qualifier(ty).map(Cow::Borrowed)
     }
 
     /// Appends the name of a type that is made of no other.
@@ -135,6 +165,9 @@ impl<'b> Speller<'b> {
             }
             return;
         };
+        if self.elides_values {
+            return out.extend_from_slice("{…}".as_bytes());
+        }
         out.extend_from_slice(b"{ ");
         for (index, value) in values.enumerators().enumerate() {
             if index > 0 {
@@ -256,8 +289,8 @@ impl<'b> Speller<'b> {
             } else if let Some(target) = beneath(ty)
                 && (self.has_declarator(target) || !self.is_pointer(current))
             {
-                let word = qualifier(ty).unwrap_or_default();
-                declaration.qualifiers.extend_from_slice(word);
+                let word = self.word(ty).unwrap_or_default();
+                declaration.qualifiers.extend_from_slice(&word);
                 let is_spaced = declaration.spaces > 0 || matches!(ty, Type::Volatile { .. });
                 declaration.spaces += usize::from(is_spaced);
                 declaration.left = target;

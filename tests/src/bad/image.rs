@@ -112,3 +112,42 @@ pub(super) fn symbol(name: u32, kind: u8, section: u16, value: u64, size: u64) -
     out.extend(size.to_le_bytes());
     out
 }
+
+/// `STB_GLOBAL` in the place of a symbol's kind, and `SHN_ABS`.
+const GLOBAL: u8 = 1 << 4;
+const ABSOLUTE: u16 = 0xfff1;
+
+/// A file as kernel modules are: BTF in a section, and a symbol of each name; without names there is no table of symbols.
+///
+/// # Panics
+/// If it gets too large.
+#[must_use]
+pub fn module(btf: &[u8], symbols: &[&str]) -> Vec<u8> {
+    let mut names = vec![0];
+    let mut table = symbol(0, 0, 0, 0, 0);
+    for text in symbols {
+        let name = u32::try_from(names.len()).expect("names are short");
+        table.extend(symbol(name, GLOBAL, ABSOLUTE, 0, 0));
+        names.extend_from_slice(text.as_bytes());
+        names.push(0);
+    }
+    let mut sections = vec![section(".BTF", btf.to_vec())];
+    if !symbols.is_empty() {
+        sections.push(Section {
+            name: ".symtab",
+            kind: SHT_SYMTAB,
+            link: 3,
+            info: 1,
+            entry_size: symbol(0, 0, 0, 0, 0).len() as u64,
+            data: table,
+            ..Section::default()
+        });
+        sections.push(Section {
+            name: ".strtab",
+            kind: SHT_STRTAB,
+            data: names,
+            ..Section::default()
+        });
+    }
+    elf(RELOCATABLE, &sections)
+}

@@ -38,73 +38,120 @@ pub(super) struct Pair {
     pub(super) new_title: Option<String>,
 }
 
-impl Pair {
-    fn new(name: String) -> Self {
-        Self {
-            name,
-            old: None,
-            new: None,
-            old_title: None,
-            new_title: None,
-        }
+/// The files of one side, ready to be compared.
+struct Files<'b> {
+    /// What was named: a folder, or the file itself.
+    root: &'b Path,
+    all: Vec<(&'b Source, Arc<Side<'b>>)>,
+}
+
+impl Files<'_> {
+    /// Whether there is one only, or the blobs of one.
+    fn are_one(&self) -> bool {
+        self.all.len() == 1 || self.all.iter().all(|(source, _)| source.path == self.root)
+    }
+
+    /// Where a file is in its folder; empty if it was named itself.
+    fn place(&self, index: usize) -> &Path {
+        let path = &self.all[index].0.path;
+        path.strip_prefix(self.root).unwrap_or(path)
     }
 }
 
 /// The files of both sides, ready to be compared.
 pub(super) struct Sides<'b> {
-    old: Vec<(&'b Source, Arc<Side<'b>>)>,
-    new: Vec<(&'b Source, Arc<Side<'b>>)>,
+    old: Files<'b>,
+    new: Files<'b>,
 }
 
 impl<'b> Sides<'b> {
-    pub(super) fn new(old: &'b [Source], new: &'b [Source], tags: bool) -> Result<Self> {
-        let options = Options::new(tags);
+    pub(super) fn new(args: &'b DiffArgs, old: &'b [Source], new: &'b [Source]) -> Result<Self> {
+        let options = SideOptions {
+            hashing: Options::new(args.tags),
+            exports: args.breaking || args.json || args.html,
+        };
         let (old, new) = rayon::join(|| sides(old, options), || sides(new, options));
+        let files = |root, all| Files { root, all };
         Ok(Self {
-            old: old?,
-            new: new?,
+            old: files(&args.old, old?),
+            new: files(&args.new, new?),
         })
     }
 
     /// Puts files of one name together. One file a side belongs together, whatever it is called.
     pub(super) fn pairs(&self) -> Vec<Pair> {
-        let is_one = self.old.len() == 1 && self.new.len() == 1;
-        let mut pairs: BTreeMap<(bool, String, usize), Pair> = BTreeMap::new();
-        for (is_new, files) in [(false, &self.old), (true, &self.new)] {
-            for (index, (source, _)) in files.iter().enumerate() {
-                let is_taken = |key: &_| {
-                    let pair: Option<&Pair> = pairs.get(key);
-                    pair.is_some_and(|pair| if is_new { pair.new } else { pair.old }.is_some())
-                };
-                let (mut key, name) = key_of(source, is_taken);
+        let is_one = [&self.old, &self.new].into_iter().all(Files::are_one);
+        let mut groups: BTreeMap<Key, [Vec<usize>; 2]> = BTreeMap::new();
+        for (files, at) in [(&self.old, 0), (&self.new, 1)] {
+            for (index, (source, _)) in files.all.iter().enumerate() {
+                let mut key = Key::of(source);
                 if is_one {
-                    key = (true, String::new(), 0);
+                    (key.is_module, key.name) = (true, String::new());
                 }
-                let pair = pairs.entry(key).or_insert_with(|| Pair::new(name));
-                let title = Some(source.title());
-                if is_new {
-                    (pair.new, pair.new_title) = (Some(index), title);
-                } else {
-                    (pair.old, pair.old_title) = (Some(index), title);
-                }
+                groups.entry(key).or_default()[at].push(index);
             }
         }
-        pairs.into_values().collect()
+        let pairs = groups.into_values().flat_map(|group| self.pair_up(group));
+        pairs.collect()
     }
 
-    /// What the old file of a pair exports, if anybody asks.
-    pub(super) fn exports(&self, args: &DiffArgs, pair: &Pair) -> Result<Exports> {
-        let source = pair.old.filter(|_| args.breaking || args.html);
-        let source = source.map(|index| self.old[index].0);
-        match source.filter(|source| is_file(source)) {
-            Some(source) => Exports::read(&source.path).with_context(|| source.title()),
-            None => Ok(Exports::default()),
+    /// Pairs the files of one name: what lies at the same place of both folders belongs together, or else in the same folder, or
+    /// else comes at the same turn.
+    fn pair_up(&self, [mut olds, mut news]: [Vec<usize>; 2]) -> Vec<Pair> {
+        let is_several = olds.len() > 1 || news.len() > 1;
+        let mut pairs = Vec::new();
+        let rounds: [fn(&Path) -> &Path; 3] = [
+            |place| place,
+            |place| place.parent().unwrap_or(place),
+            |_| Path::new(""),
+        ];
+        for round in rounds {
+            olds.retain(|&old| {
+                let place = round(self.old.place(old));
+                let is_there = |&new: &usize| round(self.new.place(new)) == place;
+                let found = news.iter().position(is_there);
+                pairs.extend(found.map(|index| (Some(old), Some(news.remove(index)))));
+                found.is_none()
+            });
+        }
+        pairs.extend(olds.into_iter().map(|old| (Some(old), None)));
+        pairs.extend(news.into_iter().map(|new| (None, Some(new))));
+        let pairs = pairs.into_iter();
+        let mut pairs: Vec<_> = pairs
+            .map(|(old, new)| self.pair(old, new, is_several))
+            .collect();
+        pairs.sort_by(|a, b| a.name.cmp(&b.name));
+        pairs
+    }
+
+    /// Two files that belong together, or one that is alone; of several files of one name the place tells which one it is.
+    fn pair(&self, old: Option<usize>, new: Option<usize>, is_several: bool) -> Pair {
+        let source = |files: &Files<'b>, index: Option<usize>| Some(files.all[index?].0);
+        let (old_source, new_source) = (source(&self.old, old), source(&self.new, new));
+        let place = new.map_or_else(
+            || old.map(|old| self.old.place(old)),
+            |new| Some(self.new.place(new)),
+        );
+        let key = old_source.or(new_source).map(Key::of).unwrap_or_default();
+        let mut name = match place {
+            Some(place) if is_several => place.display().to_string(),
+            _ => key.name,
+        };
+        if key.part > 0 {
+            name = format!("{name}: blob {}", key.part);
+        }
+        Pair {
+            name,
+            old,
+            new,
+            old_title: old_source.map(Source::title),
+            new_title: new_source.map(Source::title),
         }
     }
 
     /// Compares what belongs together; `None` for a file that only one side has.
     pub(super) fn diffs(&'b self, pairs: &[Pair]) -> Vec<Option<Diff<'b>>> {
-        let sides = |pair: &Pair| Some((&self.old[pair.old?].1, &self.new[pair.new?].1));
+        let sides = |pair: &Pair| Some((&self.old.all[pair.old?].1, &self.new.all[pair.new?].1));
         // Bases first: what has changed in them tells what has changed in what continues them.
         let mut causes: HashMap<(usize, usize), Causes> = HashMap::new();
         let key = |old: &Side<'_>, new: &Side<'_>| (address(old.btf()), address(new.btf()));
@@ -140,39 +187,42 @@ impl<'b> Sides<'b> {
 }
 
 /// What a file is called in both folders: kernels first, then modules by name, whatever stands behind it.
-fn key_of(
-    source: &Source,
-    is_taken: impl Fn(&(bool, String, usize)) -> bool,
-) -> ((bool, String, usize), String) {
-    let file = source
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let stem = file.split(".ko").next().unwrap_or_default();
-    let is_kernel = stem.starts_with("vmlinux");
-    let name = if is_kernel {
-        "vmlinux".to_owned()
-    } else {
-        stem.replace('-', "_")
-    };
-    let part = source.part.map_or(0, |part| part.number);
-    let key = (!is_kernel, name.clone(), part);
-    if is_taken(&key) {
-        // Several files of that name: their whole paths tell them apart.
-        let path = source.title();
-        return ((!is_kernel, path.clone(), part), path);
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    is_module: bool,
+    name: String,
+    /// Which of several blobs it is, from 1; 0 for the only one.
+    part: usize,
+}
+
+impl Key {
+    fn of(source: &Source) -> Self {
+        let file = source.path.file_name().unwrap_or_default();
+        let file = file.to_string_lossy();
+        let stem = file.split(".ko").next().unwrap_or_default();
+        let is_kernel = stem.starts_with("vmlinux");
+        Self {
+            is_module: !is_kernel,
+            name: if is_kernel {
+                "vmlinux".to_owned()
+            } else {
+                stem.replace('-', "_")
+            },
+            part: source.part.map_or(0, |part| part.number),
+        }
     }
-    let name = if part == 0 {
-        name
-    } else {
-        format!("{name}: blob {part}")
-    };
-    (key, name)
+}
+
+/// How sides are made.
+#[derive(Clone, Copy)]
+struct SideOptions {
+    hashing: Options,
+    /// Whether to look for what is exported.
+    exports: bool,
 }
 
 /// Makes the sides of files, and those of their bases.
-fn sides(sources: &[Source], options: Options) -> Result<Vec<(&Source, Arc<Side<'_>>)>> {
+fn sides(sources: &[Source], options: SideOptions) -> Result<Vec<(&Source, Arc<Side<'_>>)>> {
     let mut bases: HashMap<usize, Arc<Side<'_>>> = HashMap::new();
     for source in sources {
         let mut chain: Vec<&Btf> = source.btf.chain().skip(1).collect();
@@ -215,7 +265,7 @@ fn sides(sources: &[Source], options: Options) -> Result<Vec<(&Source, Arc<Side<
 fn side<'b>(
     source: &'b Source,
     base: Option<Arc<Side<'b>>>,
-    options: Options,
+    options: SideOptions,
 ) -> Result<Arc<Side<'b>>> {
     let made = side_of(&source.btf, base, source.pointer_size, options);
     let mut made = made.with_context(|| source.title())?;
@@ -227,8 +277,18 @@ fn side<'b>(
         is_known = sets.is_some();
         found = ids(&kfuncs::find(&source.btf, sets.as_ref()));
     }
-    if let (true, Some(made)) = (is_known, Arc::get_mut(&mut made)) {
-        made.set_kfuncs(found);
+    let exports = if options.exports && is_file(source) {
+        Exports::read(&source.path).with_context(|| source.title())?
+    } else {
+        None
+    };
+    if let Some(made) = Arc::get_mut(&mut made) {
+        if is_known {
+            made.set_kfuncs(found);
+        }
+        if let Some(exports) = exports {
+            made.set_exports(|name| exports.contains(name));
+        }
     }
     Ok(made)
 }
@@ -246,10 +306,10 @@ fn side_of<'b>(
     btf: &'b Btf,
     base: Option<Arc<Side<'b>>>,
     pointer_size: Option<u8>,
-    options: Options,
+    options: SideOptions,
 ) -> btf_core::Result<Arc<Side<'b>>> {
     let pointer_size = pointer::size(btf, pointer_size);
-    Side::new(btf, base, pointer_size, options).map(Arc::new)
+    Side::new(btf, base, pointer_size, options.hashing).map(Arc::new)
 }
 
 /// Tells one blob from another.

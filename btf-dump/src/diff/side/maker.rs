@@ -9,7 +9,7 @@ use btf_core::types::{type_refs, word_roles};
 use btf_core::{ErrorKind, Info, Result, StrOffset, Type, TypeId};
 
 use super::super::parts::targets;
-use super::{Item, Side, Sort, label_of, plain_value, sort_of, sort_of_record};
+use super::{Item, Side, Sort, label_of, sort_of, sort_of_record};
 
 /// How far apart two unnamed types on a cycle may differ and be told apart.
 const CYCLE_ROUNDS: usize = 16;
@@ -95,9 +95,9 @@ impl<'b> Maker<'b> {
     ///
     /// # Errors
     /// See [`Side::new`].
-    pub(super) fn make(mut self, wants_tags: bool) -> Result<Side<'b>> {
+    pub(super) fn make(mut self) -> Result<Side<'b>> {
         self.find_names();
-        self.note_remarks(wants_tags);
+        self.note_remarks();
         // Nearly all blobs hold nothing but what exists, and names that are strings of their own.
         let is_done = self.find_meanings_around(&[]) && self.is_sound && {
             self.find_items();
@@ -114,7 +114,7 @@ impl<'b> Maker<'b> {
     }
 
     /// Notes what sections and tags say of others.
-    fn note_remarks(&mut self, wants_tags: bool) {
+    fn note_remarks(&mut self) {
         for &id in &self.remarking {
             let ty = self.side.ty(id);
             if let Type::Datasec(section) = ty {
@@ -126,7 +126,7 @@ impl<'b> Maker<'b> {
                 component,
                 ..
             } = ty
-                && wants_tags
+                && self.side.has_tags
             {
                 self.side.tags.push((target, component, name));
             }
@@ -345,7 +345,7 @@ impl<'b> Maker<'b> {
     }
 
     fn content_of<const IS_ITEM: bool>(&mut self, record: &[u32]) -> u64 {
-        let Some((&[_, info, third], rest)) = record.split_first_chunk::<3>() else {
+        let Some((&[name, info, third], rest)) = record.split_first_chunk::<3>() else {
             return 1;
         };
         let info = Info(info);
@@ -379,7 +379,11 @@ impl<'b> Maker<'b> {
                     hasher.write_u64(self.need::<IS_ITEM>(element));
                 }
             }
-            Kind::TypeTag => return self.need::<IS_ITEM>(third),
+            Kind::TypeTag if !self.side.has_tags => return self.need::<IS_ITEM>(third),
+            Kind::TypeTag => {
+                hasher.write_u64(self.name_hash(StrOffset(name)));
+                hasher.write_u64(self.need::<IS_ITEM>(third));
+            }
             Kind::Fwd => hasher.write_u64(info.kind_flag().into()),
             Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64 => {
                 return self.plain_content(Type::from_record(record), hasher);
@@ -417,12 +421,13 @@ impl<'b> Maker<'b> {
             }
         } else if let Type::Enum(values) | Type::Enum64(values) = ty {
             // Of how many bits the values are is a matter of encoding.
+            self.side.knows_signs |= values.is_signed || matches!(ty, Type::Enum64(_));
             hasher = self.side.hasher(Sort::Enum as u64 + 48);
             hasher.write_u64(values.size.into());
             for enumerator in values.enumerators() {
                 let name = self.name_hash(enumerator.name);
                 hasher.write_u64(name);
-                hasher.write_u64(plain_value(enumerator.value, values.size));
+                hasher.write_u64(enumerator.value);
             }
         } else if let Type::Float { size, .. } = ty {
             hasher.write_u64(size.into());
