@@ -203,9 +203,13 @@ impl Stats {
             } else {
                 ""
             };
-            let (ids, path) = (ids.join(" "), escape_text(&homonym.path));
+            let ids = ids.join(" ");
             let difference = escape_text(&homonym.difference);
-            let _ = writeln!(out, "    {kind} {name} {ids}{more}: {path}{difference}");
+            let _ = write!(out, "    {kind} {name} {ids}{more}: ");
+            if !homonym.path.is_empty() {
+                let _ = write!(out, "{}: ", escape_text(&homonym.path));
+            }
+            let _ = writeln!(out, "{difference}");
         }
         let hidden = self.homonyms.len().saturating_sub(limit);
         if hidden > 0 {

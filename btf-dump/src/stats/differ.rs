@@ -4,11 +4,14 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use btf_core::cli::plural;
 use btf_core::dedup::Base;
 use btf_core::kind::{Kind, Word};
 use btf_core::types::word_roles;
 use btf_core::{Btf, Info, StrOffset, Type, TypeId};
 
+use crate::diff::encoding_word;
+use crate::layout::spell::keyword;
 use crate::names::start_of_name;
 
 /// How many words of records, and of names as long, are looked at for all names of a blob; the types of kernels differ after a few.
@@ -119,8 +122,11 @@ fn own_difference(btf: &Btf, a: &[u32], b: &[u32], budget: &mut usize) -> Option
         _ => true,
     };
     if differ(0, Word::Name) {
-        let name = |record: &[u32]| text(btf, record.first().copied().unwrap_or(0));
-        return Some(format!("{} {} and {}", kind_text(a), name(a), name(b)));
+        let title = |record: &[u32]| {
+            let ty = Type::from_record(record);
+            keyword(ty).to_owned() + &text(btf, ty.name().0)
+        };
+        return Some(format!("{} and {}", title(a), title(b)));
     }
     if info_a.vlen() != info_b.vlen() {
         let what = if kind == Kind::Func {
@@ -131,7 +137,15 @@ fn own_difference(btf: &Btf, a: &[u32], b: &[u32], budget: &mut usize) -> Option
         return Some(format!("{what} {} and {}", info_a.vlen(), info_b.vlen()));
     }
     if info_a.kind_flag() != info_b.kind_flag() {
-        return Some("`kind_flag` 0 and 1".to_owned());
+        let flag = |info: Info| match (kind, info.kind_flag()) {
+            (Kind::Enum | Kind::Enum64, false) => "unsigned values",
+            (Kind::Enum | Kind::Enum64, true) => "signed values",
+            (Kind::Fwd, false) => "struct",
+            (Kind::Fwd, true) => "union",
+            (_, false) => "no `kind_flag`",
+            (_, true) => "`kind_flag`",
+        };
+        return Some(format!("{} and {}", flag(info_a), flag(info_b)));
     }
     if !kind.third_is_type() && third_a != third_b {
         return Some(format!("size {third_a} and {third_b}"));
@@ -142,35 +156,66 @@ fn own_difference(btf: &Btf, a: &[u32], b: &[u32], budget: &mut usize) -> Option
         .find(|&(word, role)| role != Word::Type && differ(word, role));
     word.map(|(word, role)| {
         let value = |record: &[u32]| record.get(word).copied().unwrap_or(0);
-        let element = element_name(btf, kind, a, word);
         if role == Word::Name {
             format!("names {} and {}", text(btf, value(a)), text(btf, value(b)))
         } else {
-            format!("{element}{} and {}", value(a), value(b))
+            let element = element_of(kind, word);
+            value_difference(btf, [a, b].map(Type::from_record), element)
+                .unwrap_or_else(|| format!("value {} and {}", value(a), value(b)))
         }
     })
 }
 
-/// The name of the element that a word belongs to, and what the word is.
-fn element_name(btf: &Btf, kind: Kind, record: &[u32], word: usize) -> String {
-    let len = kind.info().element.len();
+/// Which element of a record a word belongs to.
+fn element_of(kind: Kind, word: usize) -> usize {
     let start = 3 + kind.info().trailer.len();
-    let Some(place) = word.checked_sub(start).filter(|_| len > 0) else {
-        return if kind == Kind::Array {
-            "count "
-        } else {
-            "value "
+    let len = kind.info().element.len().max(1);
+    word.saturating_sub(start) / len
+}
+
+/// What differs between two numbers, arrays, or elements with the same name of two types.
+fn value_difference(btf: &Btf, types: [Type<'_>; 2], element: usize) -> Option<String> {
+    let both = |what: &str, [a, b]: [String; 2]| Some(format!("{what}{a} and {b}"));
+    match types {
+        [Type::Int(a), Type::Int(b)] if a.encoding != b.encoding => {
+            both("", types.map(|ty| encoding_word(ty).to_owned()))
         }
-        .to_owned();
-    };
-    let first = start + place / len * len;
-    let name = text(btf, record.get(first).copied().unwrap_or(0));
-    if matches!(kind, Kind::Struct | Kind::Union) {
-        format!("{name} at bit ")
-    } else if matches!(kind, Kind::Enum | Kind::Enum64) {
-        format!("{name} = ")
-    } else {
-        "value ".to_owned()
+        [Type::Int(a), Type::Int(b)] => both("", [a, b].map(|int| format!("{} bits", int.bits))),
+        [Type::Array { count: a, .. }, Type::Array { count: b, .. }] => {
+            both("count ", [a, b].map(|count| count.to_string()))
+        }
+        [
+            Type::Struct(a) | Type::Union(a),
+            Type::Struct(b) | Type::Union(b),
+        ] => {
+            let members = [a.members().nth(element)?, b.members().nth(element)?];
+            let name = text(btf, members[0].name.0);
+            if members[0].bit_offset != members[1].bit_offset {
+                let places = members.map(|member| member.bit_offset.to_string());
+                return both(&format!("{name} at bit "), places);
+            }
+            let widths = members.map(|member| match member.bitfield_size {
+                0 => "no bitfield".to_owned(),
+                bits => plural(bits.into(), "bit"),
+            });
+            both(&format!("{name}: "), widths)
+        }
+        [
+            Type::Enum(a) | Type::Enum64(a),
+            Type::Enum(b) | Type::Enum64(b),
+        ] => {
+            let values = [a.enumerators().nth(element)?, b.enumerators().nth(element)?];
+            let name = text(btf, values[0].name.0);
+            let values = values.map(|value| {
+                if a.is_signed {
+                    value.value.cast_signed().to_string()
+                } else {
+                    value.value.to_string()
+                }
+            });
+            both(&format!("{name} = "), values)
+        }
+        _ => None,
     }
 }
 
@@ -184,12 +229,7 @@ fn path_to(btf: &Btf, steps: &[Step], number: usize) -> String {
         current = before;
     }
     parts.reverse();
-    let path = parts.concat().replace("->.", "->");
-    if path.is_empty() {
-        path
-    } else {
-        format!("{path}: ")
-    }
+    parts.concat().replace("->.", "->")
 }
 
 fn part_of(btf: &Btf, from: TypeId, word: usize) -> String {

@@ -99,12 +99,59 @@ fn homonyms_differ_somewhere() {
     let found: Vec<_> = stats
         .homonyms
         .iter()
-        .map(|homonym| format!("{}{}", homonym.path, homonym.difference))
+        .map(|homonym| format!("{}: {}", homonym.path, homonym.difference))
         .collect();
-    assert_eq!(
-        found,
-        [".value: int int and long", ".in->value: int int and long"]
-    );
+    assert_eq!(found, [".value: int and long", ".in->value: int and long"]);
+}
+
+/// What `stats` says of the first name of which `make` makes two definitions.
+#[track_caller]
+fn difference(make: impl Fn(&mut Builder, bool)) -> String {
+    let mut b = sample();
+    make(&mut b, false);
+    make(&mut b, true);
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    let [homonym] = &stats.homonyms[..] else {
+        panic!("{:?}", stats.homonyms)
+    };
+    assert_eq!(homonym.path, "");
+    homonym.difference.clone()
+}
+
+#[test]
+fn values_are_told_as_they_are_meant() {
+    let bitfield = |bit_offset, bits: u8| {
+        move |b: &mut Builder, is_other: bool| {
+            let member = MemberSpec {
+                bitfield_size: bits + u8::from(is_other),
+                ..member(b"a", TypeId(1), bit_offset)
+            };
+            b.composite(Kind::Struct, b"bits", 4, &[member]).unwrap();
+        }
+    };
+    assert_eq!(difference(bitfield(8, 3)), "a: 3 bits and 4 bits");
+    let moved = |b: &mut Builder, is_other: bool| {
+        let member = MemberSpec {
+            bitfield_size: 3,
+            ..member(b"a", TypeId(1), 8 + u32::from(is_other))
+        };
+        b.composite(Kind::Struct, b"bits", 4, &[member]).unwrap();
+    };
+    assert_eq!(difference(moved), "a at bit 8 and 9");
+    let signed = |b: &mut Builder, is_other: bool| {
+        let value = u64::MAX - u64::from(is_other);
+        b.enumeration(b"e", 4, true, &[(b"A", value)]).unwrap();
+    };
+    assert_eq!(difference(signed), "A = -1 and -2");
+    let wide = |b: &mut Builder, is_other: bool| {
+        b.enum64(b"e", 8, false, &[(b"A", 1 << (32 + u32::from(is_other)))])
+            .unwrap();
+    };
+    assert_eq!(difference(wide), "A = 4294967296 and 8589934592");
+    let sign = |b: &mut Builder, is_other: bool| {
+        b.enumeration(b"e", 4, is_other, &[(b"A", 1)]).unwrap();
+    };
+    assert_eq!(difference(sign), "unsigned values and signed values");
 }
 
 #[test]
