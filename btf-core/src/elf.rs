@@ -10,11 +10,13 @@ mod headers;
 mod layout;
 mod plan;
 mod read;
+mod release;
 mod write;
 
 pub use plan::Plan;
 pub(crate) use read::out_of_file;
 pub use read::{Loaded, Places, Sections, load, places, sections};
+pub use release::{kernel_release, module_release};
 pub use write::{NewSection, put_sections};
 
 use crate::error::{Error, ErrorKind};

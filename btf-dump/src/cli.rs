@@ -14,7 +14,7 @@ mod sources;
 mod stats;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
+use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage};
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -45,11 +45,7 @@ const MAN_SECTIONS: &[ManSection] = &[
   1    ran, and the answer is no: nothing was found, BTF is refused, or there are differences
   2    could not run: usage, input or output, bad input",
     },
-    ManSection {
-        title: "ENVIRONMENT",
-        text: "\
-NO_COLOR, if not empty, and TERM=dumb turn colours off.",
-    },
+    ManSection::ENVIRONMENT,
 ];
 
 /// Show BTF: list types, check them, write C headers, declare kfuncs, lay structures out
@@ -141,14 +137,8 @@ impl Args {
 
 /// Does what the command line asks for.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
-    if let Some(what) = args.common.generate {
-        generate(
-            Args::command(),
-            what,
-            MAN_SECTIONS,
-            &mut std::io::stdout().lock(),
-        )
-        .context("cannot write")?;
+    let generated = args.common.print_generated(Args::command(), MAN_SECTIONS);
+    if generated.context("cannot write to standard output")? {
         return Ok(ExitStatus::Done);
     }
     match args.command {

@@ -18,7 +18,7 @@ mod target;
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, generate};
+use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// The name of the program.
@@ -47,11 +47,7 @@ const MAN_SECTIONS: &[ManSection] = &[
   1    ran, and the answer is no
   2    could not run: usage, input or output, bad input",
     },
-    ManSection {
-        title: "ENVIRONMENT",
-        text: "\
-NO_COLOR, if not empty, and TERM=dumb turn colours off.",
-    },
+    ManSection::ENVIRONMENT,
 ];
 
 /// Merge, link, prune and move BTF
@@ -118,14 +114,8 @@ impl Args {
 
 /// Does what the command line asks for.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
-    if let Some(what) = args.common.generate {
-        generate(
-            Args::command(),
-            what,
-            MAN_SECTIONS,
-            &mut std::io::stdout().lock(),
-        )
-        .context("cannot write")?;
+    let generated = args.common.print_generated(Args::command(), MAN_SECTIONS);
+    if generated.context("cannot write to standard output")? {
         return Ok(ExitStatus::Done);
     }
     match &args.command {

@@ -168,6 +168,7 @@ fn read_as_own(module: &ModuleBtf<'_>, kernel: &Kernel) -> Answer {
     };
     let why = match module.base {
         Some(_) => "kernels before 6.11 do not know its `.BTF.base`",
+        None if Btf::parse(module.btf, None).is_ok() => "it stands alone: it is not a module's",
         None => "it is made for another kernel, and has no `.BTF.base` by which it could be moved",
     };
     let obstacles = vec![Obstacle::new(why), obstacle];

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use btf_core::dedup::{
     self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
 };
+use btf_core::elf::{is_elf, kernel_release, module_release};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 use hashbrown::HashTable;
@@ -31,6 +32,8 @@ use crate::options::Options;
 pub struct Base {
     btf: Arc<Btf>,
     pointer_size: Option<u8>,
+    /// The release of the kernel, if the file tells it.
+    release: Option<String>,
     /// All of it, if several modules need it or it is not plain: see [`is_plain`].
     index: Option<Index>,
 }
@@ -55,7 +58,13 @@ impl Base {
             let what = "a base with a `.BTF.base` of its own: it is a module";
             return Err(ErrorKind::Unsupported(what.into()).into());
         }
-        Self::new(Arc::new(loaded.btf), loaded.pointer_size)
+        let release = if is_elf(bytes) {
+            kernel_release(bytes)?.map(str::to_owned)
+        } else {
+            None
+        };
+        let base = Self::new(Arc::new(loaded.btf), loaded.pointer_size)?;
+        Ok(Self { release, ..base })
     }
 
     /// Takes BTF, with all that it continues itself; `pointer_size` is in bytes, if it is known.
@@ -66,6 +75,7 @@ impl Base {
     pub fn new(btf: Arc<Btf>, pointer_size: Option<u8>) -> Result<Self> {
         let base = Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
+            release: None,
             index: None,
             btf,
         };
@@ -121,9 +131,16 @@ impl Base {
             return Err(ErrorKind::Base(text).into());
         }
         let size = if image.is_64 { 8 } else { 4 };
-        match self.pointer_size {
-            Some(own) if own != size => {
-                let text = format!("its pointers have {own} bytes, the input's {size}");
+        if let Some(own) = self.pointer_size.filter(|&own| own != size) {
+            let text = format!("its pointers have {own} bytes, the input's {size}");
+            return Err(ErrorKind::Base(text).into());
+        }
+        let modinfo = image.section_by_name(".modinfo");
+        let modinfo = modinfo.map(|section| image.section_data(section));
+        let module = module_release(modinfo.transpose()?.unwrap_or_default());
+        match (self.release.as_deref(), module) {
+            (Some(own), Some(module)) if own != module => {
+                let text = format!("it is that of Linux {own}, the module is for {module}");
                 Err(ErrorKind::Base(text).into())
             }
             _ => Ok(()),

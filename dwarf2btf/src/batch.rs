@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use btf_core::ErrorKind;
+use btf_core::cli::output::check_target;
 use btf_core::cli::{ExitStatus, Printer, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
@@ -101,6 +102,9 @@ fn targets(job: &ModulesJob, files: &[ModuleFile]) -> Result<Vec<PathBuf>> {
     if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         bail!("two modules would be written to `{}`", twice[0].display());
     }
+    for target in &targets {
+        check_target(target, [&*job.base])?;
+    }
     Ok(targets)
 }
 
@@ -111,6 +115,9 @@ fn convert(
     file: &ModuleFile,
     target: Option<&PathBuf>,
 ) -> Result<ModuleResult> {
+    if target.is_none() {
+        check_target(&file.path, [&*job.base])?;
+    }
     let input = Input::open(&file.path)?;
     let watch = Watch {
         bar: None,

@@ -1,12 +1,11 @@
 //! The command line: what may be typed, and what it means.
 
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use btf_core::ByteOrder;
-use btf_core::cli::{CommonArgs, Generate, ManSection, ThreadArgs, color_of_usage, generate};
+use btf_core::cli::{CommonArgs, ManSection, ThreadArgs, color_of_usage};
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -85,11 +84,7 @@ or written does not stop the others. Every file is replaced as a whole, so that 
 
 A signal ends it as it ends any program.",
     },
-    ManSection {
-        title: "ENVIRONMENT",
-        text: "\
-NO_COLOR, if not empty, and TERM=dumb turn colours and the progress bar off.",
-    },
+    ManSection::ENVIRONMENT,
     ManSection {
         title: "EXAMPLES",
         text: "
@@ -306,11 +301,8 @@ impl Args {
 
     /// Prints what `--generate` asks for; whether it was there.
     pub(crate) fn generate(&self) -> Result<bool> {
-        let Some(what) = self.common.generate else {
-            return Ok(false);
-        };
-        write_generated(what, &mut std::io::stdout().lock())?;
-        Ok(true)
+        let generated = self.common.print_generated(Self::command(), MAN_SECTIONS);
+        generated.context("cannot write to standard output")
     }
 
     /// The options of what is to be done.
@@ -414,12 +406,10 @@ fn explained(error: clap::Error) -> clap::Error {
     }
 }
 
-fn write_generated(what: Generate, out: &mut dyn Write) -> Result<()> {
-    generate(Args::command(), what, MAN_SECTIONS, out).context("cannot write")
-}
-
 #[cfg(test)]
 mod tests {
+    use btf_core::cli::{Generate, generate};
+
     use super::*;
     use dwarf2btf::features::FEATURES;
 
@@ -535,7 +525,7 @@ mod tests {
     #[test]
     fn the_man_page_tells_the_exit_status() {
         let mut out = Vec::new();
-        write_generated(Generate::Man, &mut out).unwrap();
+        generate(Args::command(), Generate::Man, MAN_SECTIONS, &mut out).unwrap();
         let man = String::from_utf8(out).unwrap();
         for part in [
             ".SH \"EXIT STATUS\"",

@@ -16,7 +16,7 @@ mod relocation;
 
 use std::fs::{File, Metadata};
 use std::ops::Range;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -119,14 +119,6 @@ impl Input {
         }
     }
 
-    /// Whether `path`, links followed, leads to this very file.
-    #[must_use]
-    pub fn is_at(&self, path: &Path) -> bool {
-        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let own = self.file.metadata().ok().map(identity);
-        own.is_some() && std::fs::metadata(path).ok().map(identity) == own
-    }
-
     /// Gives the pages of `range` (in bytes of the file) back to the system; only those that lie in it as a whole.
     ///
     /// They may still be read, at the price of mapping them again. Failure is ignored: it costs memory only.
@@ -225,21 +217,6 @@ mod tests {
         file.write_all(b" and after").unwrap();
         let error = input.check_unchanged().unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Changed);
-    }
-
-    #[test]
-    fn a_file_is_known_by_all_its_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("file"), b"bytes").unwrap();
-        std::fs::write(path("other"), b"bytes").unwrap();
-        std::fs::hard_link(path("file"), path("hard")).unwrap();
-        std::os::unix::fs::symlink("file", path("link")).unwrap();
-        let input = Input::open(&path("link")).unwrap();
-        for name in ["file", "hard", "link"] {
-            assert!(input.is_at(&path(name)), "{name}");
-        }
-        assert!(!input.is_at(&path("other")) && !input.is_at(&path("none")));
     }
 
     /// Names the file that [`reads_what_is_cut_off`] cuts off.

@@ -47,19 +47,19 @@ pub struct Found {
 }
 
 /// Finds modules: the files among `paths`, whatever their names, and in the folders among them what is called like a
-/// module. Links are followed to files, not to folders.
+/// module. Links are followed to files, not to folders. What is named and not there is found, too: it fails when its turn
+/// comes, as any other module that cannot be read, and does not stop the others.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] and the path if one cannot be looked at.
+/// [`ErrorKind::Io`] and the path if a folder cannot be read.
 pub fn find(paths: &[PathBuf]) -> Result<Found, (PathBuf, Error)> {
     let mut search = Search::default();
     for path in paths {
-        let metadata = std::fs::metadata(path).map_err(failed(path, "find the file"))?;
-        if metadata.is_dir() {
-            search.folder(path)?;
-        } else {
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            search.add(path, Path::new(name), &metadata);
+        let name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => search.folder(path)?,
+            Ok(metadata) => search.add(path, name, &metadata),
+            Err(_) => search.add_missing(path, name),
         }
     }
     Ok(search.found)
@@ -83,6 +83,14 @@ impl Search {
         }
     }
 
+    fn add_missing(&mut self, path: &Path, name: &Path) {
+        self.found.files.push(ModuleFile {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            size_bytes: 0,
+        });
+    }
+
     fn folder(&mut self, top: &Path) -> Result<(), (PathBuf, Error)> {
         let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -101,12 +109,8 @@ impl Search {
                     match std::fs::metadata(&path) {
                         Ok(metadata) if metadata.is_file() => self.add(&path, name, &metadata),
                         Ok(_) => {}
-                        // A link to nowhere: a module that fails when its turn comes, as any other that cannot be read.
-                        Err(_) => self.found.files.push(ModuleFile {
-                            name: name.to_owned(),
-                            path,
-                            size_bytes: 0,
-                        }),
+                        // A link to nowhere.
+                        Err(_) => self.add_missing(&path, name),
                     }
                 } else if has_ending(&path, &PACKED_ENDINGS) {
                     self.found.packed += 1;

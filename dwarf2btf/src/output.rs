@@ -1,11 +1,10 @@
 //! Writes what was encoded, whole or not at all: into the input file itself, or into a file of its own.
 //!
-//! A distilled base belongs to its BTF as a section `.BTF.base` beside `.BTF`, or as a file whose name is the other's with
-//! `.base` behind.
+//! A distilled base belongs to its BTF as a section `.BTF.base` beside `.BTF`, or as a file beside the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use btf_core::cli::output::{write, write_with};
+use btf_core::cli::output::{write_with, write_with_base};
 use btf_core::elf::{NewSection, put_sections, sections};
 use btf_core::{ErrorKind, Result};
 
@@ -41,21 +40,10 @@ pub fn into_input(input: &Input, encoded: &Encoded) -> Result<bool> {
     Ok(plan.drops_signature())
 }
 
-/// Writes the BTF to `target`, and its distilled base, if there is one, to [`base_path`].
+/// Writes the BTF to `target`, and its distilled base, if there is one, to the file that [`base_path`](btf_core::cli::output::base_path) names.
 ///
 /// # Errors
-/// Those of [`write`](fn@write).
+/// Those of [`write_with_base`].
 pub fn to_file(target: &Path, encoded: &Encoded) -> Result<()> {
-    if let Some(base) = &encoded.distilled_base {
-        write(&base_path(target), base)?;
-    }
-    write(target, &encoded.btf)
-}
-
-/// Where the distilled base of the BTF in `target` is.
-#[must_use]
-pub fn base_path(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(".base");
-    name.into()
+    write_with_base(target, &encoded.btf, encoded.distilled_base.as_deref())
 }

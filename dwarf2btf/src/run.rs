@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use btf_core::cli::output::check_target;
 use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::{Image, Input, exit_if_cut_off};
@@ -113,21 +114,11 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     start_threads(job.threads)?;
     let in_input = || job.input.display().to_string();
 
+    if let Some(output) = &job.output {
+        let inputs = [&job.input].into_iter().chain(&job.base);
+        check_target(output, inputs.map(PathBuf::as_path))?;
+    }
     let input = Input::open(&job.input).with_context(in_input)?;
-    if job.output.as_deref().is_some_and(|path| input.is_at(path)) {
-        bail!(
-            "{}: the input is also the output, which would replace it; name another file with `-o`",
-            in_input()
-        );
-    }
-    if let (Some(base), Some(output)) = (&job.base, &job.output)
-        && Input::open(base).is_ok_and(|base| base.is_at(output))
-    {
-        bail!(
-            "{}: the base is also the output, which would replace it; name another file with `-o`",
-            base.display()
-        );
-    }
     let (image, base) = image_and_base(&input, job.base.as_deref());
     let image = image.with_context(in_input)?;
     let base = base?;

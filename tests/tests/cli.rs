@@ -227,33 +227,6 @@ fn compiled(dir: &TestDir, source: &str, options: &[&str]) -> Option<PathBuf> {
 }
 
 #[test]
-fn the_input_and_the_base_are_no_output() {
-    let dir = TestDir::new();
-    let bytes = std::fs::read(object("gcc-x86_64/enums.o")).unwrap();
-    dir.write("a.o", &bytes);
-    std::os::unix::fs::symlink("a.o", dir.path("link")).unwrap();
-    std::fs::hard_link(dir.path("a.o"), dir.path("hard")).unwrap();
-    for name in ["a.o", "link", "hard"] {
-        let outcome = dwarf2btf(&dir, &format!("DIR/a.o -o DIR/{name}"));
-        assert_eq!(outcome.status, Some(2), "{outcome}");
-        assert!(
-            outcome.stderr.contains("the input is also the output"),
-            "{outcome}"
-        );
-        assert_eq!(std::fs::read(dir.path("a.o")).unwrap(), bytes);
-    }
-    let _ = dwarf2btf(&dir, "DIR/a.o -q -o DIR/base").success();
-    let base = std::fs::read(dir.path("base")).unwrap();
-    let outcome = dwarf2btf(&dir, "DIR/a.o --base DIR/base -o DIR/base");
-    assert_eq!(outcome.status, Some(2), "{outcome}");
-    assert!(
-        outcome.stderr.contains("the base is also the output"),
-        "{outcome}"
-    );
-    assert_eq!(std::fs::read(dir.path("base")).unwrap(), base);
-}
-
-#[test]
 fn a_report_alone_writes_no_btf() {
     let dir = TestDir::new();
     dir.write(

@@ -66,3 +66,77 @@ fn where_there_is_room_the_new_file_takes_its_place() {
     };
     assert_eq!(outcome.stdout, " 9f eb\n602\nout\n", "{outcome}");
 }
+
+/// Command lines, of which `@` stands for the folder, whose output would replace this input.
+const REPLACING: &[(&str, &str, &str)] = &[
+    ("dwarf2btf", "@a.o -o @a.o", "a.o"),
+    ("dwarf2btf", "@a.o -o @link", "a.o"),
+    ("dwarf2btf", "@a.o -o @hard", "a.o"),
+    ("dwarf2btf", "@a.o --base @base -o @base", "base"),
+    ("pahole", "-J --btf_encode_detached=@link @a.o", "a.o"),
+    ("btf-dump", "c @base -o @base", "base"),
+    ("btf-dump", "c @split -B @base -o @base", "base"),
+    ("btf-dump", "diff @base @base --html -o @base", "base"),
+    ("btf-link", "merge @base @base -o @base", "base"),
+    ("btf-link", "merge @split --base @base -o @base", "base"),
+    ("btf-link", "prune @base --keep * -o @base", "base"),
+    (
+        "btf-link",
+        "prune @split -B @base --keep * -o @base",
+        "base",
+    ),
+    ("btf-link", "distill @split --base @base -o @base", "base"),
+    ("btf-link", "distill @split --base @base -o @split", "split"),
+    (
+        "btf-link",
+        "relocate @split --base @base --to @base -o @base",
+        "base",
+    ),
+    (
+        "btf-link",
+        "relocate @split --base @base --to @base -o @split",
+        "split",
+    ),
+];
+
+#[test]
+fn an_input_is_no_output() {
+    let dir = TestDir::new();
+    let object = std::fs::read(corpus::root().join("dwarf/gcc-x86_64/program.o")).unwrap();
+    dir.write("a.o", &object);
+    std::os::unix::fs::symlink("a.o", dir.path("link")).unwrap();
+    std::fs::hard_link(dir.path("a.o"), dir.path("hard")).unwrap();
+    let pahole = dir.path("pahole");
+    std::os::unix::fs::symlink(ours("dwarf2btf"), &pahole).unwrap();
+    let call = |name: &'static str, words: &str| {
+        let program = if name == "pahole" {
+            pahole.clone()
+        } else {
+            ours(name)
+        };
+        let in_folder = format!(
+            "{}/",
+            dir.path("").display().to_string().trim_end_matches('/')
+        );
+        run(&program, words.replace('@', &in_folder).split(' '))
+    };
+    let enums = corpus::root().join("dwarf/gcc-x86_64/enums.o");
+    dir.write("enums.o", &std::fs::read(enums).unwrap());
+    let _ = call("dwarf2btf", "@enums.o -q -o @base").success();
+    let _ = call("dwarf2btf", "@a.o -q --base @base -o @split").success();
+    let before: Vec<_> = dir.names();
+    let contents = |name: &String| std::fs::read(dir.path(name)).unwrap();
+    let bytes: Vec<_> = before.iter().map(contents).collect();
+    for &(program, words, input) in REPLACING {
+        let outcome = call(program, words);
+        assert_eq!(outcome.status, Some(2), "{words}: {outcome}");
+        let expected = format!("{input}: the input is also the output");
+        assert!(outcome.stderr.contains(&expected), "{words}: {outcome}");
+        assert_eq!(dir.names(), before, "{words}");
+        assert_eq!(
+            before.iter().map(contents).collect::<Vec<_>>(),
+            bytes,
+            "{words}"
+        );
+    }
+}

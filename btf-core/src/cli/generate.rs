@@ -5,6 +5,8 @@ use std::io::{Result, Write};
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 
+use super::CommonArgs;
+
 /// What `--generate` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Generate {
@@ -28,6 +30,28 @@ pub struct ManSection {
     pub title: &'static str,
     /// Its text: paragraphs, with an empty line between two; a line that starts with spaces is kept as it is.
     pub text: &'static str,
+}
+
+impl ManSection {
+    /// The environment variables that every program heeds.
+    pub const ENVIRONMENT: Self = Self {
+        title: "ENVIRONMENT",
+        text: "NO_COLOR, if not empty, and TERM=dumb turn colours and progress bars off.",
+    };
+}
+
+impl CommonArgs {
+    /// Prints what `--generate` asks for about the program that `command` defines; whether it was given.
+    ///
+    /// # Errors
+    /// Standard output that cannot be written to.
+    pub fn print_generated(&self, command: Command, sections: &[ManSection]) -> Result<bool> {
+        let Some(what) = self.generate else {
+            return Ok(false);
+        };
+        generate(command, what, sections, &mut std::io::stdout().lock())?;
+        Ok(true)
+    }
 }
 
 /// Writes what `--generate` asks for.

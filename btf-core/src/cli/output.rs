@@ -52,15 +52,66 @@ pub fn write_parts<'p>(target: &Path, parts: impl IntoIterator<Item = &'p [u8]>)
     })
 }
 
-/// Whether writing to `target` would replace the file `input`, by whatever names both are called.
+/// Writes BTF to `target`, and the distilled base that it continues, if there is one, to [`base_path`].
+///
+/// The base is there first, but what `target` itself is refused for is found before.
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn write_with_base(target: &Path, btf: &[u8], base: Option<&[u8]>) -> Result<()> {
+    write_with(target, |out| {
+        out.write_all(btf).map_err(failed("write the output"))?;
+        base.map_or(Ok(()), |base| write(&base_path(target), base))
+    })
+}
+
+/// Where the distilled base of the raw BTF in `target` is: beside it, with `.base` behind its name.
 #[must_use]
-pub fn is_same_file(target: &Path, input: &Path) -> bool {
+pub fn base_path(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".base");
+    name.into()
+}
+
+/// An output that would replace an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacesInput {
+    /// The input as it was named.
+    pub input: PathBuf,
+}
+
+impl std::fmt::Display for ReplacesInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: the input is also the output, which would replace it; name another output",
+            self.input.display()
+        )
+    }
+}
+
+impl std::error::Error for ReplacesInput {}
+
+/// Makes sure that writing to `target` leaves the files `inputs` as they are, by whatever names they are called.
+///
+/// # Errors
+/// The first input that it would replace.
+pub fn check_target<'a>(
+    target: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> std::result::Result<(), ReplacesInput> {
     let identity = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
     };
-    let target = identity(target);
-    target.is_some() && target == identity(input)
+    let target = identity(target).filter(|_| !is_stdout(target));
+    let mut inputs = inputs.into_iter();
+    match inputs.find(|input| target.is_some() && target == identity(input)) {
+        Some(input) => Err(ReplacesInput {
+            input: input.to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Writes to `target` what `fill` writes to the writer that it is given, in the manner of [`write()`].
@@ -71,7 +122,7 @@ pub fn is_same_file(target: &Path, input: &Path) -> bool {
 /// # Errors
 /// Those of [`write()`] and of `fill`.
 pub fn write_with(target: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    if STDOUT.iter().any(|name| target == Path::new(name)) {
+    if is_stdout(target) {
         let mut stdout = std::io::stdout().lock();
         fill(&mut stdout)?;
         return stdout.flush().map_err(failed("write to standard output"));
@@ -88,6 +139,10 @@ pub fn write_with(target: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>
         }
         Err(error) => Err(failed("look at the output")(error)),
     }
+}
+
+fn is_stdout(target: &Path) -> bool {
+    STDOUT.iter().any(|name| target == Path::new(name))
 }
 
 /// The file that `path`, which may be a link to nowhere, would be created as.
@@ -289,6 +344,24 @@ mod tests {
         assert_eq!(*error.unwrap_err().kind(), ErrorKind::Changed);
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn an_input_is_known_by_all_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), b"bytes").unwrap();
+        fs::write(path("other"), b"bytes").unwrap();
+        fs::hard_link(path("file"), path("hard")).unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        let file = path("file");
+        for name in ["file", "hard", "link"] {
+            let error = check_target(&path(name), [&*path("other"), &*file]).unwrap_err();
+            assert_eq!(error.input, file, "{name}");
+        }
+        for target in [path("other"), path("none"), PathBuf::from("-")] {
+            assert_eq!(check_target(&target, [&*file]), Ok(()));
+        }
     }
 
     #[test]

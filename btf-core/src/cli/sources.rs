@@ -80,6 +80,15 @@ impl Source {
         title(&self.path, self.part)
     }
 
+    /// The files that it was read from, as they are named here.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let base = match &self.base {
+            Base::File(path) => Some(path),
+            Base::None | Base::Own => None,
+        };
+        [&self.path].into_iter().chain(base).map(PathBuf::as_path)
+    }
+
     /// Reads `.BTF.ext`, which object files for BPF have.
     ///
     /// # Errors
@@ -116,21 +125,30 @@ pub struct Blob {
     pub base: Option<Arc<[u8]>>,
 }
 
-/// Reads all files in their order, and those that folders hold, without a look at what the blobs mean.
+/// Reads all files in their order, and those that folders hold, without a look at what the blobs mean. A file that cannot be
+/// read is an error beside the others.
 ///
 /// # Errors
-/// The first file that cannot be read, with the reason; a folder without BTF.
-pub fn blobs(paths: &[PathBuf]) -> Result<Vec<Blob>, Error> {
+/// A folder that cannot be read or has no BTF.
+pub fn blobs(paths: &[PathBuf]) -> Result<Vec<Result<Blob, Error>>, Error> {
     let mut found = Vec::new();
     for path in find(paths)? {
-        let contents = read(&path)?;
+        let contents = match read(&path) {
+            Ok(contents) => contents,
+            Err(error) => {
+                found.push(Err(error));
+                continue;
+            }
+        };
         let base: Option<Arc<[u8]>> = contents.base.map(Into::into);
         let parts = blobs::parts(&contents.btf, blobs::end_of_btf);
-        found.extend(parts.into_iter().map(|(part, bytes)| Blob {
-            path: path.clone(),
-            part,
-            btf: bytes.to_vec(),
-            base: base.clone(),
+        found.extend(parts.into_iter().map(|(part, bytes)| {
+            Ok(Blob {
+                path: path.clone(),
+                part,
+                btf: bytes.to_vec(),
+                base: base.clone(),
+            })
         }));
     }
     Ok(found)
@@ -362,6 +380,7 @@ fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>
     let count = btfs.len();
     let mut found = Vec::with_capacity(count);
     for (index, &(part, bytes)) in btfs.iter().enumerate() {
+        blobs::check_end(bytes).map_err(|error| Error::reading(title(path, part), error))?;
         // If some inputs had none, nobody knows which.
         let ext = exts.get(index).filter(|_| exts.len() == count);
         let ext = ext.map(|&(_, bytes)| bytes.into());

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use object::Endianness;
-use object::elf::{FileHeader32, FileHeader64, SHT_PROGBITS};
+use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS, SHT_PROGBITS};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader};
 
@@ -55,7 +55,8 @@ pub struct Places {
     pub pointer_size: u8,
 }
 
-/// Finds the BTF sections of an ELF file of any class and byte order; of several with one name the first counts.
+/// Finds the BTF sections of an ELF file of any class and byte order; of several with one name the first counts
+/// that has contents.
 ///
 /// `file` is the bytes of a file, or an [`object::ReadCache`] that reads no more of it than is asked for.
 ///
@@ -99,11 +100,11 @@ pub fn places<'a>(file: impl ReadRef<'a>) -> Result<Places> {
     }
 }
 
+pub(super) fn read_error(what: &str, error: object::read::Error) -> Error {
+    elf_error(format!("cannot read the {what}")).caused_by(error)
+}
+
 fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> Result<Places> {
-    let read_error = |what: &str, error: object::read::Error| {
-        let text = format!("cannot read the {what}");
-        elf_error(text).caused_by(error)
-    };
     let header = Elf::parse(bytes).map_err(|error| read_error("ELF header", error))?;
     let endian = header
         .endian()
@@ -126,7 +127,8 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> R
             b".BTF.ext" => &mut found.ext,
             _ => continue,
         };
-        if slot.is_some() {
+        // Files that hold only debugging symbols have the other sections without their contents.
+        if slot.is_some() || section.sh_type(endian) == SHT_NOBITS {
             continue;
         }
         let name = String::from_utf8_lossy(name);

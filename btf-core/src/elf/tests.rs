@@ -198,7 +198,7 @@ fn unusable_files() {
         .bytes()
     };
     check(&elf(&[]), "no section `.BTF`");
-    check(&elf(&[(".BTF", NOBITS, b"")]), "`.BTF` is not PROGBITS");
+    check(&elf(&[(".BTF", NOBITS, b"")]), "no section `.BTF`");
     check(b"\x7fELF\x03", "unknown ELF class");
     check(b"\x7fELF\x02", "cannot read the ELF header");
 }

@@ -36,6 +36,11 @@ pub enum Reason {
         /// Its size in bytes.
         size: u32,
     },
+    /// The integer of that name has another encoding, or another number of bits.
+    Encoding {
+        /// The type.
+        found: TypeId,
+    },
     /// Two match equally well, and there may be more.
     Ambiguous {
         /// The first one.
@@ -56,6 +61,10 @@ impl std::fmt::Display for Mismatch {
             Reason::Size { found, size } => {
                 write!(f, ": that of the base has {size} bytes, type {found}")
             }
+            Reason::Encoding { found } => write!(
+                f,
+                ": that of the base has another encoding or number of bits, type {found}"
+            ),
             Reason::Ambiguous { first, second } => write!(
                 f,
                 ": the base has more than one, types {first} and {second}"
@@ -187,9 +196,14 @@ struct Candidates<'a> {
     names: HashMap<&'a [u8], OfName>,
 }
 
-/// The candidates of one name by class, all sizes together under `None`.
+/// The candidates of one name.
 #[derive(Debug, Default)]
-struct OfName(HashMap<(Class, Option<u32>), Found>);
+struct OfName {
+    /// By class and size, all sizes together under `None`.
+    found: HashMap<(Class, Option<u32>), Found>,
+    /// The first integer of whatever encoding, and its size in bytes.
+    integer: Option<(TypeId, u32)>,
+}
 
 impl<'a> Candidates<'a> {
     fn new(base: &'a Btf) -> Self {
@@ -216,8 +230,11 @@ impl OfName {
             let Some((class, size)) = base.ty(id).ok().as_ref().and_then(class_of) else {
                 continue;
             };
+            if let Class::Int(..) = class {
+                found.integer.get_or_insert((id, size));
+            }
             for key in [(class, Some(size)), (class, None)] {
-                let entry = found.0.entry(key).or_insert(Found {
+                let entry = found.found.entry(key).or_insert(Found {
                     first: id,
                     second: None,
                     size,
@@ -232,9 +249,13 @@ impl OfName {
 
     /// The match of a distilled type.
     fn pick(&self, class: Class, size: u32, is_embedded: bool) -> Result<TypeId, Reason> {
-        let get = |class, size| self.0.get(&(class, size));
+        let get = |class, size| self.found.get(&(class, size));
         match class {
-            Class::Int(..) | Class::Float => {
+            Class::Int(..) => {
+                let found = get(class, Some(size)).map(|found| found.first);
+                found.ok_or_else(|| self.another_integer(size))
+            }
+            Class::Float => {
                 let found = get(class, Some(size)).map(|found| found.first);
                 found.ok_or_else(|| self.another_size(class))
             }
@@ -264,11 +285,20 @@ impl OfName {
 
     /// Why there is none of the size that is needed.
     fn another_size(&self, class: Class) -> Reason {
-        match self.0.get(&(class, None)) {
+        match self.found.get(&(class, None)) {
             Some(found) => Reason::Size {
                 found: found.first,
                 size: found.size,
             },
+            None => Reason::Missing,
+        }
+    }
+
+    /// Why there is no such integer of `wanted` bytes.
+    fn another_integer(&self, wanted: u32) -> Reason {
+        match self.integer {
+            Some((found, size)) if size != wanted => Reason::Size { found, size },
+            Some((found, _)) => Reason::Encoding { found },
             None => Reason::Missing,
         }
     }

@@ -104,7 +104,15 @@ fn numbers() {
         "int i",
         false,
         &["unsigned i"],
-        Err("integer `i` of 4 bytes: the base has none"),
+        Err(
+            "integer `i` of 4 bytes: that of the base has another encoding or number of bits, type [2]",
+        ),
+    );
+    check(
+        "int i",
+        false,
+        &["unsigned i 8"],
+        Err("integer `i` of 4 bytes: that of the base has 8 bytes, type [2]"),
     );
     check(
         "int i",

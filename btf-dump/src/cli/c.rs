@@ -65,6 +65,7 @@ pub(crate) struct CArgs {
 /// Writes a header.
 pub(crate) fn run(args: &CArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = args.sources.open()?;
+    output::check_target(&args.output, sources.iter().flat_map(Source::files))?;
     let options = Options {
         assertions: args.assert,
         decl_tags: args.decl_tags,

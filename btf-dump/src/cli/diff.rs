@@ -170,6 +170,8 @@ impl DiffArgs {
 /// Tells the differences.
 pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     let (old, new) = files::open(args)?;
+    let inputs = old.iter().chain(&new).flat_map(Source::files);
+    output::check_target(&args.output, inputs)?;
     // Hundreds of thousands of pieces, which the end of the process gives back at once.
     let sides = ManuallyDrop::new(Sides::new(args, &old, &new)?);
     let pairs = sides.pairs();

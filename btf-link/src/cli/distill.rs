@@ -69,7 +69,7 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
         bytes_of(&distilled.btf, order)?,
         base.transpose()?.unwrap_or_default(),
     );
-    let target = args.target.path(&args.module);
+    let target = args.target.path(&args.module, source.files())?;
     if subject.elf.is_some() {
         let new_ids = subject.new_ids(printer, |id| distilled.new_id(id));
         let mut sections = vec![
@@ -91,11 +91,9 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
         if target.as_os_str() == "-" {
             bail!("raw BTF with a base is two files: name the first with `-o`");
         }
-        let mut base_target = target.as_os_str().to_owned();
-        base_target.push(".base");
-        let name = || target.display().to_string();
-        output::write(base_target.as_ref(), &base).with_context(name)?;
-        output::write(target, &btf).with_context(name)?;
+        output::check_target(&output::base_path(target), source.files())?;
+        output::write_with_base(target, &btf, Some(&base))
+            .with_context(|| target.display().to_string())?;
     }
     let own = |btf: &Btf| u64::from(btf.end_id() - btf.first_id());
     let summary = format!(

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::output::is_same_file;
+use btf_core::cli::output::check_target;
 use btf_core::cli::sources::STDIN;
 
 /// Where BTF comes from.
@@ -37,7 +37,7 @@ impl InputArgs {
             bail!("no input: the list names no file");
         }
         if let Some(output) = output {
-            check_output(output, paths.iter().map(PathBuf::as_path).chain(base))?;
+            check_target(output, paths.iter().map(PathBuf::as_path).chain(base))?;
         }
         Ok(paths)
     }
@@ -56,20 +56,5 @@ fn read_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let names = names.map(|name| name.strip_suffix(b"\r").unwrap_or(name));
     let names = names.filter(|name| !name.is_empty());
     paths.extend(names.map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name))));
-    Ok(())
-}
-
-/// Fails if the output would replace an input.
-pub(crate) fn check_output<'a>(
-    output: &Path,
-    inputs: impl IntoIterator<Item = &'a Path>,
-) -> Result<()> {
-    let mut inputs = inputs.into_iter();
-    if let Some(input) = inputs.find(|input| is_same_file(output, input)) {
-        bail!(
-            "{}: the input is also the output, which would replace it; name another file with `-o`",
-            input.display()
-        );
-    }
     Ok(())
 }

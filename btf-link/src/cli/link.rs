@@ -10,7 +10,6 @@ use btf_link::shrink::Level;
 use clap::ValueEnum;
 
 use super::TOOL;
-use super::inputs::check_output;
 
 const LINK_EXAMPLES: &str = "\
 Examples:
@@ -105,7 +104,7 @@ pub(crate) fn link_files(
     options: &Options<'_>,
     printer: &Printer,
 ) -> Result<ExitStatus> {
-    check_output(output, paths.iter().map(PathBuf::as_path))?;
+    output::check_target(output, paths.iter().map(PathBuf::as_path))?;
     match link_bytes(paths, options, printer)? {
         Ok(bytes) => {
             output::write(output, &bytes).with_context(|| output.display().to_string())?;

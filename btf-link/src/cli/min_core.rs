@@ -12,7 +12,6 @@ use btf_link::min_core::{differences, min_core};
 
 use super::TOOL;
 use super::core_check::{open_programs, place_of};
-use super::inputs::check_output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +57,7 @@ impl MinCoreArgs {
 
 /// Writes minimal BTF.
 pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
-    check_output(&args.output, args.inputs())?;
+    output::check_target(&args.output, args.inputs())?;
     let programs = open_programs(&args.programs)?;
     let paths: Vec<_> = [&args.kernel]
         .into_iter()

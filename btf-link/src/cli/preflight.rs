@@ -7,15 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::{Blob, blobs, open_one};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
+use btf_core::elf::{is_elf, kernel_release};
 use btf_core::validate::KernelVersion;
 use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, preflight};
-use object::read::elf::{FileHeader, SectionHeader as _};
-use object::read::{FileKind, ReadCache, ReadRef};
+use object::read::{ReadCache, ReadRef as _};
 
 use super::TOOL;
-
-/// How a kernel's image tells its version.
-const BANNER: &[u8] = b"Linux version ";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +23,8 @@ Examples:
 /// Tell which kernels take the BTF of which modules, and if not, why
 ///
 /// The rules are those of each kernel's version, with the mistakes that it makes. A kernel's version stands in its image; of raw BTF
-/// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it.
+/// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it; 2 if one cannot be
+/// read, which does not stop the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PreflightArgs {
@@ -67,7 +65,17 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
         .iter()
         .map(|path| open_kernel(path, args.kernel_version, printer));
     let kernels = kernels.collect::<Result<Vec<_>>>()?;
-    let modules = blobs(&args.modules)?;
+    let mut modules = Vec::new();
+    let mut has_failed = false;
+    for module in blobs(&args.modules)? {
+        match module {
+            Ok(module) => modules.push(module),
+            Err(error) => {
+                printer.error(TOOL, &error);
+                has_failed = true;
+            }
+        }
+    }
     let bar = printer.progress("preflight");
     let total = (modules.len() * kernels.len()) as u64;
     let mut answers = Vec::new();
@@ -89,7 +97,11 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
         to_table(&modules, &kernels, &answers)
     };
     super::print(&text)?;
-    Ok(ExitStatus::no_if(is_bad))
+    Ok(if has_failed {
+        ExitStatus::Failed
+    } else {
+        ExitStatus::no_if(is_bad)
+    })
 }
 
 fn open_kernel(path: &Path, default: KernelVersion, printer: &Printer) -> Result<Named> {
@@ -118,32 +130,10 @@ fn version_of(path: &Path) -> Result<Option<KernelVersion>> {
         return Ok(release.ok().and_then(|release| release.parse().ok()));
     }
     let cache = ReadCache::new(File::open(path).context("cannot open the file")?);
-    let found = match FileKind::parse(&cache) {
-        Ok(FileKind::Elf32) => banner::<object::elf::FileHeader32<object::Endianness>, _>(&cache),
-        Ok(FileKind::Elf64) => banner::<object::elf::FileHeader64<object::Endianness>, _>(&cache),
-        _ => return Ok(None),
-    };
-    let found = found.context("cannot read the section `.rodata`")?;
-    Ok(found.and_then(|text| text.parse().ok()))
-}
-
-/// What follows the banner in the read-only data.
-fn banner<'a, Elf: FileHeader<Endian = object::Endianness>, R: ReadRef<'a>>(
-    file: R,
-) -> object::read::Result<Option<String>> {
-    let header = Elf::parse(file)?;
-    let endian = header.endian()?;
-    let sections = header.sections(endian, file)?;
-    let Some((_, section)) = sections.section_by_name(endian, b".rodata") else {
-        return Ok(None);
-    };
-    let data = section.data(endian, file)?;
-    let starts = memchr::memmem::find_iter(data, BANNER).map(|at| at + BANNER.len());
-    let texts =
-        starts.map(|start| String::from_utf8_lossy(&data[start..data.len().min(start + 32)]));
-    // The same words stand in formats, too.
-    let mut versions = texts.filter(|text| text.starts_with(|c: char| c.is_ascii_digit()));
-    Ok(versions.next().map(std::borrow::Cow::into_owned))
+    // Raw BTF does not tell.
+    let is_elf = cache.read_bytes_at(0, 4).is_ok_and(is_elf);
+    let release = is_elf.then(|| kernel_release(&cache)).transpose()?;
+    Ok(release.flatten().and_then(|release| release.parse().ok()))
 }
 
 fn title_of(module: &Blob) -> String {

@@ -12,7 +12,6 @@ use btf_core::{Btf, TypeId};
 use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
-use super::inputs::check_output;
 use super::prune_program::{self, ProgramArgs};
 use super::target::has_wide_vlen;
 
@@ -75,7 +74,10 @@ impl PruneArgs {
 /// Prunes.
 pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     if let Some(output) = &args.output {
-        check_output(output, [&*args.file])?;
+        output::check_target(
+            output,
+            [&*args.file].into_iter().chain(args.base.as_deref()),
+        )?;
     }
     if args.keep.is_empty() {
         let output = args.output.as_deref().context("name a file with `-o`")?;

@@ -123,7 +123,8 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
 }
 
 fn write(args: &RelocateArgs, subject: &Subject, moved: &Moved, printer: &Printer) -> Result<()> {
-    let (target, order) = (args.target.path(&args.file), subject.order());
+    let inputs = subject.source.files().chain([&*args.to]);
+    let (target, order) = (args.target.path(&args.file, inputs)?, subject.order());
     let new = &moved.relocated.btf;
     if subject.elf.is_none() || args.raw {
         if args.raw && subject.elf.is_some() && target == args.file {

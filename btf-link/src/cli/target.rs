@@ -28,9 +28,17 @@ pub(crate) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// Where the result for `file` goes.
-    pub(crate) fn path<'a>(&'a self, file: &'a Path) -> &'a Path {
-        self.output.as_deref().unwrap_or(file)
+    /// Where the result for `file` goes: another file than it and `inputs`, or itself.
+    pub(crate) fn path<'a>(
+        &'a self,
+        file: &'a Path,
+        inputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<&'a Path> {
+        let Some(output) = &self.output else {
+            return Ok(file);
+        };
+        output::check_target(output, [file].into_iter().chain(inputs))?;
+        Ok(output)
     }
 }
 

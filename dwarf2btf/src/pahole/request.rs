@@ -240,6 +240,18 @@ impl Settings {
                 "showing types is not done under this name: use `btf-dump layout TYPE {file}`; to write BTF, add `-J`"
             );
         }
+        let is_empty = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .is_some_and(|path| path.as_os_str().is_empty())
+        };
+        for (option, path) in [
+            ("--btf_encode_detached", &self.detached),
+            ("--btf_base", &self.base),
+        ] {
+            if is_empty(path) {
+                bail!("`{option}` needs the name of a file, and it is empty");
+            }
+        }
         let input = match self.files.as_slice() {
             [file] => file.clone(),
             [] => bail!("no input file"),

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use btf_core::cli::output::check_target;
 use btf_core::cli::{
     CommonArgs, Environment, ExitStatus, Printer, escape_name, escape_text, finish,
 };
@@ -73,6 +74,12 @@ fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
     }
     start_threads(job.threads)?;
     let in_input = || job.input.display().to_string();
+    let (target, input) = match &job.detached {
+        Some(target) => (target, Some(&job.input)),
+        None => (&job.input, None),
+    };
+    let inputs = input.into_iter().chain(&job.base);
+    check_target(target, inputs.map(PathBuf::as_path))?;
     let input = Input::open(&job.input).with_context(in_input)?;
     let (image, base) = image_and_base(&input, job.base.as_deref());
     let base = base?;

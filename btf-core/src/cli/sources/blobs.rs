@@ -2,13 +2,14 @@
 //!
 //! Such a linker puts them one behind the other, with zeroes between them for alignment. Each says how long it is.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::wire::{ByteOrder, Header};
 
 use super::Part;
 
 /// The blobs in `bytes` with their offsets, by `end`, which tells where the one at the start ends.
 ///
-/// What follows the last blob belongs to it. There is at least one, whose errors are left to its reader.
+/// What follows the last blob belongs to it: see [`check_end`]. There is at least one, whose errors are left to its reader.
 pub(super) fn split(bytes: &[u8], end: impl Fn(&[u8]) -> Option<u64>) -> Vec<(u64, &[u8])> {
     let mut blobs = Vec::new();
     let mut offset = 0;
@@ -39,6 +40,23 @@ pub(super) fn parts(
         ((count > 1).then_some(part), bytes)
     });
     numbered.collect()
+}
+
+/// Checks that nothing but padding follows a blob that is the only or the last one: a damaged blob would be lost.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`], with the offset in `blob`.
+pub(super) fn check_end(blob: &[u8]) -> Result<()> {
+    let end = end_of_btf(blob).and_then(|end| usize::try_from(end).ok());
+    let behind = end.and_then(|end| blob.get(end..)).unwrap_or_default();
+    match behind.iter().position(|&byte| byte != 0) {
+        Some(at) => {
+            let offset = blob.len() - behind.len() + at;
+            let what = "zeroes, or the start of another blob, behind the BTF";
+            Err(Error::new(ErrorKind::Malformed(what)).at("BTF", offset as u64))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The length of the first blob with the zeroes behind it, if another blob follows.

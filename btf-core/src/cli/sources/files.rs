@@ -78,7 +78,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Whether a file of a folder holds BTF, as far as that can be told without reading it.
+/// Whether a file of a folder holds BTF, or might, as far as that can be told without reading it.
 fn has_btf(path: &Path) -> bool {
     let Ok(mut file) = File::open(path) else {
         // Reading it will tell why.
@@ -87,7 +87,8 @@ fn has_btf(path: &Path) -> bool {
     match start_of(&mut file) {
         Ok(start) if elf::is_elf(&start) => {
             let cache = ReadCache::new(file);
-            elf::places(&cache).is_ok_and(|places| places.btf.is_some())
+            // Of one that is damaged nobody knows what it held: reading it tells what is wrong.
+            elf::places(&cache).map_or(true, |places| places.btf.is_some())
         }
         Ok(start) => ByteOrder::of_magic(&start).is_some(),
         Err(_) => true,

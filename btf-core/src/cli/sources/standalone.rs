@@ -50,6 +50,7 @@ impl Standalone {
         if bases::is_split(buffer) || blobs::parts(buffer, blobs::end_of_btf).len() != 1 {
             return None;
         }
+        blobs::check_end(buffer).ok()?;
         let btf = Btf::parse(buffer, None).ok()?;
         let facts = Facts {
             order: btf.byte_order(),
