@@ -2,7 +2,8 @@
 //!
 //! Since Linux 6.10 each is a FUNC with the declaration tag `bpf_kfunc`. What else the kernel knows of it, the sets that it
 //! is in and its `KF_*` flags, is in the section `.BTF_ids` of a kernel image or module (`sets`), but not in
-//! `/sys/kernel/btf`. Kernels before 6.10 have no tags, so of them only files that have that section tell anything.
+//! `/sys/kernel/btf`. Kernels before 6.10 have no tags, so of them only files that have that section, and its symbols, tell
+//! anything.
 
 use btf_core::reader::Btf;
 use btf_core::{Info, Kind, Type, TypeId};

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use btf_core::builder::{Builder, WriteOptions};
 use btf_core::wire::{ByteOrder, int, linkage};
 use btf_core::{Kind, TypeId};
+use btf_tests::input::read_btf;
 use btf_tests::program::{TestDir, kernels, ours, peer, run, skip};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use serde_json::Value;
 
 /// The BTF of the running kernel.
@@ -55,14 +57,67 @@ fn header(bpftool: &Path, file: &Path, base: Option<&Path>) -> String {
     run(bpftool, [base, dump, form].concat()).success().stdout
 }
 
-/// The kernels, oldest first, whose BTF marks kfuncs, which it does since 6.10.
+/// Whether the BTF of a kernel marks kfuncs, which it does since 6.10.
+fn is_marked(kernel: &Path) -> bool {
+    let btf = read_btf(kernel, None).unwrap();
+    btf.find_by_name(b"bpf_kfunc").next().is_some()
+}
+
+/// The kernels, oldest first, whose BTF marks kfuncs.
 fn marked_kernels() -> Vec<PathBuf> {
     let kernels = kernels().into_iter();
-    let marked = kernels.filter(|kernel| {
-        let words = [Path::new("kfuncs"), kernel];
-        run(&ours("btf-dump"), words).status == Some(0)
+    kernels.filter(|kernel| is_marked(kernel)).collect()
+}
+
+/// The functions in the sets of a kernel or module that does not mark kfuncs, by the symbols of their ids.
+fn functions_in_sets(file: &Path) -> BTreeSet<String> {
+    let bytes = std::fs::read(file).unwrap();
+    let elf = object::File::parse(&*bytes).unwrap();
+    let section = elf.section_by_name(".BTF_ids").map(|s| s.index());
+    let symbols: Vec<_> = elf
+        .symbols()
+        .filter(|symbol| section.is_some() && symbol.section_index() == section)
+        .filter_map(|symbol| Some((symbol.name().ok()?, symbol.address(), symbol.size())))
+        .collect();
+    let sets: Vec<_> = symbols
+        .iter()
+        .filter(|(name, ..)| name.starts_with("__BTF_ID__set8__"))
+        .map(|&(_, start, size)| start..start + size)
+        .collect();
+    let functions = symbols.iter().filter_map(|&(name, address, _)| {
+        let name = name.strip_prefix("__BTF_ID__func__")?;
+        let (name, _) = name.rsplit_once("__")?;
+        let is_in_set = sets.iter().any(|set| set.contains(&address));
+        is_in_set.then(|| name.to_owned())
     });
-    marked.collect()
+    functions.collect()
+}
+
+#[test]
+fn old_kernels_have_what_is_in_their_sets() {
+    let mut modules = 0;
+    for kernel in kernels().into_iter().filter(|kernel| !is_marked(kernel)) {
+        let declared = kfuncs(&[&kernel]);
+        let declared: BTreeSet<_> = declarations(&declared).into_iter().map(name).collect();
+        assert!(declared.len() > 30, "{}", kernel.display());
+        assert_eq!(declared, functions_in_sets(&kernel));
+        let Ok(entries) = kernel.with_file_name("modules").read_dir() else {
+            continue;
+        };
+        for module in entries.map(|entry| entry.unwrap().path()) {
+            let words = [Path::new("kfuncs"), &module];
+            let outcome = run(&ours("btf-dump"), words);
+            let declared = declarations(&outcome.stdout).into_iter().map(name);
+            let expect = functions_in_sets(&module);
+            assert_eq!(declared.collect::<BTreeSet<_>>(), expect, "{outcome}");
+            modules += usize::from(!expect.is_empty());
+        }
+    }
+    let has_old = kernels().iter().any(|kernel| !is_marked(kernel));
+    assert!(
+        modules > 0 || !has_old,
+        "a module of an old kernel has kfuncs"
+    );
 }
 
 #[test]

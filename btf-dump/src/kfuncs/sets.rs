@@ -4,7 +4,13 @@
 //! of a FUNC, which `resolve_btfids` has put there, and the function's `KF_*` flags. `/sys/kernel/btf` does not have this
 //! section; kernel images and modules do.
 //!
-//! Spec: include/linux/btf.h (`KF_*`), `include/linux/btf_ids.h` (`BTF_SET8_START`, `BTF_SET8_KFUNCS`) of Linux 7.2.
+//! Since Linux 6.9 the set's flags say whether its functions are kfuncs, and the kernel registers no others as such. Before,
+//! these flags are 0. So where no set of a file has that flag, all are taken for sets of kfuncs but those that, by their
+//! names, tell which functions programs may replace the result of (`fmod_ret`): the only other use that kernels have for such
+//! sets.
+//!
+//! Spec: include/linux/btf.h (`KF_*`), `include/linux/btf_ids.h` (`BTF_SET8_START`, `BTF_SET8_KFUNCS`) of Linux 6.1 and 7.2;
+//! `register_btf_kfunc_id_set` and `register_btf_fmodret_id_set` in kernel/bpf/btf.c.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,14 +26,20 @@ use object::read::{FileKind, ReadCache, ReadRef};
 /// The section's name.
 const SECTION: &str = ".BTF_ids";
 
-/// How the symbol of a set starts.
-const PREFIX: &[u8] = b"__BTF_ID__set8__";
+/// How the symbol of any id or set starts.
+const PREFIX: &[u8] = b"__BTF_ID__";
+
+/// How the symbol of a set with flags goes on.
+const SET: &[u8] = b"set8__";
 
 /// As much of a symbol's name is looked at, in bytes: what kernels accept (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 512;
 
 /// The set's flag that says that its functions are kfuncs.
 const KFUNCS: u32 = 1;
+
+/// What the names of sets have in them whose functions are no kfuncs, but may be attached to by `fmod_ret` programs.
+const MODIFY_RETURN: [&str; 2] = ["fmodret", "modify_return"];
 
 /// The names of the `KF_*` flags by bit, without that prefix. Linux has used each bit for one thing only.
 const FLAGS: [&str; 17] = [
@@ -83,7 +95,7 @@ impl Entry {
 /// What the sets of a file say about each FUNC.
 pub type Sets = BTreeMap<TypeId, Entry>;
 
-/// Reads the sets of an ELF file; `None` if it is none or has no such section.
+/// Reads the sets of an ELF file; `None` if it does not tell: it is none, has no such section, or its symbols are gone.
 ///
 /// # Errors
 /// [`ErrorKind::Io`]; [`ErrorKind::Elf`] for a file that is damaged; [`ErrorKind::Malformed`] for a set that reaches out of
@@ -140,6 +152,7 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
     // In one piece, as names may overlap.
     let strings = sections.section(table.link(endian))?.data(endian, file)?;
     let mut starts = Vec::new();
+    let mut has_symbols = false;
     for symbol in symbols {
         if symbol.st_shndx(endian).index().map(usize::from) != Some(index.0) {
             continue;
@@ -148,12 +161,19 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
         let name = name.unwrap_or_default();
         let name = name.get(..MAX_NAME).unwrap_or(name);
         let name = string_at(name, 0).unwrap_or(name);
-        if let Some(name) = name.strip_prefix(PREFIX) {
+        let Some(name) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        has_symbols = true;
+        if let Some(name) = name.strip_prefix(SET) {
             // In a relocatable file the section's address is 0.
             let (symbol, section) = (symbol.st_value(endian).into(), section.sh_addr(endian));
             let offset = u64::wrapping_sub(symbol, section.into());
             starts.push((offset, String::from_utf8_lossy(name).into_owned()));
         }
+    }
+    if !has_symbols {
+        return Ok(None);
     }
     starts.sort_unstable();
     let order = if header.is_little_endian() {
@@ -170,9 +190,9 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
 
 /// Reads the sets that start at these offsets, which ascend.
 fn sets(data: &[u8], order: ByteOrder, starts: Vec<(u64, String)>) -> Result<Sets> {
-    let mut sets = Sets::new();
     let mut end = 0;
     let word = |bytes| order.u32(bytes);
+    let mut found = Vec::with_capacity(starts.len());
     for (offset, name) in starts {
         let malformed =
             || Error::new(ErrorKind::Malformed("a set of functions")).at(SECTION, offset);
@@ -188,7 +208,13 @@ fn sets(data: &[u8], order: ByteOrder, starts: Vec<(u64, String)>) -> Result<Set
         let count = word(count) as usize;
         let entries = entries.get(..count).ok_or_else(malformed)?;
         end = offset + 8 * (count as u64 + 1);
-        if word(flags) & KFUNCS == 0 {
+        found.push((name, word(flags) & KFUNCS != 0, entries));
+    }
+    let has_flags = found.iter().any(|&(_, is_marked, _)| is_marked);
+    let mut sets = Sets::new();
+    for (name, is_marked, entries) in found {
+        let is_other = |word: &&str| name.contains(*word);
+        if !is_marked && (has_flags || MODIFY_RETURN.iter().any(is_other)) {
             continue;
         }
         for &[id, flags] in entries {
@@ -224,6 +250,25 @@ mod tests {
         assert_eq!(entry.sets, ["a", "b"]);
         let names: Vec<_> = entry.flag_names().collect();
         assert_eq!(names, ["ACQUIRE", "RET_NULL", "FASTCALL", "0x100000"]);
+    }
+
+    #[test]
+    fn sets_of_old_kernels_are_told_by_their_names() {
+        let words = [1, 0, 7, 2, 1, 0, 8, 0, 1, 0, 9, 0];
+        let starts = vec![
+            start(0, "check_kfunc_ids"),
+            start(16, "bpf_mptcp_fmodret_ids"),
+            start(32, "bpf_test_modify_return_ids"),
+        ];
+        let found = sets(&data(&words), ByteOrder::Big, starts.clone()).unwrap();
+        let ids: Vec<_> = found.keys().map(|id| id.0).collect();
+        assert_eq!(ids, [7]);
+        assert_eq!(found[&TypeId(7)].flags, 2);
+        // Where sets are marked, those without the mark are none.
+        let words = [1, 0, 7, 2, 1, 1, 8, 0, 1, 0, 9, 0];
+        let found = sets(&data(&words), ByteOrder::Big, starts).unwrap();
+        let ids: Vec<_> = found.keys().map(|id| id.0).collect();
+        assert_eq!(ids, [8]);
     }
 
     #[test]
