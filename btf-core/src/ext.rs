@@ -228,6 +228,12 @@ pub(crate) fn parts(bytes: &[u8]) -> Result<[Part; 3]> {
     Ok([input.part(8)?, input.part(16)?, input.part(24)?])
 }
 
+/// Whether there is nothing behind the header.
+pub(crate) fn is_header_only(bytes: &[u8]) -> bool {
+    parse_header(bytes, HEADER_LEN, HEADER_LEN_CORE)
+        .is_ok_and(|(_, header)| header.len() == bytes.len())
+}
+
 /// The section while it is read.
 struct Input<'a> {
     bytes: &'a [u8],

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use crate::ids::{StrOffset, TypeId};
 use crate::reader::Btf;
-use crate::strings::string_at;
+use crate::strings::{string_at, string_start};
 
 /// How many bytes of a name the index orders by; no name that kernels accept is longer (`KSYM_NAME_LEN`).
 const KEY_LEN: usize = 512;
@@ -25,7 +25,7 @@ pub(crate) struct NameIndex {
 
 impl NameIndex {
     pub(crate) fn of(btf: &Btf) -> Self {
-        if types_are_sorted(btf) {
+        if first_unsorted(btf).is_none() {
             return Self { order: None };
         }
         let mut keyed: Vec<_> = (0..)
@@ -97,8 +97,7 @@ fn lower_bound(len: usize, is_before: impl Fn(usize) -> bool) -> usize {
 
 /// The first bytes of the string that `tail` starts with.
 fn prefix(tail: &[u8]) -> &[u8] {
-    let window = tail.get(..KEY_LEN).unwrap_or(tail);
-    string_at(window, 0).unwrap_or(window)
+    string_start(tail, KEY_LEN)
 }
 
 /// The first eight bytes as a number that orders as they do, which spares most comparisons their memory access.
@@ -117,28 +116,28 @@ fn has_name(tail: &[u8], name: &[u8]) -> bool {
         && !name.contains(&0)
 }
 
-/// Whether the names of the own types never descend.
-fn types_are_sorted(btf: &Btf) -> bool {
+/// The first own type whose name comes before that of the type before it.
+pub(crate) fn first_unsorted(btf: &Btf) -> Option<TypeId> {
     let mut budget = btf
         .chain()
         .map(|btf| btf.string_bytes().len())
         .sum::<usize>()
         .saturating_mul(BUDGET_FACTOR);
     let mut before = (StrOffset::EMPTY, &[0][..]);
-    for (_, record) in btf.records() {
+    for (id, record) in btf.records() {
         let name = StrOffset(record.first().copied().unwrap_or(0));
         if name == before.0 {
             continue;
         }
         let Some(tail) = btf.string_tail(name) else {
-            return false;
+            return Some(id);
         };
         if !in_order(before.1, tail, &mut budget) {
-            return false;
+            return Some(id);
         }
         before = (name, tail);
     }
-    true
+    None
 }
 
 /// Whether the string at the start of `a` comes not behind that of `b`; `false` when the budget is used up.

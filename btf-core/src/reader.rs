@@ -16,8 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
-use crate::names::NameIndex;
-use crate::strings::{StringIndex, string_at};
+use crate::names::{NameIndex, first_unsorted};
+use crate::strings::{StringIndex, string_at, string_start};
 use crate::types::Type;
 use crate::wire::{ByteOrder, Header, Info, LayoutEntry};
 use check::{check_sections, check_strings, find_records, fits, section};
@@ -268,6 +268,11 @@ impl Btf {
         (!tail.is_empty()).then_some(tail)
     }
 
+    /// The string at `offset`, cut after `max_len` bytes if it is longer.
+    pub(crate) fn string_start(&self, offset: StrOffset, max_len: usize) -> Option<&[u8]> {
+        Some(string_start(self.string_tail(offset)?, max_len))
+    }
+
     /// The name of the type `id`, own or the base's; empty if it has none.
     ///
     /// # Errors
@@ -309,6 +314,12 @@ impl Btf {
     #[must_use]
     pub fn is_sorted(&self) -> bool {
         self.name_index().is_sorted()
+    }
+
+    /// The first own type that is not where [`Self::is_sorted`] needs it: its name comes before that of the type before it.
+    #[must_use]
+    pub fn first_unsorted(&self) -> Option<TypeId> {
+        first_unsorted(self)
     }
 
     /// The ids of all types of that name, the base's included, in ascending order.

@@ -27,6 +27,13 @@ pub fn string_at(section: &[u8], offset: usize) -> Option<&[u8]> {
     Some(string.to_bytes())
 }
 
+/// The string that `tail` starts with, of which no more than `max_len` bytes are looked at: a longer one is cut there. Strings of
+/// hostile input may overlap in megabytes.
+pub(crate) fn string_start(tail: &[u8], max_len: usize) -> &[u8] {
+    let window = tail.get(..max_len).unwrap_or(tail);
+    string_at(window, 0).unwrap_or(window)
+}
+
 /// Finds the offset of a string in a section that is kept elsewhere.
 pub(crate) struct StringIndex {
     seed: u64,

@@ -215,7 +215,7 @@ pub(super) fn check_whole(btf: &Btf, report: &mut Report<'_>) {
     }
     let is_searched = matches!(profile, Profile::Vmlinux | Profile::Module)
         && report.target.has(Change::SortedNames);
-    if is_searched && !btf.is_sorted() {
-        report.add_at(Rule::Unsorted, None, btf.end_id() - 1);
+    if is_searched && let Some(id) = btf.first_unsorted() {
+        report.add(Rule::Unsorted, id, 0, id.0 - 1);
     }
 }

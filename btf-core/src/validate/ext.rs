@@ -4,7 +4,7 @@
 //! Spec: Documentation/bpf/btf.rst, 4.2 "`.BTF.ext` section"; `Documentation/bpf/llvm_reloc.rst`, "CO-RE Relocations".
 
 use super::{Finding, Report, Rule, Target};
-use crate::ext::{BtfExt, Part, parts};
+use crate::ext::{BtfExt, Part, is_header_only, parts};
 use crate::graph::strip_modifiers;
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::Kind;
@@ -26,6 +26,9 @@ const MAX_ACCESS_LEN: usize = 64;
 pub fn check_ext(bytes: &[u8], btf: &Btf, target: Target) -> Vec<Finding> {
     let mut report = Report::new(target);
     let lists = BtfExt::parse(bytes).and_then(|_| parts(bytes));
+    if is_header_only(bytes) {
+        report.add_at(Rule::ExtEmpty, Some(bytes.len() as u64), 0u32);
+    }
     let [func_info, line_info, core_relo] = match lists {
         Ok(lists) => lists,
         Err(error) => {

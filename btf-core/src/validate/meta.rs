@@ -229,7 +229,8 @@ fn is_section_name(tail: &[u8], target: Target) -> bool {
         return ends_in_time(tail, |byte| matches!(byte, b' '..=b'~' | 0xa0..));
     }
     match tail.split_first() {
-        Some((b'?', rest)) if target.has(Change::OptionalSections) => {
+        // libbpf writes `_` for the `?` of an object where the kernel does not take it.
+        Some((b'?', rest)) if target.is_object || target.has(Change::OptionalSections) => {
             ends_in_time(rest, is_identifier_byte)
         }
         _ => is_identifier(tail),

@@ -107,7 +107,7 @@ rules! {
     BlobSize, "blob-size", User, Own, "the blob is larger than 16 MiB";
     NoTypes, "no-types", User, Own, "there are no types";
     TypeCount, "type-count", Tools, Own, "there are more than 1,048,575 types, and the kernel drops the rest";
-    Unsorted, "unsorted", Tools, Own, "the types are not in the order of their names, by which kernels since 7.0 search";
+    Unsorted, "unsorted", Tools, Own, "from here on the types are not in the order of their names, by which kernels since 7.0 search; before it stands the type of this id";
     RecordCut, "record-cut", Kernel, Format, "the record ends behind the type section";
     InfoReserved, "info-reserved", Kernel, Own, "`vlen` is above 65535 or the kind above 31, which kernels before 7.2 do not know";
     UnknownKind, "unknown-kind", Kernel, Own, "the kind is not known";
@@ -172,6 +172,7 @@ rules! {
     OwnershipRoot, "ownership-root", User, Own, "the structure, of this type id, is a node and contains others with lists or trees, which kernels before 7.2 refuse";
     OwnershipDepth, "ownership-depth", User, Own, "the structure, of this type id, owns itself, or others more than eight deep";
     ExtFormat, "ext-format", User, Format, "the section cannot be read from here on";
+    ExtEmpty, "ext-empty", Tools, Own, "there is nothing behind the header, and libbpf ignores the section";
     ExtInstruction, "ext-instruction", User, Format, "the offset is not that of an instruction, or not behind the former one";
     ExtStart, "ext-start", User, Own, "the first function does not start where its section does";
     ExtString, "ext-string", User, Format, "the string's offset does not exist";
@@ -190,6 +191,14 @@ impl Rule {
         } else {
             crate::reader::SECTION
         }
+    }
+
+    /// Whether the offending value is a type id.
+    #[must_use]
+    pub fn is_about_id(self) -> bool {
+        ["type id", "this id"]
+            .iter()
+            .any(|id| self.text().contains(id))
     }
 
     /// How bad it is for `target` that the rule is broken where its enforcer looks; `None` if it does not matter.

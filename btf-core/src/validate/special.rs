@@ -15,24 +15,21 @@
 //! Spec: kernel/bpf/btf.c of Linux 6.12.117 and 7.2.13, as Debian ships them; 6.18.44 as far as it can be asked.
 
 mod find;
+mod nodes;
+mod rows;
 
 use std::collections::{HashMap, HashSet};
 
 use self::find::{Field, Finder, Place, Special};
+use self::nodes::Nodes;
 use super::target::Change;
 use super::{Report, Rule, kept_end};
 use crate::ids::TypeId;
 use crate::reader::Btf;
-use crate::types::{Composite, Type};
+use crate::types::Type;
 
 /// How many structures may own each other in a row.
 const MAX_OWNERSHIP: u32 = 8;
-
-/// Where nodes of lists and trees may start, in bits.
-const NODE_ALIGNMENT_BITS: u32 = 64;
-
-/// What the kernel calls a member without a name.
-const NO_NAME: &[u8] = b"(anon)";
 
 /// The structures whose members make the kernel look, by the first of their name.
 const SOUGHT: [&[u8]; 6] = [
@@ -61,6 +58,7 @@ pub(super) fn check(btf: &Btf, report: &mut Report<'_>) {
         return;
     }
     let mut table = Table::default();
+    let mut nodes = Nodes::new(btf);
     for id in ids {
         let Ok(Type::Struct(composite)) = btf.ty(id) else {
             continue;
@@ -80,7 +78,7 @@ pub(super) fn check(btf: &Btf, report: &mut Report<'_>) {
             add(report, Rule::SpecialPlace, place);
         }
         if found.fault.is_none() {
-            check_fields(btf, id, &found.fields, report);
+            check_fields(&mut nodes, id, &found.fields, report);
         }
         table.add(id, &found.fields);
     }
@@ -119,7 +117,7 @@ fn first_structures(btf: &Btf, ids: impl Iterator<Item = TypeId>) -> HashMap<&[u
 }
 
 /// Checks the fields of the structure `id` beside each other.
-fn check_fields(btf: &Btf, id: TypeId, fields: &[Field<'_>], report: &mut Report<'_>) {
+fn check_fields(nodes: &mut Nodes<'_>, id: TypeId, fields: &[Field<'_>], report: &mut Report<'_>) {
     let mut end = 0;
     for field in fields {
         if field.offset < end {
@@ -127,11 +125,11 @@ fn check_fields(btf: &Btf, id: TypeId, fields: &[Field<'_>], report: &mut Report
         }
         end = field.offset.saturating_add(field.special.size());
         if field.special == Special::ListHead {
-            check_node(btf, field, b"bpf_list_node", report);
+            check_node(nodes, field, b"bpf_list_node", report);
         } else if field.special == Special::RbRoot {
-            check_node(btf, field, b"bpf_rb_node", report);
+            check_node(nodes, field, b"bpf_rb_node", report);
         } else if field.special == Special::KptrReferenced
-            && btf.name(field.target).is_ok_and(|name| !name.is_empty())
+            && nodes.btf.ty(field.target).is_ok_and(|ty| ty.name().0 != 0)
         {
             // Nobody but the kernel knows whether it has a structure of that name.
             let Place { id, word, .. } = field.place;
@@ -155,27 +153,10 @@ fn check_fields(btf: &Btf, id: TypeId, fields: &[Field<'_>], report: &mut Report
 }
 
 /// Checks that what a list or tree contains has the node that its tag names.
-fn check_node(btf: &Btf, field: &Field<'_>, kind: &[u8], report: &mut Report<'_>) {
-    let Ok(Type::Struct(value)) = btf.ty(field.target) else {
-        return;
-    };
-    if !has_node(btf, value, field.node, kind) {
+fn check_node(nodes: &mut Nodes<'_>, field: &Field<'_>, kind: &[u8], report: &mut Report<'_>) {
+    if !nodes.has(field.target, field.node, kind) {
         add(report, Rule::GraphNode, field.place);
     }
-}
-
-/// Whether one member has that name, and is a node of that kind at a place where one may be.
-fn has_node(btf: &Btf, value: Composite<'_>, name: &[u8], kind: &[u8]) -> bool {
-    let mut named = value.members().filter(|member| match member.name.0 {
-        0 => name == NO_NAME,
-        _ => btf.string(member.name).is_ok_and(|found| found == name),
-    });
-    let (Some(member), None) = (named.next(), named.next()) else {
-        return false;
-    };
-    let is_node = matches!(btf.ty(member.ty), Ok(Type::Struct(node))
-        if btf.string(node.name).is_ok_and(|found| found == kind));
-    is_node && member.bit_offset.is_multiple_of(NODE_ALIGNMENT_BITS)
 }
 
 /// The structures with special fields, and what they own.

@@ -56,6 +56,12 @@ impl KernelVersion {
         Self { major, minor }
     }
 
+    /// The version whose rules stand for those of this one: nobody knows those of versions to come.
+    #[must_use]
+    pub fn rules(self) -> Self {
+        self.min(Self::NEWEST)
+    }
+
     /// The versions from which on rules are others than before, from the oldest; each stands for those up to the next.
     #[must_use]
     pub fn all() -> Vec<Self> {
@@ -207,6 +213,8 @@ mod tests {
             assert_eq!(parse(bad), Err(NoVersion), "{bad}");
         }
         assert!(KernelVersion::new(6, 9) < KernelVersion::new(6, 10));
+        assert_eq!(KernelVersion::new(8, 5).rules(), KernelVersion::NEWEST);
+        assert_eq!(KernelVersion::new(6, 12).rules(), KernelVersion::new(6, 12));
     }
 
     #[test]

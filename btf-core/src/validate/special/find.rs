@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::super::target::{Change, Target};
 use super::super::{Rule, kept_end};
+use super::rows::{Rows, Tag};
 use crate::graph::POINTER_SIZE;
 use crate::ids::TypeId;
 use crate::reader::Btf;
@@ -18,8 +19,12 @@ const MAX_NESTING: u32 = 32;
 /// What the tag of a list or tree starts with.
 const CONTAINS: &[u8] = b"contains:";
 
-/// The tag of pointers to a user's memory, which are no kptrs.
-const UPTR: &[u8] = b"uptr";
+/// As much of a name or tag is looked at, in bytes, to tell whether it is special: more than the longest of those has.
+pub(super) const MAX_SPECIAL_LEN: usize = 32;
+
+/// As much is looked at of a tag that says what a list or tree contains, in bytes. It has two names of at most 512 bytes each;
+/// what is longer matches nothing.
+const MAX_CONTAINS_LEN: usize = 2048;
 
 /// The bit of reference counters among kinds that may be there once only.
 const REFCOUNT_BIT: u8 = 4;
@@ -58,7 +63,7 @@ impl Special {
     }
 
     /// The kind of a pointer with that tag.
-    fn of_tag(tag: &[u8]) -> Option<Self> {
+    pub(super) fn of_tag(tag: &[u8]) -> Option<Self> {
         Some(match tag {
             b"kptr_untrusted" => Self::KptrUntrusted,
             b"kptr" => Self::KptrReferenced,
@@ -203,6 +208,7 @@ pub(super) struct Finder<'a, 'n> {
     structures: &'n HashMap<&'a [u8], TypeId>,
     /// The tags of members, by what has the member and the member's index.
     contains: HashMap<(TypeId, i32), Contains<'a>>,
+    rows: Rows,
     done: HashMap<TypeId, Found<'a>>,
 }
 
@@ -220,7 +226,7 @@ impl<'a, 'n> Finder<'a, 'n> {
                 component,
                 ..
             }) = btf.ty(id)
-                && let Ok(name) = btf.string(name)
+                && let Some(name) = btf.string_start(name, MAX_CONTAINS_LEN)
                 && let Some(text) = name.strip_prefix(CONTAINS)
             {
                 contains
@@ -237,6 +243,7 @@ impl<'a, 'n> Finder<'a, 'n> {
             target,
             structures,
             contains,
+            rows: Rows::of(btf),
             done: HashMap::new(),
         }
     }
@@ -278,7 +285,7 @@ impl<'a, 'n> Finder<'a, 'n> {
         let Ok(Type::Struct(composite)) = self.btf.ty(frame.id) else {
             return None;
         };
-        for (index, member) in composite.members().enumerate().skip(frame.next) {
+        for (index, member) in (frame.next..).zip(composite.members_from(frame.next)) {
             let place = Place::of_member(frame.id, index, member.ty.0);
             let result = self.flatten(&member).and_then(|(element, count)| {
                 if count == 0 {
@@ -346,7 +353,8 @@ impl<'a, 'n> Finder<'a, 'n> {
 
     /// The kind that the type's name says, whatever the type is.
     fn special(&self, id: TypeId) -> Option<Special> {
-        Special::of_name(self.btf.name(id).ok()?, self.target)
+        let name = self.btf.ty(id).ok()?.name();
+        Special::of_name(self.btf.string_start(name, MAX_SPECIAL_LEN)?, self.target)
     }
 
     /// What a member that starts at the byte `offset` comes to.
@@ -415,57 +423,35 @@ impl<'a, 'n> Finder<'a, 'n> {
 
     /// One of the tags behind a pointer makes it a kptr.
     fn pointer_by_any_tag(&self, target: TypeId) -> Pointer {
-        let (tags, last) = self.tags(target);
-        match tags.as_slice() {
-            [] | [None] => Pointer::Plain,
-            [Some(special)] => self.kptr(*special, last),
-            _ => Pointer::Bad,
+        let row = self.rows.get(target);
+        match row.tags.only() {
+            Some(Tag::Kptr(special)) => self.kptr(special, row.end),
+            Some(Tag::User) => Pointer::Plain,
+            None if row.tags.is_empty() => Pointer::Plain,
+            None => Pointer::Bad,
         }
     }
 
     /// The tag next to a pointer makes it a kptr, and must then be the only one.
     fn pointer_by_first_tag(&self, target: TypeId) -> Pointer {
-        let Ok(Type::TypeTag {
-            name,
-            target: behind,
-            is_attribute: false,
-        }) = self.btf.ty(target)
+        let Ok(
+            tag @ Type::TypeTag {
+                target: behind,
+                is_attribute: false,
+                ..
+            },
+        ) = self.btf.ty(target)
         else {
             return Pointer::Plain;
         };
         if matches!(self.btf.ty(behind), Ok(Type::TypeTag { .. })) {
             return Pointer::Bad;
         }
-        let name = self.btf.string(name).unwrap_or_default();
-        match Special::of_tag(name) {
-            Some(special) => self.kptr(special, self.tags(behind).1),
-            None if name == UPTR && self.target.has(Change::UserPointers) => Pointer::Plain,
-            None => Pointer::Bad,
+        match Tag::of(self.btf, &tag) {
+            Some(Tag::Kptr(special)) => self.kptr(special, self.rows.get(behind).end),
+            Some(Tag::User) if self.target.has(Change::UserPointers) => Pointer::Plain,
+            Some(Tag::User) | None => Pointer::Bad,
         }
-    }
-
-    /// The tags that matter in a row of modifiers, each once, `None` for that of user pointers, and what the row ends at.
-    fn tags(&self, start: TypeId) -> (Vec<Option<Special>>, TypeId) {
-        let mut tags = Vec::new();
-        let mut id = start;
-        while let Ok(ty) = self.btf.ty(id)
-            && let Some(target) = ty.modified()
-        {
-            if let Type::TypeTag {
-                name,
-                is_attribute: false,
-                ..
-            } = ty
-            {
-                let name = self.btf.string(name).unwrap_or_default();
-                let special = Special::of_tag(name);
-                if (special.is_some() || name == UPTR) && !tags.contains(&special) {
-                    tags.push(special);
-                }
-            }
-            id = target;
-        }
-        (tags, id)
     }
 
     /// A kptr must point to a structure.
