@@ -23,7 +23,7 @@ pub use generate::{Generate, ManSection, generate};
 pub use json::{JsonArray, JsonObject, json_line, json_name, json_text};
 pub use printer::{Environment, Printer, Stream, Style};
 pub use progress::ProgressBar;
-pub use status::{ExitStatus, is_broken_pipe};
+pub use status::{ExitStatus, ignore_broken_pipe, is_broken_pipe};
 pub use text::{
     count, escape_name, escape_text, nearest, peak_memory_bytes, phase_tree, plural, seconds, size,
 };
@@ -47,7 +47,9 @@ const LAST: usize = 900;
 /// The options that all programs, and all commands of a program, have.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
-    /// Print nothing but errors
+    /// Print errors and results only: no warnings, no progress and no verdicts
+    ///
+    /// What a command finds right, wrong or different then shows in its exit status alone.
     #[arg(short, long, global = true, display_order = LAST)]
     pub quiet: bool,
     /// Print more; twice for even more
@@ -86,8 +88,9 @@ pub fn color_of_usage(args: impl IntoIterator<Item = std::ffi::OsString>) -> cla
 
 /// Ends a program: prints the error, if there is one, as one line and tells the status to exit with.
 ///
-/// A reader of our text that has gone away is no error: `tool | head` ends quietly with 0. Of output that is of use as a
-/// whole only, a program says itself that it was cut off.
+/// A reader of our text that has gone away is no error: `tool | head` ends quietly with 0. A command whose status is an answer
+/// does not come here with that ([`ignore_broken_pipe`]), and of output that is of use as a whole only, a program says itself
+/// that it was cut off.
 #[must_use]
 pub fn finish(
     tool: &str,

@@ -2,24 +2,28 @@
 //!
 //! In JSON there is a line `{"type":"finding", …}` for each finding, with the keys `file`, `severity`, `rule`, `section`,
 //! `offset`, `id`, `kind`, `name`, `value` and `text`, and behind them a line `{"type":"file", …}` with `file`, `profile`,
-//! `kernel`, `verdict` (`accepted` or `refused`), `faults` and `warnings`; `live` if the running kernel was asked. Keys
-//! about a type are left out where no type is to blame.
+//! `kernel`, `rules` (the version whose rules were used), `verdict` (`accepted` or `refused`), `faults` and `warnings`; `live` if
+//! the running kernel was to be asked, an object with `verdict`, `disagrees` (with the rules of its version), `kernel`, and, where it
+//! refuses, `errno` and `message`, or else with `not_asked`. Keys about a type are left out where no type is to blame.
+
+mod asked;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use btf_core::cli::sources::{RawSource, check_base};
+use btf_core::Btf;
+use btf_core::cli::sources::{Error, RawSource, check_base};
 use btf_core::cli::{
     JsonObject, Printer, Stream, Style, count, escape_name, escape_text, json_line, plural,
 };
 use btf_core::validate::{
     Finding, KernelVersion, Profile, Rule, Severity, Target, check, check_ext,
 };
-use btf_core::{Btf, ByteOrder};
 use memchr::memmem;
 
-use crate::live::{self, Answer};
 use crate::names::{ELLIPSIS, Name, Names};
+
+pub use asked::{Asked, Live};
 
 /// How many findings of each rule are shown unless all are asked for.
 const MAX_SHOWN: usize = 5;
@@ -42,15 +46,6 @@ pub struct Report {
     pub live: Option<Live>,
 }
 
-/// What the running kernel says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Live {
-    /// Its answer.
-    Answer(Answer),
-    /// It is not asked, because the answer would not be about this.
-    NotAsked(&'static str),
-}
-
 /// For whom a blob is made, as far as it shows.
 #[must_use]
 pub fn guess_profile(source: &RawSource) -> Profile {
@@ -64,9 +59,18 @@ pub fn guess_profile(source: &RawSource) -> Profile {
 }
 
 /// Checks a blob, the section `.BTF.ext` beside it, and the section `.BTF.base`, which is a blob of its own.
-#[must_use]
-pub fn examine(source: &RawSource, profile: Option<Profile>, kernel: KernelVersion) -> Vec<Report> {
+///
+/// # Errors
+/// If it is a module's and its base is not there: without, nothing can be said about it.
+pub fn examine(
+    source: &RawSource,
+    profile: Option<Profile>,
+    kernel: KernelVersion,
+) -> Result<Vec<Report>, Error> {
     let profile = profile.unwrap_or_else(|| guess_profile(source));
+    if profile == Profile::Module && source.base_btf.is_none() && source.own_base.is_none() {
+        return Err(source.no_base());
+    }
     let mut target = Target::new(profile, kernel);
     target.is_object = source.is_elf && profile == Profile::User;
     let mut reports = Vec::new();
@@ -115,7 +119,7 @@ pub fn examine(source: &RawSource, profile: Option<Profile>, kernel: KernelVersi
         findings,
         live: None,
     });
-    reports
+    Ok(reports)
 }
 
 impl Report {
@@ -134,46 +138,20 @@ impl Report {
         self.count(Severity::Fault) == 0
     }
 
-    /// Asks the running kernel about `blob`, which this report is about.
-    ///
-    /// # Errors
-    /// If the kernel cannot be asked.
-    pub fn ask(&mut self, blob: &[u8]) -> std::io::Result<()> {
-        let is_foreign = ByteOrder::of_magic(blob).is_some_and(|order| order != ByteOrder::NATIVE);
-        self.live = Some(if self.target.profile != Profile::User {
-            Live::NotAsked("it can be asked about users' BTF only")
-        } else if self.target.is_object {
-            Live::NotAsked("libbpf completes the BTF of an object before it loads it")
-        } else if is_foreign {
-            Live::NotAsked("this is BTF for machines of the other byte order")
-        } else {
-            Live::Answer(live::load(blob)?)
-        });
-        Ok(())
-    }
-
-    /// Whether the running kernel was asked and says something else.
-    #[must_use]
-    pub fn is_contradicted(&self) -> bool {
-        match &self.live {
-            Some(Live::Answer(answer)) => self.is_accepted() != (*answer == Answer::Accepted),
-            Some(Live::NotAsked(_)) | None => false,
-        }
-    }
-
     /// The report as text, all findings if `shows_all`, else a few of each rule.
     #[must_use]
     pub fn text(&self, printer: &Printer, shows_all: bool) -> String {
         let paint = |style, text: &str| printer.paint(Stream::Out, style, text);
-        let verdict = if self.is_accepted() {
-            paint(Style::Number, "accepted")
+        let style = if self.is_accepted() {
+            Style::Number
         } else {
-            paint(Style::Error, "refused")
+            Style::Error
         };
+        let verdict = paint(style, verdict(self.is_accepted()));
         let mut out = format!(
             "{}: {verdict} by Linux {} as {}{}\n",
             paint(Style::Heading, &escape_text(&self.title)),
-            self.target.kernel,
+            version(self.target.kernel),
             role(self.target),
             self.counts(),
         );
@@ -197,7 +175,11 @@ impl Report {
                 out.push('\n');
             }
         }
-        self.put_live(printer, &mut out);
+        if let Some(live) = &self.live {
+            let (style, text) = live.text(self);
+            let word = printer.paint(Stream::Out, style, "live   ");
+            let _ = writeln!(out, "  {word} {}", escape_text(&text));
+        }
         out
     }
 
@@ -248,7 +230,9 @@ impl Report {
         };
         let text = finding.rule.text();
         let _ = match finding.value {
-            value @ 0..0x1_0000 => write!(out, "{colon}{text}: {value} "),
+            value if value < 0x1_0000 || finding.rule.is_about_id() => {
+                write!(out, "{colon}{text}: {value} ")
+            }
             value => write!(out, "{colon}{text}: {value:#x} "),
         };
         let rule = format!("[{}]", finding.rule);
@@ -266,41 +250,6 @@ impl Report {
         let ty = btf.ty(id).ok()?;
         let name = names.and_then(|names| names.find(ty.name()));
         Some((ty.kind()?.name(), name.unwrap_or(Name::EMPTY)))
-    }
-
-    fn put_live(&self, printer: &Printer, out: &mut String) {
-        let (style, text) = match &self.live {
-            None => return,
-            Some(Live::NotAsked(why)) => (
-                Style::Faint,
-                format!("the running kernel is not asked: {why}"),
-            ),
-            Some(Live::Answer(answer)) => {
-                let text = match answer {
-                    Answer::Accepted => "the running kernel accepts it".to_owned(),
-                    Answer::Refused(refusal) => format!(
-                        "the running kernel refuses it: {}: {}",
-                        live::describe(refusal.errno),
-                        if refusal.message.is_empty() {
-                            "without a message"
-                        } else {
-                            &refusal.message
-                        }
-                    ),
-                };
-                if self.is_contradicted() {
-                    (Style::Error, format!("{text}, against what is said above"))
-                } else {
-                    (Style::Number, text)
-                }
-            }
-        };
-        let _ = writeln!(
-            out,
-            "  {} {}",
-            printer.paint(Stream::Out, style, "live   "),
-            escape_text(&text)
-        );
     }
 
     /// The report as JSON Lines.
@@ -333,18 +282,12 @@ impl Report {
             self.put_place(source, line);
             line.text("profile", self.target.profile.name());
             line.text("kernel", &self.target.kernel.to_string());
-            let verdict = if self.is_accepted() {
-                "accepted"
-            } else {
-                "refused"
-            };
-            line.text("verdict", verdict);
+            line.text("rules", &self.target.kernel.rules().to_string());
+            line.text("verdict", verdict(self.is_accepted()));
             line.number("faults", self.count(Severity::Fault) as u64);
             line.number("warnings", self.count(Severity::Warning) as u64);
             if let Some(live) = &self.live {
-                line.object("live", |object| {
-                    put_live(live, self.is_contradicted(), object);
-                });
+                line.object("live", |object| live.put(object));
             }
         });
         out
@@ -361,23 +304,18 @@ impl Report {
     }
 }
 
-fn put_live(live: &Live, is_contradicted: bool, object: &mut JsonObject<'_>) {
-    match live {
-        Live::NotAsked(why) => {
-            object.text("not_asked", why);
-        }
-        Live::Answer(Answer::Accepted) => {
-            object
-                .text("verdict", "accepted")
-                .flag("disagrees", is_contradicted);
-        }
-        Live::Answer(Answer::Refused(refusal)) => {
-            object
-                .text("verdict", "refused")
-                .flag("disagrees", is_contradicted);
-            object.number("errno", refusal.errno.unsigned_abs().into());
-            object.text("message", &refusal.message);
-        }
+/// What is said about BTF.
+const fn verdict(is_accepted: bool) -> &'static str {
+    if is_accepted { "accepted" } else { "refused" }
+}
+
+/// The version, and if its rules are not known, the one whose rules were used.
+fn version(kernel: KernelVersion) -> String {
+    let rules = kernel.rules();
+    if rules == kernel {
+        kernel.to_string()
+    } else {
+        format!("{kernel} (by the rules of {rules})")
     }
 }
 

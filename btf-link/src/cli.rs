@@ -18,7 +18,9 @@ mod target;
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage};
+use btf_core::cli::{
+    CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, ignore_broken_pipe,
+};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// The name of the program.
@@ -132,12 +134,11 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
     }
 }
 
-/// Writes text to standard output.
+/// Writes text to standard output. What else a command does, and its status, do not depend on whether anybody reads it.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    ignore_broken_pipe(written).context("cannot write to standard output")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use btf_core::ErrorKind;
 use btf_core::cli::output::check_target;
-use btf_core::cli::{ExitStatus, Printer, phase_tree};
+use btf_core::cli::{ExitStatus, Printer, ignore_broken_pipe, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::modules::{Found, ModuleFile, ModuleResult, ModulesSummary, find, for_each};
@@ -72,7 +72,7 @@ pub(crate) fn run(job: &ModulesJob, printer: &Printer, start: Instant) -> Result
         let written = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
-        written.context("cannot write to standard output")?;
+        ignore_broken_pipe(written).context("cannot write to standard output")?;
     }
     let elapsed = start.elapsed();
     printer.say(summary.to_text(elapsed).trim_end());

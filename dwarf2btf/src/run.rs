@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use btf_core::cli::output::check_target;
-use btf_core::cli::{ExitStatus, Printer, ProgressBar, is_broken_pipe, phase_tree};
+use btf_core::cli::{
+    ExitStatus, Printer, ProgressBar, ignore_broken_pipe, is_broken_pipe, phase_tree,
+};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::{Image, Input, exit_if_cut_off};
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text};
@@ -219,5 +221,5 @@ fn print_reports(args: &Args, printer: &Printer, encoded: &Encoded) -> Result<()
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
-    written.context("cannot write to standard output")
+    ignore_broken_pipe(written).context("cannot write to standard output")
 }

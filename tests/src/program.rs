@@ -130,6 +130,20 @@ pub fn run_within<S: AsRef<OsStr>>(
     )
 }
 
+/// Runs a program whose standard output nobody reads; the exit status.
+///
+/// # Panics
+/// If it cannot be started, or the system has no pipe.
+pub fn unheard<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Option<i32> {
+    // Closed before the program starts, which might otherwise be done before that.
+    let (reader, writer) = std::io::pipe().expect("no pipe");
+    drop(reader);
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(writer);
+    let status = command.stderr(Stdio::null()).status();
+    status.expect("cannot be started").code()
+}
+
 fn wait(program: &Path, command: &mut Command) -> Outcome {
     let start = Instant::now();
     let output = command

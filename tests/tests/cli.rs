@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use btf_tests::corpus;
-use btf_tests::program::{Outcome, TestDir, ours, peer, run};
+use btf_tests::program::{Outcome, TestDir, ours, peer, run, unheard};
 
 fn object(name: &str) -> PathBuf {
     corpus::root().join("dwarf").join(name)
@@ -298,21 +298,13 @@ fn types_that_are_elsewhere_or_nowhere_are_told() {
 /// A pipe whose reader goes away: that is an error for BTF, of which half is of no use, and none for a report.
 #[test]
 fn a_closed_pipe_is_an_error_for_btf_only() {
-    let status = |words: &[&str]| {
-        // Closed before the program starts, which might otherwise be done before that.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut program = std::process::Command::new(ours("dwarf2btf"));
-        program
-            .args(words)
-            .stdout(writer)
-            .stderr(std::process::Stdio::null());
-        program.status().unwrap().code()
-    };
+    let status = |words: &[&str]| unheard(&ours("dwarf2btf"), words);
     let file = object("gcc-x86_64/image.elf");
     let file = file.to_str().unwrap();
     assert_eq!(status(&[file, "-o", "-"]), Some(2));
     assert_eq!(status(&[file, "--explain", "table_insert"]), Some(0));
+    let both = ["--explain", "table_insert", "--explain", "no_function"];
+    assert_eq!(status(&[&[file][..], &both].concat()), Some(1));
 }
 
 #[test]

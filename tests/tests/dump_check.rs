@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use btf_core::validate::KernelVersion;
 use btf_tests::corpus;
-use btf_tests::program::{Outcome, TestDir, kernels, ours, run};
+use btf_tests::program::{Outcome, TestDir, kernels, ours, run, skip, unheard};
 
 fn case(name: &str) -> PathBuf {
     corpus::root().join("conformance").join(name)
@@ -106,4 +107,120 @@ fn kernels_accept_themselves() {
         );
         assert_eq!(outcome.status, Some(0), "{outcome}");
     }
+}
+
+#[test]
+fn a_module_needs_its_base() {
+    let lone = case("module-plain.btf");
+    let base = case("module-base.btf");
+    let outcome = check(&[], &[&lone]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""));
+    assert!(outcome.stderr.contains("`--base FILE`"), "{outcome}");
+    // What stands alone is a module's if that is asked for, and then needs a base, too.
+    let module = &["--profile", "module"][..];
+    let with = |args: &[&str]| check(&[module, args].concat(), &[&case("int-plain.btf")]);
+    let outcome = with(&[]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""));
+    assert!(outcome.stderr.contains("`--base FILE`"), "{outcome}");
+    let outcome = with(&["-B", base.to_str().unwrap()]);
+    assert!(outcome.stdout.contains("as a module's"), "{outcome}");
+    // A base that nothing continues is told of.
+    let args = ["-B", base.to_str().unwrap()];
+    let outcome = check(&args, &[&case("int-plain.btf")]);
+    assert_eq!(outcome.status, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("is not used"), "{outcome}");
+}
+
+#[test]
+fn quiet_leaves_the_answer_to_the_status() {
+    let (good, bad) = (case("int-plain.btf"), case("struct-order-back.btf"));
+    for args in [&["-q"][..], &["-q", "--json"], &["-q", "--strict"]] {
+        for (files, status) in [
+            (vec![&*good], 0),
+            (vec![&*bad], 1),
+            (vec![&*good, &*bad], 1),
+        ] {
+            let outcome = check(args, &files);
+            assert_eq!(outcome.status, Some(status), "{outcome}");
+            assert_eq!(outcome.stdout + &outcome.stderr, "");
+        }
+    }
+}
+
+#[test]
+fn nobody_has_to_listen_to_the_answer() {
+    let status = |file: &Path| unheard(&ours("btf-dump"), [Path::new("check"), file]);
+    assert_eq!(status(&case("int-plain.btf")), Some(0));
+    assert_eq!(status(&case("struct-order-back.btf")), Some(1));
+}
+
+#[test]
+fn versions_to_come_have_the_newest_rules() {
+    let outcome = check(&["--kernel", "8.5"], &[&case("int-plain.btf")]);
+    let expect = ": accepted by Linux 8.5 (by the rules of 7.2) as a user's\n";
+    assert!(outcome.stdout.ends_with(expect), "{outcome}");
+    let outcome = check(&["--kernel", "8.5", "--json"], &[&case("int-plain.btf")]);
+    let line: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(
+        (&line["kernel"], &line["rules"]),
+        (&"8.5".into(), &"7.2".into())
+    );
+}
+
+/// A row of modifiers that 7.2 takes and kernels before it do not.
+#[test]
+fn the_running_kernel_has_rules_of_its_own() {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let Ok(running) = release.parse::<KernelVersion>() else {
+        return skip("the running kernel is older than the rules that are known");
+    };
+    for kernel in ["6.1", "7.2"] {
+        let args = ["--live", "--json", "--kernel", kernel];
+        let outcome = check(&args, &[&case("chain-const-tag.btf")]);
+        if outcome.stderr.contains("cannot ask the running kernel") {
+            return skip("this process may not load BTF");
+        }
+        let line = outcome.stdout.lines().last().unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let live = &line["live"];
+        assert_eq!(live["kernel"], running.to_string(), "{line}");
+        assert_eq!(live["disagrees"], false, "{line}");
+        let is_new = running >= KernelVersion::new(7, 2);
+        let verdict = if is_new { "accepted" } else { "refused" };
+        assert_eq!(live["verdict"], verdict, "{line}");
+        let status = i32::from(kernel == "6.1");
+        assert_eq!(outcome.status, Some(status), "{outcome}");
+    }
+}
+
+#[test]
+fn standard_input_is_named_once() {
+    for words in ["check - -", "stats - -", "diff - -", "check - -B -"] {
+        let outcome = run(&ours("btf-dump"), words.split(' '));
+        assert_eq!(outcome.status, Some(2), "{words}: {outcome}");
+        assert!(outcome.stderr.contains("named twice"), "{words}: {outcome}");
+    }
+}
+
+#[test]
+fn packed_modules_are_told_of() {
+    let dir = TestDir::new();
+    let vmlinux = std::fs::read(case("int-plain.btf")).unwrap();
+    std::fs::create_dir(dir.path("kernel")).unwrap();
+    let packed = dir.write("kernel/a.ko.xz", b"\xfd7zXZ\0....");
+    let folder = dir.path("kernel");
+    let warning = "1 file is packed and not looked into; unpack it first, with `unxz --keep FILE`";
+    let outcome = check(&[], &[&folder]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert_eq!(outcome.stderr.matches(warning).count(), 1, "{outcome}");
+    dir.write("kernel/vmlinux", &vmlinux);
+    for command in ["check", "stats", "c"] {
+        let outcome = run(&ours("btf-dump"), [Path::new(command), &folder]);
+        assert_eq!(outcome.status, Some(0), "{outcome}");
+        assert!(outcome.stderr.contains(warning), "{outcome}");
+    }
+    let outcome = check(&["-q"], &[&folder]);
+    assert_eq!(outcome.stderr, "");
+    let outcome = check(&[], &[&packed]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
 }

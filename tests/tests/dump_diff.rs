@@ -14,7 +14,7 @@ use btf_core::types::{VarSecinfo, rewrite_refs};
 use btf_core::validate::{Profile, validate};
 use btf_core::wire::{ByteOrder, int, linkage};
 use btf_core::{Btf, Kind, TypeId};
-use btf_tests::program::{Outcome, TestDir, kernels, ours, run};
+use btf_tests::program::{Outcome, TestDir, kernels, ours, run, unheard};
 use btf_tests::random::Random;
 use serde_json::Value;
 
@@ -549,11 +549,33 @@ fn differences_read_well() {
             .replace(&dir.path("").display().to_string(), "")
     );
     insta::assert_snapshot!(diff(&["--summary"], &old, &new).stdout);
-    insta::assert_snapshot!(diff(&["--breaking", "-q", "--kind", "struct"], &old, &new).stdout);
+    insta::assert_snapshot!(diff(&["--breaking", "--kind", "struct"], &old, &new).stdout);
     assert_eq!(diff(&["wake"], &old, &new).stdout.lines().count(), 3);
     let direct = diff(&["--direct", "holder"], &old, &new);
     assert_eq!((direct.status, direct.stdout.as_str()), (Some(0), ""));
     assert_eq!(diff(&["/^beh/"], &old, &new).status, Some(0));
+}
+
+#[test]
+fn the_answer_is_the_status_whoever_listens() {
+    let dir = TestDir::new();
+    let old = write(&dir, "old.btf", &example(false), ByteOrder::Little);
+    let new = write(&dir, "new.btf", &example(true), ByteOrder::Little);
+    for (new, status) in [(&old, 0), (&new, 1)] {
+        let quiet = diff(&["-q"], &old, new);
+        assert_eq!(quiet.status, Some(status), "{quiet}");
+        assert_eq!(quiet.stdout + &quiet.stderr, "");
+        let words = [Path::new("diff"), &old, new];
+        assert_eq!(unheard(&ours("btf-dump"), words), Some(status));
+    }
+    // What is asked for by its place is written.
+    let out = dir.path("out");
+    assert_eq!(
+        diff(&["-q", "-o", out.to_str().unwrap()], &old, &new).status,
+        Some(1)
+    );
+    let written = std::fs::read_to_string(out).unwrap();
+    assert_eq!(written, diff(&[], &old, &new).stdout);
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn what_is_added_breaks_nobody() {
             .count(),
         3
     );
-    assert_eq!(pair.diff(&["--breaking", "-q"]).success().stdout, "");
+    assert_eq!(pair.diff(&["--breaking"]).success().stdout, "");
     let back = diff(&["--breaking"], &pair.new, &pair.old).stdout;
     assert_eq!(back.lines().filter(|line| line.starts_with('~')).count(), 3);
 }

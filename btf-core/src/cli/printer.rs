@@ -1,12 +1,12 @@
 //! Talks to people: decides about colour and progress once, and prints to standard error.
 //!
-//! Standard output belongs to data; what a program says goes to standard error through a [`Printer`].
+//! Standard output belongs to data and answers; what a program says besides goes to standard error through a [`Printer`].
 
 use std::io::{IsTerminal, Write};
 
 use super::progress::ProgressBar;
 use super::text::escape_text;
-use super::{Color, CommonArgs};
+use super::{Color, CommonArgs, ignore_broken_pipe};
 
 /// What the process runs in, as far as printing depends on it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -156,6 +156,20 @@ impl Printer {
     #[must_use]
     pub fn progress(&self, what: &'static str) -> ProgressBar {
         ProgressBar::new(what, self.shows_progress)
+    }
+
+    /// Prints a part of an answer to standard output. The exit status tells the answer as well, so with `-q` nothing is printed,
+    /// and a reader that has gone away is no error.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn answer(&self, text: &str) -> std::io::Result<()> {
+        if self.is_quiet() {
+            return Ok(());
+        }
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes());
+        ignore_broken_pipe(written.and_then(|()| stdout.flush()))
     }
 
     /// Prints a line to standard error, unless `-q`.

@@ -11,6 +11,7 @@ mod bases;
 mod blobs;
 mod error;
 mod files;
+mod packed;
 mod raw;
 mod standalone;
 
@@ -25,7 +26,9 @@ use crate::relocate::relocate;
 
 use bases::Bases;
 pub use error::Error;
-use files::Contents;
+pub use files::check_stdin;
+use files::{Contents, check_named};
+pub use packed::warn_of_packed;
 pub use raw::{RawSource, open_raw};
 pub use standalone::{Facts, Standalone};
 
@@ -162,8 +165,9 @@ pub fn check_base(btf: &Btf) -> crate::Result<()> {
     bases::fit(btf)
 }
 
-/// All files in their order, and those that folders hold; standard input once.
+/// All files in their order, and those that folders hold.
 fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    check_stdin(paths)?;
     let mut found = Vec::new();
     for path in paths {
         files::find(path, &mut found)?;
@@ -200,6 +204,7 @@ pub fn open_with(
         return Err(Error::no_kernel(RUNNING_KERNEL));
     }
     let named = if paths.is_empty() { &running } else { paths };
+    check_named(paths, base)?;
     let mut bases = Bases::new(base)?;
     let files = find(named)?;
     let read = |index: usize| {

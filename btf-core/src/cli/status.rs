@@ -48,6 +48,20 @@ pub fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
+/// What became of an answer that was written: that its reader has gone away is no error, and changes nothing about it.
+///
+/// A command that judges goes on with this, so that its status is the same whoever listens: `tool | head` must not make a
+/// success of a no.
+///
+/// # Errors
+/// Those of `written`, but for a broken pipe.
+pub fn ignore_broken_pipe<E: std::error::Error + 'static>(written: Result<(), E>) -> Result<(), E> {
+    match written {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        written => written,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +82,9 @@ mod tests {
         };
         assert!(is_broken_pipe(&with(std::io::ErrorKind::BrokenPipe)));
         assert!(!is_broken_pipe(&with(std::io::ErrorKind::NotFound)));
+        let written = |kind| ignore_broken_pipe(Err(with(kind)));
+        assert!(written(std::io::ErrorKind::BrokenPipe).is_ok());
+        assert!(written(std::io::ErrorKind::NotFound).is_err());
         assert!(!is_broken_pipe(&Error::new(ErrorKind::Cycle)));
     }
 }

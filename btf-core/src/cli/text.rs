@@ -48,7 +48,7 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A size in bytes with a unit, such as `6.3 MB`.
+/// A size in bytes with a unit, rounded to a tenth, such as `6.3 MB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -57,11 +57,12 @@ pub fn size(bytes: u64) -> String {
     }
     let mut scale = 1000;
     let mut unit = 0;
-    while bytes / scale >= 1000 && unit + 1 < UNITS.len() {
+    let tenths = |scale: u64| (bytes / (scale / 20)).div_ceil(2);
+    while tenths(scale) >= 10_000 && unit + 1 < UNITS.len() {
         scale *= 1000;
         unit += 1;
     }
-    let tenths = bytes / (scale / 10);
+    let tenths = tenths(scale);
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
@@ -189,7 +190,11 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(1000), "1.0 kB");
         assert_eq!(size(6_349_999), "6.3 MB");
-        assert_eq!(size(u64::MAX), "18446744.0 TB");
+        assert_eq!(size(6_350_000), "6.4 MB");
+        assert_eq!(size(936_996), "937.0 kB");
+        assert_eq!(size(999_949), "999.9 kB");
+        assert_eq!(size(999_950), "1.0 MB");
+        assert_eq!(size(u64::MAX), "18446744.1 TB");
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(118_363), "118,363");

@@ -64,7 +64,7 @@ pub(crate) struct CArgs {
 
 /// Writes a header.
 pub(crate) fn run(args: &CArgs, printer: &Printer) -> Result<ExitStatus> {
-    let sources = args.sources.open()?;
+    let sources = args.sources.open(printer)?;
     output::check_target(&args.output, sources.iter().flat_map(Source::files))?;
     let options = Options {
         assertions: args.assert,

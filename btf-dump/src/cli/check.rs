@@ -1,7 +1,5 @@
 //! `btf-dump check`: would the kernel take it?
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result};
 use btf_core::cli::{ExitStatus, Printer, count, plural};
 use btf_core::validate::{KernelVersion, Profile, Severity};
@@ -14,7 +12,8 @@ const PROFILE_HELP: &str = "\
 For whom the BTF must do [default: as it looks]
 
 Without this option, split BTF is a module's; BTF with the structure `bpf_ctx_convert`, which every kernel has, a kernel's; and all \
-else a user's. The kernel reads users' BTF most strictly, and of its own and its modules' little more than the records.";
+else a user's. The kernel reads users' BTF most strictly, and of its own and its modules' little more than the records. With `module`, \
+everything is taken for split BTF and needs a base.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +41,8 @@ pub(crate) struct CheckArgs {
 
     /// Ask the running kernel, too, and say where it disagrees
     ///
-    /// Loads users' BTF into the kernel and releases it at once; this takes the right to load BPF programs.
+    /// Loads users' BTF into the kernel and releases it at once; this takes the right to load BPF programs. Its answer is held against
+    /// the rules of its own version, whatever `--kernel` says.
     #[arg(long)]
     live: bool,
 
@@ -82,21 +82,21 @@ impl CheckArgs {
         self.json
     }
 
-    fn kernel(&self) -> Result<KernelVersion> {
-        match self.kernel {
-            Some(kernel) => Ok(kernel),
-            None if self.live => running_kernel(),
-            None => Ok(KernelVersion::NEWEST),
-        }
+    /// The version by whose rules everything is checked, and with `--live` the running kernel's.
+    fn kernels(&self) -> Result<(KernelVersion, Option<KernelVersion>)> {
+        let running = self.live.then(|| running_kernel(self.kernel)).transpose()?;
+        let kernel = self.kernel.or(running).unwrap_or(KernelVersion::NEWEST);
+        Ok((kernel, running))
     }
 }
 
-/// The version of the running kernel.
-fn running_kernel() -> Result<KernelVersion> {
+/// The version of the running kernel; of one that is older than all known rules, the one it is `taken_for`.
+fn running_kernel(taken_for: Option<KernelVersion>) -> Result<KernelVersion> {
     let path = "/proc/sys/kernel/osrelease";
     let release = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
     let release = release.trim();
-    release.parse().with_context(|| {
+    let version = release.parse().or_else(|error| taken_for.ok_or(error));
+    version.with_context(|| {
         format!("the running kernel is `{release}`; name a version with `--kernel`")
     })
 }
@@ -126,27 +126,34 @@ impl Totals {
 
 /// Checks all files.
 pub(crate) fn run(args: &CheckArgs, printer: &Printer) -> Result<ExitStatus> {
-    let kernel = args.kernel()?;
-    let mut out = io::stdout().lock();
+    let (kernel, running) = args.kernels()?;
+    let profile = args.profile.map(Profile::from);
+    let all_split = profile == Some(Profile::Module);
+    let sources = args.sources.open_raw(all_split, printer)?;
+    let is_one = sources.len() == 1;
     let mut totals = Totals::default();
     let mut has_failed = false;
-    let sources = args.sources.open_raw()?;
-    let is_one = sources.len() == 1;
+    let mut has_module = false;
     for source in sources {
-        let source = match source {
-            Ok(source) => source,
+        let examined = source.and_then(|source| {
+            let reports = examine(&source, profile, kernel)?;
+            Ok((source, reports))
+        });
+        let (source, reports) = match examined {
+            Ok(examined) => examined,
             Err(error) => {
                 printer.error(TOOL, &error);
                 has_failed = true;
                 continue;
             }
         };
-        for mut report in examine(&source, args.profile.map(Into::into), kernel) {
+        for mut report in reports {
             let is_main = report.title == source.title();
-            if args.live && is_main {
-                let asked = report.ask(&source.blob);
+            if let (Some(running), true) = (running, is_main) {
+                let asked = report.ask(&source.blob, running);
                 asked.context("cannot ask the running kernel")?;
             }
+            has_module |= report.target.profile == Profile::Module;
             totals.add(&report);
             let text = if args.json {
                 report.json(&source)
@@ -156,22 +163,31 @@ pub(crate) fn run(args: &CheckArgs, printer: &Printer) -> Result<ExitStatus> {
             } else {
                 String::new()
             };
-            let written = out.write_all(text.as_bytes());
-            written.context("cannot write to standard output")?;
+            print(printer, &text)?;
         }
     }
-    if !args.json && !is_one && !printer.is_quiet() {
-        let line = summary(&totals);
-        writeln!(out, "{line}").context("cannot write to standard output")?;
+    if !args.json && !is_one {
+        print(printer, &(summary(&totals) + "\n"))?;
     }
-    out.flush().context("cannot write to standard output")?;
     if has_failed {
         return Ok(ExitStatus::Failed);
+    }
+    if let (Some(base), false) = (args.sources.base(), has_module) {
+        let base = base.display();
+        let text = format!(
+            "the base {base} is not used, as nothing here looks like split BTF; `--profile module` takes it for that"
+        );
+        printer.warning(TOOL, &text);
     }
     let counts = totals.refused + totals.contradicted;
     Ok(ExitStatus::no_if(
         counts > 0 || args.strict && totals.warnings > 0,
     ))
+}
+
+fn print(printer: &Printer, text: &str) -> Result<()> {
+    let written = printer.answer(text);
+    written.context("cannot write to standard output")
 }
 
 /// The line behind all reports.

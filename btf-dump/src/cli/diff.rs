@@ -4,12 +4,12 @@ mod files;
 mod shared;
 
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
-use btf_core::cli::sources::Source;
-use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, output};
+use btf_core::cli::sources::{Source, warn_of_packed};
+use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, ignore_broken_pipe, output};
 use btf_dump::diff::breaking::is_breaking;
 use btf_dump::diff::html::Page;
 use btf_dump::diff::{Change, Counts, Diff, What, is_consequence, json, text};
@@ -172,6 +172,7 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     let (old, new) = files::open(args)?;
     let inputs = old.iter().chain(&new).flat_map(Source::files);
     output::check_target(&args.output, inputs)?;
+    warn_of_packed(TOOL, printer, [&args.old, &args.new]);
     // Hundreds of thousands of pieces, which the end of the process gives back at once.
     let sides = ManuallyDrop::new(Sides::new(args, &old, &new)?);
     let pairs = sides.pairs();
@@ -195,7 +196,11 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     }
     report.finish(&pairs);
     let parts = report.out.iter().map(Vec::as_slice);
-    let written = output::write_parts(&args.output, parts);
+    let written = if printer.is_quiet() && args.output == Path::new("-") {
+        Ok(())
+    } else {
+        ignore_broken_pipe(output::write_parts(&args.output, parts))
+    };
     written.with_context(|| args.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);
     Ok(ExitStatus::no_if(!report.is_empty || is_missing))

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::{STDIN, Source};
-use btf_core::cli::{ExitStatus, Printer, escape_name};
+use btf_core::cli::{ExitStatus, Printer, escape_name, ignore_broken_pipe};
 use btf_dump::kfuncs::declare::{self, Header};
 use btf_dump::kfuncs::prototype::Prototypes;
 use btf_dump::kfuncs::sets::{self, Sets};
@@ -65,7 +65,7 @@ impl KfuncsArgs {
 
 /// Declares kfuncs.
 pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
-    let sources = args.sources.open()?;
+    let sources = args.sources.open(printer)?;
     let mut count = 0;
     let mut names = Vec::new();
     let mut lines = Vec::new();
@@ -99,11 +99,11 @@ pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
         out
     };
     let written = stdout.write_all(&text).and_then(|()| stdout.flush());
-    written.context("cannot write to standard output")?;
+    ignore_broken_pipe(written).context("cannot write to standard output")?;
     if names.is_empty() {
         printer.warning(
             TOOL,
-            "no kfunc is there; kernels before 6.10 do not mark them in BTF",
+            "no kfunc is there; kernels before 6.10 do not mark them in BTF: name their image or modules, with symbols",
         );
     } else if count == 0 {
         let names: Vec<_> = names.iter().map(Vec::as_slice).collect();

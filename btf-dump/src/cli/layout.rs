@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use btf_core::TypeId;
 use btf_core::cli::pattern::Pattern;
-use btf_core::cli::sources::{Source, open};
-use btf_core::cli::{ExitStatus, Printer};
+use btf_core::cli::sources::{Source, open, warn_of_packed};
+use btf_core::cli::{ExitStatus, Printer, ignore_broken_pipe};
 use btf_dump::layout::reorganize::reorganize;
 use btf_dump::layout::search::{Relation, search};
 use btf_dump::layout::select::{Filter, by_name, known_names, own_composites};
@@ -186,6 +186,7 @@ fn parse_pointer_size(text: &str) -> Result<u8, String> {
 /// Shows layouts.
 pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = open(&args.file, args.base.as_deref())?;
+    warn_of_packed(TOOL, printer, &args.file);
     let patterns = args.patterns();
     let mut report = Report {
         args,
@@ -203,10 +204,9 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
         } else {
             text
         };
-        let written = stdout.write_all(&text);
-        written.context("cannot write to standard output")?;
+        let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+        ignore_broken_pipe(written).context("cannot write to standard output")?;
     }
-    stdout.flush().context("cannot write to standard output")?;
     let missing = report.is_missing.iter().zip(&patterns);
     let missing = missing.filter(|(is_missing, _)| **is_missing);
     let missing: Vec<_> = missing.map(|(_, pattern)| pattern.clone()).collect();

@@ -110,7 +110,7 @@ impl ListArgs {
 
 /// Lists what is asked for.
 pub(crate) fn run(args: &ListArgs, printer: &Printer) -> Result<ExitStatus> {
-    let sources = args.sources.open()?;
+    let sources = args.sources.open(printer)?;
     let selection = args.selection();
     let mut out = stdout().context("cannot write to standard output")?;
     let mut is_empty = !selection.is_everything();

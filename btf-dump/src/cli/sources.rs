@@ -1,9 +1,10 @@
 //! The arguments that say where the BTF comes from; every command has them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw};
+use btf_core::cli::Printer;
+use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw, warn_of_packed};
 
 use super::TOOL;
 
@@ -21,9 +22,12 @@ pub(crate) struct SourceArgs {
 
 impl SourceArgs {
     /// Reads all of them.
-    pub(crate) fn open(&self) -> Result<Vec<Source>> {
+    pub(crate) fn open(&self, printer: &Printer) -> Result<Vec<Source>> {
         let error = match open(&self.files, self.base.as_deref()) {
-            Ok(sources) => return Ok(sources),
+            Ok(sources) => {
+                warn_of_packed(TOOL, printer, &self.files);
+                return Ok(sources);
+            }
             Err(error) => anyhow::Error::from(error),
         };
         if let Some(name) = self.missing_type() {
@@ -40,8 +44,21 @@ impl SourceArgs {
         name.chars().all(is_of_name).then_some(name)
     }
 
-    /// Reads the bytes of all of them, whatever they are.
-    pub(crate) fn open_raw(&self) -> Result<Vec<Result<RawSource, Error>>> {
-        Ok(open_raw(&self.files, self.base.as_deref())?)
+    /// Reads the bytes of all of them, whatever they are; with `all_split` all are taken for split BTF.
+    pub(crate) fn open_raw(
+        &self,
+        all_split: bool,
+        printer: &Printer,
+    ) -> Result<Vec<Result<RawSource, Error>>> {
+        let sources = open_raw(&self.files, self.base.as_deref(), all_split)?;
+        if sources.iter().any(Result::is_ok) {
+            warn_of_packed(TOOL, printer, &self.files);
+        }
+        Ok(sources)
+    }
+
+    /// The base that was named.
+    pub(crate) fn base(&self) -> Option<&Path> {
+        self.base.as_deref()
     }
 }

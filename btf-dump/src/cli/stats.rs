@@ -37,7 +37,7 @@ impl StatsArgs {
 /// Counts.
 pub(crate) fn run(args: &StatsArgs, printer: &Printer) -> Result<ExitStatus> {
     let mut out = io::stdout().lock();
-    for source in args.sources.open()? {
+    for source in args.sources.open(printer)? {
         let ext = source.ext()?;
         let stats = Stats::of(&source.btf, ext.as_ref()).with_context(|| source.title())?;
         let text = if args.json {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
+use btf_core::cli::sources::warn_of_packed;
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, Stream, Style, ThreadArgs, count, escape_name, json_line,
 };
@@ -20,7 +21,7 @@ use btf_link::kernels::{KernelFiles, KernelList};
 use btf_link::program::{Line, Program, Relocation};
 use rayon::prelude::*;
 
-use super::{TOOL, print};
+use super::TOOL;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +72,7 @@ type Column = Result<Vec<Report>, String>;
 pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus> {
     let programs = open_programs(&args.programs)?;
     let list = KernelList::find(&args.against)?;
+    warn_of_packed(TOOL, printer, &args.against);
     for module in &list.orphans {
         let text = format!(
             "{}: the kernel of this module is not there",
@@ -105,7 +107,8 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
     } else {
         table.text(printer)
     };
-    print(&text)?;
+    let written = printer.answer(&text);
+    written.context("cannot write to standard output")?;
     for error in columns.iter().filter_map(|column| column.as_ref().err()) {
         printer.failure(TOOL, error);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
-use btf_core::cli::sources::{Source, Standalone, open_one, open_with};
+use btf_core::cli::sources::{Source, Standalone, open_one, open_with, warn_of_packed};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, ProgressBar, ThreadArgs, escape_text, json_line, output,
     peak_memory_bytes, phase_tree, plural, seconds, size,
@@ -115,6 +115,7 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
         None => merge_kept(args, &paths, &bar)?,
     };
     timings.end("merge");
+    warn_of_packed(TOOL, printer, &paths);
 
     let is_unknown = explain(args, &result.merged, &result.sources, printer)?;
     let target = args.output.as_deref();

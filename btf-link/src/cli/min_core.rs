@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
+use btf_core::cli::sources::warn_of_packed;
 use btf_core::cli::{ExitStatus, Printer, count, output, size};
 use btf_core::{Builder, ByteOrder};
 use btf_link::kernels::KernelList;
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
         .cloned()
         .collect();
     let list = KernelList::find(&paths)?;
+    warn_of_packed(TOOL, printer, &paths);
     let [files] = &*list.kernels else {
         bail!("expected one kernel, found {}", list.kernels.len());
     };

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::sources::{Blob, blobs, open_one};
+use btf_core::cli::sources::{Blob, blobs, open_one, warn_of_packed};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
 use btf_core::elf::{is_elf, kernel_release};
 use btf_core::validate::KernelVersion;
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
             }
         }
     }
+    warn_of_packed(TOOL, printer, &args.modules);
     let bar = printer.progress("preflight");
     let total = (modules.len() * kernels.len()) as u64;
     let mut answers = Vec::new();
@@ -96,7 +97,8 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
     } else {
         to_table(&modules, &kernels, &answers)
     };
-    super::print(&text)?;
+    let written = printer.answer(&text);
+    written.context("cannot write to standard output")?;
     Ok(if has_failed {
         ExitStatus::Failed
     } else {

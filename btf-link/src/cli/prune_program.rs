@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use btf_core::cli::sources::warn_of_packed;
 use btf_core::cli::{ExitStatus, Printer, ThreadArgs, count, output, plural, size};
 use btf_core::elf;
 use btf_link::core_check::Checked;
@@ -86,6 +87,7 @@ fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Resul
         Checked::new(Program::parse(new)?),
     );
     let list = KernelList::find(&args.prove)?;
+    warn_of_packed(TOOL, printer, &args.prove);
     let compare = |files: &KernelFiles| -> Result<Vec<usize>> {
         let mut kernel = files.open()?;
         if old.needs_modules(&kernel) {

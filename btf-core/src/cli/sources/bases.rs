@@ -92,23 +92,35 @@ impl Bases {
         Err(Error::no_base(what, &misfits))
     }
 
-    /// The base that fits a blob, or the one that is named, and where it is.
-    pub(super) fn find(&mut self, path: &Path, blob: &[u8]) -> Option<(Arc<Btf>, PathBuf)> {
+    /// The base that fits a blob, or the one that is named, and where it is; if there is none, the files that do not fit.
+    pub(super) fn find(
+        &mut self,
+        path: &Path,
+        blob: &[u8],
+    ) -> Result<(Arc<Btf>, PathBuf), Vec<String>> {
         if let Some((base_path, base)) = &self.named {
-            return Some((base.clone(), base_path.clone()));
+            return Ok((base.clone(), base_path.clone()));
         }
+        let mut misfits = Vec::new();
         let fits = |base: &Arc<Btf>| {
             let btf = Btf::parse(blob, Some(base.clone()));
             btf.is_ok_and(|btf| fit(&btf).is_ok())
         };
-        let offered = self.offered.iter().find(|(_, base)| fits(base));
-        if let Some((base_path, base)) = offered {
-            return Some((base.clone(), base_path.clone()));
+        for (base_path, base) in &self.offered {
+            if fits(base) {
+                return Ok((base.clone(), base_path.clone()));
+            }
+            misfits.push(base_path.display().to_string());
         }
-        candidates(path).find_map(|base_path| {
-            let base = self.read(&base_path).filter(fits)?;
-            Some((base, base_path))
-        })
+        for base_path in candidates(path) {
+            match self.read(&base_path) {
+                Some(base) if fits(&base) => return Ok((base, base_path)),
+                Some(_) => misfits.push(base_path.display().to_string()),
+                None => {}
+            }
+        }
+        misfits.dedup();
+        Err(misfits)
     }
 
     /// Reads a file that may be a base, once.

@@ -21,9 +21,19 @@ impl Error {
         }
     }
 
-    /// There is nothing to read in a folder.
-    pub(super) fn empty_folder(path: &Path) -> Self {
-        let text = format!("{}: no file with BTF in this folder", path.display());
+    /// There is nothing to read in a folder; `packed` tells of packed files in it.
+    pub(super) fn empty_folder(path: &Path, packed: Option<&str>) -> Self {
+        let path = path.display();
+        let text = match packed {
+            None => format!("{path}: no file with BTF in this folder"),
+            Some(hint) => format!("{path}: no file with BTF in this folder, but {hint}"),
+        };
+        Self { text, source: None }
+    }
+
+    /// Standard input is named more than once.
+    pub(super) fn stdin_twice() -> Self {
+        let text = format!("`{STDIN}` is named twice, but standard input can be read once only");
         Self { text, source: None }
     }
 

@@ -13,6 +13,7 @@ use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
 
+use super::packed::{Packed, Packer};
 use super::{Error, STDIN};
 
 /// The bytes of a file that matter here.
@@ -31,15 +32,26 @@ pub(super) struct Contents {
 /// The size of a file in bytes, and when it was changed.
 pub(super) type Stamp = (u64, Option<SystemTime>);
 
-/// How files start that somebody may take for a module.
-const COMPRESSED: [(&[u8], &str); 3] = [
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"\x1f\x8b", "gzip"),
-];
-
 /// As many bytes as it takes to know what a file is.
 const START_LEN: u64 = 8;
+
+/// Checks that what is to be read names standard input no more than once, as it can be read once only.
+///
+/// # Errors
+/// If it does.
+pub fn check_stdin<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<(), Error> {
+    let paths = paths.into_iter();
+    match paths.filter(|path| *path == Path::new(STDIN)).nth(1) {
+        Some(_) => Err(Error::stdin_twice()),
+        None => Ok(()),
+    }
+}
+
+/// [`check_stdin`] for files and their base.
+pub(super) fn check_named(paths: &[PathBuf], base: Option<&Path>) -> Result<(), Error> {
+    let base = base.map(Path::to_owned);
+    check_stdin(paths.iter().chain(&base))
+}
 
 /// The file itself, or every file with BTF below a folder, in the order of their paths.
 pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
@@ -60,13 +72,14 @@ pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
         }
     }
     if found.len() == before {
-        return Err(Error::empty_folder(path));
+        let packed = Packed::find([path]).hint();
+        return Err(Error::empty_folder(path, packed.as_deref()));
     }
     Ok(())
 }
 
 /// What is in a folder, in descending order.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| {
         let error = crate::Error::new(ErrorKind::Io("read the folder")).caused_by(error);
         Error::reading(folder.display().to_string(), error)
@@ -146,7 +159,7 @@ pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
 }
 
 /// The first bytes of a file; it then stands at its start again.
-fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
+pub(super) fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     file.by_ref().take(START_LEN).read_to_end(&mut start)?;
     file.rewind()?;
@@ -236,11 +249,8 @@ fn parse(bytes: Vec<u8>) -> crate::Result<Contents> {
 
 /// Refuses what is neither ELF nor BTF.
 fn check_start(start: &[u8]) -> crate::Result<()> {
-    if let Some((_, name)) = COMPRESSED
-        .iter()
-        .find(|(magic, _)| start.starts_with(magic))
-    {
-        let text = format!("a file that {name} has packed; unpack it first");
+    if let Some(packer) = Packer::of_start(start) {
+        let text = format!("a file that {} has packed; unpack it first", packer.name);
         return Err(ErrorKind::Unsupported(text).into());
     }
     match start {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::reader::Btf;
 
 use super::bases::Bases;
-use super::files::{self, Contents};
+use super::files::{self, Contents, check_named};
 use super::{Base, Error, Part, RUNNING_KERNEL, blobs, title};
 
 /// A blob as it is, and where it comes from.
@@ -20,7 +20,7 @@ pub struct RawSource {
     pub blob: Vec<u8>,
     /// The section `.BTF.ext` that belongs to it.
     pub ext: Option<Vec<u8>>,
-    /// Whether it continues another blob, as far as its strings tell.
+    /// Whether it continues another blob, as far as its strings tell, or because all do.
     pub is_split: bool,
     /// What it continues, if it needs that and it was found or named.
     pub base_btf: Option<Arc<Btf>>,
@@ -30,6 +30,8 @@ pub struct RawSource {
     pub own_base: Option<Vec<u8>>,
     /// Whether the file is ELF.
     pub is_elf: bool,
+    /// What was looked at for a base and does not fit.
+    misfits: Vec<String>,
 }
 
 impl RawSource {
@@ -38,19 +40,27 @@ impl RawSource {
     pub fn title(&self) -> String {
         title(&self.path, self.part)
     }
+
+    /// The error that it continues another blob, and that is not there.
+    #[must_use]
+    pub fn no_base(&self) -> Error {
+        Error::no_base(&self.title(), &self.misfits)
+    }
 }
 
 /// Reads all files in their order, and those that folders hold; without any, the running kernel's.
 ///
 /// Only what cannot be a file with BTF at all is an error, each beside the other files. `base` is what split BTF
-/// continues that has no base of its own.
+/// continues that has no base of its own; `all_split` says that all is split BTF, whatever it looks like.
 ///
 /// # Errors
-/// If `base` cannot be read.
+/// If `base` cannot be read, or standard input is named twice.
 pub fn open_raw(
     paths: &[PathBuf],
     base: Option<&Path>,
+    all_split: bool,
 ) -> Result<Vec<Result<RawSource, Error>>, Error> {
+    check_named(paths, base)?;
     let running = [PathBuf::from(RUNNING_KERNEL)];
     let named = if paths.is_empty() { &running } else { paths };
     let mut bases = Bases::new(base)?;
@@ -67,7 +77,8 @@ pub fn open_raw(
             }
         }
     }
-    let is_split = |source: &RawSource| source.own_base.is_none() && bases.wants(&source.blob);
+    let is_split =
+        |source: &RawSource| source.own_base.is_none() && (all_split || bases.wants(&source.blob));
     let wants: Vec<_> = found
         .iter()
         .map(|source| source.as_ref().is_ok_and(is_split))
@@ -87,9 +98,12 @@ pub fn open_raw(
             continue;
         };
         source.is_split = true;
-        if let Some((btf, path)) = bases.find(&source.path, &source.blob) {
-            source.base_btf = Some(btf);
-            source.base = Base::File(path);
+        match bases.find(&source.path, &source.blob) {
+            Ok((btf, path)) => {
+                source.base_btf = Some(btf);
+                source.base = Base::File(path);
+            }
+            Err(misfits) => source.misfits = misfits,
         }
     }
     Ok(found)
@@ -117,6 +131,7 @@ fn blobs_of(path: &Path, contents: &Contents) -> Vec<RawSource> {
             base_btf: base_btf.clone(),
             own_base: contents.base.clone(),
             is_elf: contents.pointer_size.is_some(),
+            misfits: Vec::new(),
         }
     });
     sources.collect()

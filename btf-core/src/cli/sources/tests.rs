@@ -188,6 +188,78 @@ fn folders_are_searched_for_btf() {
 }
 
 #[test]
+fn packed_files_are_counted() {
+    let xz = b"\xfd7zXZ\0....";
+    let folder = folder(&[
+        ("some/vmlinux", &whole("base", 2, ByteOrder::Little)),
+        ("some/a.ko.xz", xz),
+        ("some/sub/b.ko.xz", xz),
+        ("some/text.xz", b"not packed"),
+        ("one/c.ko.zst", b"\x28\xb5\x2f\xfd...."),
+        ("none/README", b"read me"),
+    ]);
+    let hint = |name: &str| packed::Packed::find([&*folder.path().join(name)]).hint();
+    assert_eq!(
+        hint("some").unwrap(),
+        "2 files are packed and not looked into; unpack them first, with `unxz --keep FILE`"
+    );
+    assert_eq!(hint("none"), None);
+    assert_eq!(hint("some/a.ko.xz"), None);
+    assert_eq!(found(folder.path(), &["some"], None).len(), 1);
+    assert_eq!(
+        found(folder.path(), &["one"], None),
+        [
+            "one: no file with BTF in this folder, but 1 file is packed and not looked into; \
+             unpack it first, with `unzstd FILE`"
+        ]
+    );
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let twice = [STDIN, "file", STDIN].map(PathBuf::from);
+    let expect = "`-` is named twice, but standard input can be read once only";
+    let error = |result: Result<(), Error>| chain(&result.unwrap_err());
+    assert_eq!(error(open(&twice, None).map(drop)), expect);
+    assert_eq!(error(open_raw(&twice, None, false).map(drop)), expect);
+    assert_eq!(error(blobs(&twice).map(drop)), expect);
+    let base = Some(Path::new(STDIN));
+    assert_eq!(error(open(&twice[..1], base).map(drop)), expect);
+    assert_eq!(error(open_raw(&twice[..1], base, true).map(drop)), expect);
+    assert!(check_stdin(&twice[1..]).is_ok());
+}
+
+#[test]
+fn all_may_be_taken_for_split_btf() {
+    let base = whole("base", 40, ByteOrder::Little);
+    let other = whole("otherwise", 2, ByteOrder::Little);
+    let folder = folder(&[
+        ("base", &base),
+        ("module", &continuation(&base)),
+        ("other", &other),
+    ]);
+    let at = |name: &str| folder.path().join(name);
+    let base_of = |name: &str, base: Option<&str>, all_split| {
+        let sources = open_raw(&[at(name)], base.map(at).as_deref(), all_split);
+        let [Ok(source)] = &sources.unwrap()[..] else {
+            panic!("one source");
+        };
+        (source.is_split, source.base_btf.is_some())
+    };
+    assert_eq!(base_of("other", Some("base"), false), (false, false));
+    assert_eq!(base_of("other", Some("base"), true), (true, true));
+    assert_eq!(base_of("other", None, true), (true, false));
+    assert_eq!(base_of("module", Some("base"), false), (true, true));
+    let sources = open_raw(&[at("module"), at("other")], None, false).unwrap();
+    let error = chain(&sources[0].as_ref().unwrap().no_base());
+    assert!(
+        error.contains("name it with `--base FILE` (it does not continue "),
+        "{error}"
+    );
+    assert!(error.contains("other"), "{error}");
+}
+
+#[test]
 fn what_is_no_btf_is_refused() {
     let folder = folder(&[
         ("empty", b""),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::sources::{STDIN, Source, open as open_sources};
+use btf_core::cli::sources::{STDIN, Source, check_stdin, open as open_sources};
 use btf_core::{Btf, TypeId};
 use btf_dump::diff::breaking::Exports;
 use btf_dump::diff::{Causes, Diff, Options, Side};
@@ -18,6 +18,8 @@ use super::DiffArgs;
 
 /// Reads the files of both sides.
 pub(super) fn open(args: &DiffArgs) -> Result<(Vec<Source>, Vec<Source>)> {
+    let bases = args.old_base.iter().chain(&args.new_base);
+    check_stdin([&args.old, &args.new].into_iter().chain(bases))?;
     let read = |path: &Path, base: &Option<std::path::PathBuf>| {
         open_sources(&[path.to_owned()], base.as_deref())
     };
