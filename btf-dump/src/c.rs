@@ -7,14 +7,15 @@
 //! The way of a header:
 //!
 //! ```text
-//! items → names → order → text, and for each type on the way: shape
+//! tables → items → names → order → text, and for each type on the way: shape
 //! ```
 //!
+//! 0. `tables`: what each type is, so that no later step takes a record apart for that.
 //! 1. `items`: what can stand at the top level, in the order of choice.
 //! 2. `names`: which of several types of one name gets which number.
 //! 3. `order`: each item behind what it needs; what that is says `walk`.
 //! 4. `shape`: the attributes and the padding with which a compiler comes to the layout that the BTF describes.
-//! 5. `print`: the declarations, and `asserts`, `frame` around them.
+//! 5. `print`: the declarations, with `texts` for the types that come again, and `asserts`, `frame` around them.
 //!
 //! `merge` makes one BTF of a kernel and its modules before.
 //!
@@ -34,8 +35,10 @@ mod print;
 mod refine;
 mod shape;
 mod space;
+mod tables;
 mod tags;
 mod text;
+mod texts;
 mod view;
 mod walk;
 
@@ -52,8 +55,9 @@ use names::Names;
 use order::{Scheduler, Step};
 use print::{Printer, Shared};
 use shape::Shapes;
+use tables::Tables;
 use tags::Tags;
-use view::{Tables, View};
+use view::View;
 use walk::Needs;
 
 use crate::kfuncs::{self, Kfunc};
@@ -185,6 +189,9 @@ pub fn header(btf: &Btf, options: &Options<'_>, out: &mut dyn Write) -> Result<S
 /// How many steps a thread writes before it takes the next ones: a kernel has some ten thousand.
 const STEPS_AT_ONCE: usize = 512;
 
+/// The room for their text in bytes, which is enough for most.
+const TEXT_LEN: usize = 96 << 10;
+
 /// Writes steps side by side, as no text depends on another; in parts, in their order.
 fn print_all<'p, 'a>(
     steps: &[Step],
@@ -193,10 +200,11 @@ fn print_all<'p, 'a>(
 where
     'a: 'p,
 {
-    let parts = steps.par_chunks(STEPS_AT_ONCE).map(|steps| {
-        let mut printer = printer();
+    let parts = steps.par_chunks(STEPS_AT_ONCE);
+    let parts = parts.map_init(printer, |printer, steps| {
+        printer.out = Vec::with_capacity(TEXT_LEN);
         printer.steps(steps)?;
-        Ok(printer.out)
+        Ok(std::mem::take(&mut printer.out))
     });
     parts.collect()
 }

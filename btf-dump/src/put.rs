@@ -40,6 +40,14 @@ impl Word {
         }
     }
 
+    /// The word `text`, unless it is longer than a block.
+    pub(crate) fn of(text: &[u8]) -> Option<Self> {
+        let mut block = [0; BLOCK];
+        block.get_mut(..text.len())?.copy_from_slice(text);
+        let len = text.len();
+        Some(Self { block, len })
+    }
+
     /// Appends it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call is what this is to spare")]

@@ -14,9 +14,11 @@ use std::cmp::Ordering;
 
 use btf_core::graph::MAX_DEPTH;
 use btf_core::{Kind, Result, StrOffset, Type, TypeId};
+use rayon::prelude::*;
 
 use super::refine::Refinement;
-use super::view::{Node, View, array, composite, enumeration, is_forward, tag_kind, too_deep};
+use super::tables::Node;
+use super::view::{View, array, composite, enumeration, is_forward, tag_kind, too_deep};
 
 /// An item with what it is ordered by.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +76,8 @@ impl Items {
                 }
             }
         }
-        items.sort_unstable_by(|a, b| a.cmp_names(b).then(a.id.cmp(&b.id)));
+        // No two are equal, so that the order does not depend on threads.
+        items.par_sort_unstable_by(|a, b| a.cmp_names(b).then(a.id.cmp(&b.id)));
         forwards.sort_unstable();
         let mut refinement = is_merged.then(|| Refinement::new(view));
         let runs = items.chunk_by_mut(|a, b| a.cmp_names(b).is_eq());

@@ -22,7 +22,10 @@ use super::order::Step;
 use super::shape::{Piece, Shapes, WIDEST};
 use super::tags::Tags;
 use super::text::{put_decl_tag, put_indent, put_type_tag};
-use super::view::{View, array, composite, enumeration, is_enumeration, tag_kind, too_deep};
+use super::texts::Texts;
+use super::view::{
+    View, array, composite, enumeration, is_composite, is_enumeration, tag_kind, too_deep,
+};
 use super::walk::not_a_type;
 use crate::put;
 
@@ -122,6 +125,7 @@ pub(crate) struct Printer<'p, 'a> {
     pieces: Vec<Piece>,
     /// How the numbers that were met are spelled.
     spellings: FastMap<TypeId, Spelling>,
+    texts: Texts,
     /// The item that is being written, and the enumerations without a name that it has written out.
     item: TypeId,
     written: Vec<TypeId>,
@@ -144,6 +148,7 @@ impl<'p, 'a> Printer<'p, 'a> {
             links: Vec::new(),
             pieces: Vec::new(),
             spellings: FastMap::default(),
+            texts: Texts::new(),
             item: TypeId::VOID,
             written: Vec::new(),
             paddings: 0,
@@ -295,6 +300,10 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     /// Writes what a declaration begins with, and leaves the rest as jobs.
     fn put_type(&mut self, id: TypeId, name: Name, indent: usize) -> Result<()> {
+        if self.texts.put(id, &mut self.out) {
+            return self.put_name(name);
+        }
+        let start = self.out.len();
         let first = self.links.len();
         let base = self.follow(id)?;
         while let Some(&Link::Qualifier(qualifier)) = self.links.get(first..).and_then(<[_]>::last)
@@ -310,7 +319,24 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.jobs.insert(before, Job::Declarator { first, name });
             return Ok(());
         }
-        self.put_declarator(first, name)
+        self.put_left(first)?;
+        if self.is_left_only(base, first)? {
+            let text = self.out.get(start..).unwrap_or_default();
+            self.texts.keep(id, text);
+        }
+        self.put_name(name)?;
+        self.put_right(first, first);
+        Ok(())
+    }
+
+    /// Whether a type has nothing right of the name, and the same text everywhere, as what has no name has not.
+    fn is_left_only(&self, base: TypeId, first: usize) -> Result<bool> {
+        let node = self.view.node(base)?;
+        let is_named = node.name != StrOffset::EMPTY;
+        let has_body = is_composite(node.kind) || is_enumeration(node.kind);
+        let mut links = self.links.iter().skip(first);
+        let is_left = |link: &Link| !matches!(link, Link::Array(_) | Link::Prototype(_));
+        Ok((is_named || !has_body) && links.all(is_left))
     }
 
     /// Puts the links of a type on the stack, and returns what is at their end.
@@ -439,6 +465,14 @@ impl<'p, 'a> Printer<'p, 'a> {
     }
 
     fn put_declarator(&mut self, first: usize, name: Name) -> Result<()> {
+        self.put_left(first)?;
+        self.put_name(name)?;
+        self.put_right(first, first);
+        Ok(())
+    }
+
+    /// Writes what stands left of the name, behind the type that the links lead to.
+    fn put_left(&mut self, first: usize) -> Result<()> {
         for at in (first..self.links.len()).rev() {
             match self.links.get(at) {
                 Some(Link::Pointer) => {
@@ -456,6 +490,10 @@ impl<'p, 'a> Printer<'p, 'a> {
                 Some(Link::Array(_) | Link::Prototype(_)) | None => {}
             }
         }
+        Ok(())
+    }
+
+    fn put_name(&mut self, name: Name) -> Result<()> {
         match name {
             Name::Local(StrOffset::EMPTY) => {}
             Name::Local(name) => {
@@ -471,7 +509,6 @@ impl<'p, 'a> Printer<'p, 'a> {
                 put_identifier(&mut self.out, self.view.tail(name)?);
             }
         }
-        self.put_right(first, first);
         Ok(())
     }
 

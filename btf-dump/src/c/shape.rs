@@ -15,7 +15,8 @@
 use btf_core::types::{Composite, Member};
 use btf_core::{Error, ErrorKind, Kind, Result, TypeId};
 
-use super::view::{Value, View, composite, is_composite, is_enumeration};
+use super::tables::Value;
+use super::view::{View, composite, is_composite, is_enumeration};
 
 /// The longest gap, in bits, that becomes unnamed bitfields; a longer one becomes an array of bytes.
 const MAX_BITFIELD_GAP: u64 = 64 * 8;

@@ -7,7 +7,8 @@ use btf_core::graph::MAX_DEPTH;
 use btf_core::types::{Composite, FuncProto};
 use btf_core::{Error, ErrorKind, Kind, Result, StrOffset, Type, TypeId};
 
-use super::view::{Node, View, composite, is_composite, too_deep};
+use super::tables::Node;
+use super::view::{View, composite, is_composite, too_deep};
 
 /// How a declaration uses a type that has a declaration of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use crate::reader::{Btf, Parts};
 use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
+use rayon::prelude::*;
 
 use super::packed::{Packed, Packer};
 use super::{Error, STDIN};
@@ -208,19 +210,15 @@ pub(super) fn read_plain(path: &Path) -> Option<Btf> {
     if !is_simple {
         return None;
     }
-    file.seek(SeekFrom::Start(header_len)).ok()?;
-    let mut words = Vec::with_capacity(usize::try_from(types_len / 4).ok()?);
-    let mut piece = vec![0; PIECE];
-    let mut left = usize::try_from(types_len).ok()?;
-    while left > 0 {
-        let piece = piece.get_mut(..left.min(PIECE))?;
-        file.read_exact(piece).ok()?;
-        words.extend(order.words(piece));
-        left -= piece.len();
-    }
-    let mut strings = Vec::with_capacity(header.str_len as usize);
-    file.read_to_end(&mut strings).ok()?;
-    let is_whole = strings.len() == header.str_len as usize && strings.first() == Some(&0);
+    let types_end = header_len + types_len;
+    let mut strings = vec![0; header.str_len as usize];
+    let (words, read) = rayon::join(
+        || read_words(&file, order, header_len..types_end),
+        || file.read_exact_at(&mut strings, types_end),
+    );
+    read.ok()?;
+    let words = words?;
+    let is_whole = strings.first() == Some(&0);
     let parts = Parts {
         order,
         header,
@@ -231,6 +229,27 @@ pub(super) fn read_plain(path: &Path) -> Option<Btf> {
         layout: None,
     };
     is_whole.then(|| Btf::from_parts(parts).ok())?
+}
+
+/// Reads a part of a file, whose length is a multiple of 4, as words.
+fn read_words(file: &File, order: ByteOrder, part: Range<u64>) -> Option<Vec<u32>> {
+    let len = part.end.checked_sub(part.start)? / 4;
+    let mut words = vec![0; usize::try_from(len).ok()?];
+    let starts = part.step_by(PIECE).collect::<Vec<_>>();
+    let pieces = words.par_chunks_mut(PIECE / 4).zip(starts);
+    let read = pieces.try_for_each_init(
+        || vec![0; PIECE],
+        |bytes, (words, start)| {
+            let bytes = bytes.get_mut(..words.len() * 4)?;
+            file.read_exact_at(bytes, start).ok()?;
+            let (chunks, _) = bytes.as_chunks::<4>();
+            for (word, &chunk) in words.iter_mut().zip(chunks) {
+                *word = order.u32(chunk);
+            }
+            Some(())
+        },
+    );
+    read.map(|()| words)
 }
 
 /// Takes the bytes of a whole file.
