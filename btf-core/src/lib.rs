@@ -15,6 +15,7 @@ pub mod graph;
 pub mod ids;
 pub mod kind;
 mod names;
+pub mod overlap;
 pub mod reader;
 pub mod refs;
 pub mod relocate;

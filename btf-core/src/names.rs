@@ -110,7 +110,7 @@ fn first_bytes(name: &[u8]) -> u64 {
 }
 
 /// Whether `tail` starts with the string `name`.
-fn has_name(tail: &[u8], name: &[u8]) -> bool {
+pub(crate) fn has_name(tail: &[u8], name: &[u8]) -> bool {
     tail.strip_prefix(name)
         .is_some_and(|rest| rest.first() == Some(&0))
         && !name.contains(&0)

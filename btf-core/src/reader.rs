@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
-use crate::names::{NameIndex, first_unsorted};
+use crate::names::{NameIndex, first_unsorted, has_name};
 use crate::strings::{StringIndex, string_at, string_start};
 use crate::types::Type;
 use crate::wire::{ByteOrder, Header, Info, LayoutEntry};
@@ -271,6 +271,29 @@ impl Btf {
     /// The string at `offset`, cut after `max_len` bytes if it is longer.
     pub(crate) fn string_start(&self, offset: StrOffset, max_len: usize) -> Option<&[u8]> {
         Some(string_start(self.string_tail(offset)?, max_len))
+    }
+
+    /// Whether the string at `offset` is `string`. However long it is, that takes no longer than `string` does.
+    #[must_use]
+    pub fn is_string(&self, offset: StrOffset, string: &[u8]) -> bool {
+        self.string_tail(offset)
+            .is_some_and(|tail| has_name(tail, string))
+    }
+
+    /// As much of the string at `offset` as `len` bytes hold; empty if there is none. However long it is, that takes no longer.
+    #[must_use]
+    pub fn start_of_string(&self, offset: StrOffset, len: usize) -> &[u8] {
+        self.string_start(offset, len).unwrap_or_default()
+    }
+
+    /// Whether `offset` lies behind the first byte of a string, and not where one starts.
+    pub(crate) fn is_inside_of_string(&self, offset: StrOffset) -> bool {
+        let Some(btf) = self.chain().find(|btf| btf.first_string <= offset.0) else {
+            return false;
+        };
+        let before = (offset.0 - btf.first_string).checked_sub(1);
+        let before = before.and_then(|before| btf.strings.get(before as usize));
+        before.is_some_and(|&byte| byte != 0)
     }
 
     /// The name of the type `id`, own or the base's; empty if it has none.

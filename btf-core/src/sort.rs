@@ -9,12 +9,10 @@ use std::collections::HashMap;
 use crate::builder::Builder;
 use crate::error::{ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
+use crate::overlap::BoundedStrings;
 use crate::reader::Btf;
 use crate::refs::{rewrite_refs, word_roles};
 use crate::wire::Info;
-
-/// How many times the size of the string section all names together may have; names may overlap, but nobody writes such ones.
-const BUDGET_FACTOR: usize = 4;
 
 /// BTF in the order of its names.
 #[derive(Debug)]
@@ -93,17 +91,10 @@ fn rank_names(btf: &Btf) -> Result<HashMap<u32, u32>> {
         .collect();
     offsets.sort_unstable();
     offsets.dedup();
-    let all: usize = btf.chain().map(|btf| btf.string_bytes().len()).sum();
-    let mut budget = all.saturating_mul(BUDGET_FACTOR);
+    let mut strings = BoundedStrings::new(btf);
     let mut names = Vec::with_capacity(offsets.len());
     for offset in offsets {
-        let name = btf.string(StrOffset(offset))?;
-        budget = budget.checked_sub(name.len()).ok_or_else(|| {
-            let what = "name, which lies inside of a string, as too many do, at";
-            let value = offset.into();
-            ErrorKind::Invalid { what, value }
-        })?;
-        names.push((name, offset));
+        names.push((strings.get(StrOffset(offset))?, offset));
     }
     names.sort_unstable();
     let mut ranks = HashMap::with_capacity(names.len());

@@ -129,18 +129,6 @@ impl<'a> Names<'a> {
     }
 }
 
-/// As much of the name at an offset as `len` bytes hold; empty if there is none. However long it is, that takes no longer.
-pub(crate) fn start_of_name(btf: &Btf, offset: StrOffset, len: usize) -> &[u8] {
-    let tail = btf.chain().find_map(|btf| {
-        let offset = offset.0.checked_sub(btf.first_string())?;
-        btf.string_bytes().get(offset as usize..)
-    });
-    let tail = tail.unwrap_or_default();
-    let start = tail.get(..len).unwrap_or(tail);
-    let end = memchr::memchr(0, start).unwrap_or(start.len());
-    start.get(..end).unwrap_or(start)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

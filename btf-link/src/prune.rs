@@ -4,7 +4,10 @@
 //! variables, with no other variables. Split BTF stays split, and its base whole.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
+use btf_core::dedup::FastMap;
+use btf_core::overlap::BoundedStrings;
 use btf_core::types::{Type, rewrite_refs, type_refs};
 use btf_core::{Btf, Builder, Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 
@@ -15,6 +18,7 @@ const ROOT: TypeId = TypeId(u32::MAX);
 #[derive(Debug)]
 pub struct Kept<'a> {
     btf: &'a Btf,
+    tags: Arc<Tags>,
     /// For each own type, by index, the type that leads to it on a shortest chain: [`ROOT`] for a root, `void` if it is not kept.
     reached_from: Vec<TypeId>,
 }
@@ -37,8 +41,7 @@ impl<'a> Kept<'a> {
     /// [`ErrorKind::TypeIdOutOfRange`] for a reference to nothing, [`ErrorKind::UnknownKind`] for a type that is needed and whose
     /// references nobody knows.
     pub fn new(btf: &'a Btf, roots: &[TypeId]) -> Result<Self> {
-        let tags = Tags::new(btf);
-        Self::without(btf, &tags, roots, TypeId::VOID)
+        Self::without(btf, &Arc::new(Tags::new(btf)), roots, TypeId::VOID)
     }
 
     fn index(&self, id: TypeId) -> Option<usize> {
@@ -47,10 +50,11 @@ impl<'a> Kept<'a> {
     }
 
     /// What `roots` need if `cut` and what only it leads to were not there.
-    fn without(btf: &'a Btf, tags: &Tags, roots: &[TypeId], cut: TypeId) -> Result<Self> {
+    fn without(btf: &'a Btf, tags: &Arc<Tags>, roots: &[TypeId], cut: TypeId) -> Result<Self> {
         let count = (btf.end_id() - btf.first_id()) as usize;
         let mut kept = Self {
             btf,
+            tags: Arc::clone(tags),
             reached_from: vec![TypeId::VOID; count],
         };
         let mut open = VecDeque::new();
@@ -100,10 +104,16 @@ impl<'a> Kept<'a> {
             .map_or(TypeId::VOID, |index| self.reached_from[index])
     }
 
+    /// Whether an own type is kept.
+    #[must_use]
+    pub fn has_own(&self, id: TypeId) -> bool {
+        !self.from(id).is_void()
+    }
+
     /// Whether a type is kept; those of the base are.
     #[must_use]
     pub fn has(&self, id: TypeId) -> bool {
-        id.0 < self.btf.first_id() || !self.from(id).is_void()
+        id.0 < self.btf.first_id() || self.has_own(id)
     }
 
     /// The own types that are kept, in order.
@@ -115,8 +125,8 @@ impl<'a> Kept<'a> {
     /// The BTF with nothing but what is kept, in the old order, and the new ids of its own types by index.
     ///
     /// # Errors
-    /// [`ErrorKind::StringOutOfRange`] for a name that does not exist; [`ErrorKind::TooLarge`] if names overlap so much that they
-    /// do not fit BTF.
+    /// [`ErrorKind::StringOutOfRange`] for a name that does not exist; [`ErrorKind::Invalid`] if names overlap out of all
+    /// proportion.
     pub fn build(&self) -> Result<(Builder, Vec<TypeId>)> {
         let btf = self.btf;
         let mut ids = vec![TypeId::VOID; self.reached_from.len()];
@@ -127,18 +137,24 @@ impl<'a> Kept<'a> {
         }
         let new_id = |id: TypeId| self.index(id).map_or(id, |index| ids[index]);
         let mut builder = match btf.base() {
-            Some(base) => Builder::with_base(std::sync::Arc::clone(base)),
+            Some(base) => Builder::with_base(Arc::clone(base)),
             None => Builder::new(),
         };
+        let mut strings = BoundedStrings::new(btf);
+        let mut names: FastMap<StrOffset, StrOffset> = FastMap::default();
         for id in self.ids() {
             let mut record = self.record(id);
-            rewrite_refs(
-                &mut record,
-                |name| builder.add_string(btf.string(name)?),
-                |target| Ok::<_, Error>(new_id(target)),
-            )
-            .and_then(|()| builder.push_record(&record))
-            .map_err(|error| error.in_type(id))?;
+            let new_name = |name: StrOffset| {
+                if let Some(&new) = names.get(&name) {
+                    return Ok::<_, Error>(new);
+                }
+                let new = builder.add_string(strings.get(name)?)?;
+                names.insert(name, new);
+                Ok(new)
+            };
+            rewrite_refs(&mut record, new_name, |target| Ok(new_id(target)))
+                .and_then(|()| builder.push_record(&record))
+                .map_err(|error| error.in_type(id))?;
         }
         Ok((builder, ids))
     }
@@ -165,12 +181,12 @@ impl<'a> Kept<'a> {
         kept
     }
 
-    /// Why a type is kept, and what that costs; `None` if it is not kept.
+    /// Why a type is kept, and what that costs; `None` if it is not kept. Each call walks over all that is kept.
     ///
     /// # Errors
-    /// Those of [`Kept::new`].
+    /// Those of [`Kept::new`] and [`Kept::size_bytes`].
     pub fn cost(&self, roots: &[TypeId], id: TypeId) -> Result<Option<Cost>> {
-        if self.from(id).is_void() {
+        if !self.has_own(id) {
             return Ok(None);
         }
         let mut chain = vec![id];
@@ -180,36 +196,40 @@ impl<'a> Kept<'a> {
             chain.push(at);
         }
         chain.reverse();
-        let tags = Tags::new(self.btf);
-        let rest = Self::without(self.btf, &tags, roots, id)?;
+        let rest = Self::without(self.btf, &self.tags, roots, id)?;
         Ok(Some(Cost {
             chain,
             types: self.ids().count() - rest.ids().count(),
-            bytes: self.size_bytes() - rest.size_bytes(),
+            bytes: self.size_bytes()? - rest.size_bytes()?,
         }))
     }
 
     /// The size of all kept types and of their own strings, in bytes.
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        let mut strings: HashSet<StrOffset> = HashSet::new();
+    ///
+    /// # Errors
+    /// [`ErrorKind::StringOutOfRange`] for a name that does not exist; [`ErrorKind::Invalid`] if names overlap out of all
+    /// proportion.
+    pub fn size_bytes(&self) -> Result<u64> {
+        let mut strings = BoundedStrings::new(self.btf);
+        let mut is_counted: HashSet<StrOffset> = HashSet::new();
         let mut size = 0;
         for id in self.ids() {
             let record = self.record(id);
             size += 4 * record.len() as u64;
             for (_, name) in btf_core::types::name_refs(&record) {
                 let is_own = name.0 >= self.btf.first_string() && name.0 != 0;
-                if is_own && strings.insert(name) {
-                    let string = self.btf.string(name).unwrap_or_default();
+                if is_own && is_counted.insert(name) {
+                    let string = strings.get(name).map_err(|error| error.in_type(id))?;
                     size += string.len() as u64 + 1;
                 }
             }
         }
-        size
+        Ok(size)
     }
 }
 
 /// What belongs to types: tags to what they tag, sections to their variables.
+#[derive(Debug)]
 struct Tags(Vec<(TypeId, TypeId)>, Vec<TypeId>);
 
 impl Tags {

@@ -19,6 +19,7 @@ use btf_core::dedup::{
     self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
 };
 use btf_core::elf::{is_elf, kernel_release, module_release};
+use btf_core::overlap::BoundedStrings;
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 use hashbrown::HashTable;
@@ -71,7 +72,7 @@ impl Base {
     ///
     /// # Errors
     /// [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] or [`ErrorKind::UnknownKind`] for a type that
-    /// cannot be understood.
+    /// cannot be understood; [`ErrorKind::Invalid`] if names overlap out of all proportion.
     pub fn new(btf: Arc<Btf>, pointer_size: Option<u8>) -> Result<Self> {
         let base = Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
@@ -232,6 +233,7 @@ impl Index {
     fn new(btf: &Btf) -> Result<Self> {
         let mut strings = Strings {
             btf,
+            bounded: BoundedStrings::new(btf),
             names: vec![None; btf.end_string() as usize],
             ends: FastMap::default(),
         };
@@ -398,8 +400,7 @@ fn pointer_size_of(btf: &Btf) -> Option<u8> {
     let of = |name: &[u8]| {
         (1..btf.end_id()).find_map(|id| match btf.record(TypeId(id)) {
             Some(&[own, info, size, _])
-                if Info(info).kind() == Some(Kind::Int)
-                    && btf.string(StrOffset(own)).is_ok_and(|own| own == name) =>
+                if Info(info).kind() == Some(Kind::Int) && btf.is_string(StrOffset(own), name) =>
             {
                 u8::try_from(size).ok()
             }
@@ -412,6 +413,7 @@ fn pointer_size_of(btf: &Btf) -> Option<u8> {
 /// The strings of a base that is being read.
 struct Strings<'b> {
     btf: &'b Btf,
+    bounded: BoundedStrings<'b>,
     /// For each offset the name of the string that starts there, if it was asked for.
     names: Vec<Option<Name>>,
     ends: FastMap<Box<[u8]>, u32>,
@@ -437,7 +439,7 @@ impl Strings<'_> {
         if let Some(&Some(name)) = self.names.get(offset.0 as usize) {
             return Ok(name);
         }
-        let string = self.btf.string(offset)?;
+        let string = self.bounded.get(offset)?;
         let name = short_name(string).unwrap_or_else(|| {
             Name(match self.btf.find_string(string) {
                 Some(whole) => whole.0,

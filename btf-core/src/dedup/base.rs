@@ -23,7 +23,9 @@
 
 use hashbrown::HashTable;
 
-use super::classes::{ClassId, ClassTable, FastMap, Gathered, Members, Worker, halves, local_id};
+use super::classes::{
+    ClassId, ClassTable, FastMap, FastSet, Gathered, Members, Worker, halves, local_id,
+};
 use super::environment::Limits;
 use super::fragment::{Fragment, for_each_type_word, u32_len};
 use super::graph::Graph;
@@ -198,6 +200,7 @@ pub(super) fn import(base: &Base, gathered: &[Gathered], next: ClassId) -> Impor
     let mut taking = Taking {
         base,
         classes: FastMap::default(),
+        labels: FastSet::default(),
         taken: Vec::new(),
         next,
     };
@@ -228,6 +231,8 @@ struct Taking<'b> {
     base: &'b Base,
     /// The numbers in the merge, by those in the base.
     classes: FastMap<ClassId, ClassId>,
+    /// The labels of which all classes are taken; each is asked for once, as all classes may share one.
+    labels: FastSet<Label>,
     taken: Vec<Taken>,
     next: ClassId,
 }
@@ -243,6 +248,9 @@ impl Taking<'_> {
     }
 
     fn take_label(&mut self, label: Label) {
+        if !self.labels.insert(label) {
+            return;
+        }
         let base = self.base;
         base.of_label(label).for_each(|class| self.take_one(class));
     }
@@ -265,6 +273,7 @@ impl Taking<'_> {
             classes,
             taken,
             next,
+            labels: _,
         } = self;
         let mut gathered = Gathered::default();
         let mut types = Vec::with_capacity(taken.len());

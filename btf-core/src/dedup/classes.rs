@@ -54,6 +54,9 @@ pub(crate) fn local_id(position: Position) -> u32 {
 /// A hash map whose keys are few and trusted enough for a multiplication to hash them.
 pub type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<MulHasher>>;
 
+/// A set that is hashed as [`FastMap`] is.
+pub(super) type FastSet<K> = hashbrown::HashSet<K, BuildHasherDefault<MulHasher>>;
+
 /// Multiplies and folds; for keys of at most a few words.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MulHasher(u64);

@@ -97,13 +97,22 @@ impl Fragment {
         let id = self.push(record);
         let words = &mut self.words[start..];
         let mut failed = None;
-        for_each_name_word(kind, record.len(), |at| match name(StrOffset(words[at])) {
-            Ok(name) => words[at] = name.0,
-            Err(error) => failed = failed.take().or(Some(error)),
+        // After an error nothing more is asked: what was refused may be long, and each word may be that.
+        for_each_name_word(kind, record.len(), |at| {
+            if failed.is_none() {
+                match name(StrOffset(words[at])) {
+                    Ok(name) => words[at] = name.0,
+                    Err(error) => failed = Some(error),
+                }
+            }
         });
-        for_each_type_word(kind, record.len(), |at| match local(TypeId(words[at])) {
-            Ok(local) => words[at] = local.0,
-            Err(error) => failed = failed.take().or(Some(error)),
+        for_each_type_word(kind, record.len(), |at| {
+            if failed.is_none() {
+                match local(TypeId(words[at])) {
+                    Ok(local) => words[at] = local.0,
+                    Err(error) => failed = Some(error),
+                }
+            }
         });
         failed.map_or(Ok(id), Err)
     }
@@ -242,6 +251,20 @@ pub(crate) fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl 
 mod tests {
     use super::*;
     use crate::refs::word_roles;
+
+    #[test]
+    fn nothing_is_asked_after_an_error() {
+        let mut record = vec![1, Info::new(Kind::Enum, 100, false).0, 4];
+        record.extend([2, 0].repeat(100));
+        let mut asked = 0;
+        let name = |_| {
+            asked += 1;
+            Err(ErrorKind::UnknownKind(0).into())
+        };
+        let pushed = Fragment::default().push_renamed(&record, name, Ok);
+        assert!(pushed.is_err());
+        assert_eq!(asked, 1);
+    }
 
     #[test]
     fn name_words_are_those_of_the_table() {

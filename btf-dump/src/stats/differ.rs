@@ -12,7 +12,6 @@ use btf_core::{Btf, Info, StrOffset, Type, TypeId};
 
 use crate::diff::encoding_word;
 use crate::layout::spell::keyword;
-use crate::names::start_of_name;
 
 /// How many words of records, and of names as long, are looked at for all names of a blob; the types of kernels differ after a few.
 pub(super) const BUDGET: usize = 4 << 20;
@@ -78,7 +77,7 @@ fn record(btf: &Btf, id: TypeId) -> &[u32] {
 
 fn text(btf: &Btf, offset: u32) -> String {
     const SHOWN: usize = 80;
-    let name = start_of_name(btf, StrOffset(offset), SHOWN);
+    let name = btf.start_of_string(StrOffset(offset), SHOWN);
     if name.is_empty() {
         "(anon)".to_owned()
     } else {

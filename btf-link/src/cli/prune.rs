@@ -7,13 +7,21 @@ use btf_core::builder::WriteOptions;
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::open_one;
 use btf_core::cli::{ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, size};
+use btf_core::dedup::FastMap;
+use btf_core::overlap::BoundedStrings;
 use btf_core::types::Type;
-use btf_core::{Btf, TypeId};
+use btf_core::{Btf, StrOffset, TypeId};
 use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
 use super::prune_program::{self, ProgramArgs};
 use super::target::has_wide_vlen;
+
+/// How many types of one name are blamed: each takes a walk over all that is kept. Kernels have a handful at most.
+const MAX_BLAMED: usize = 64;
+
+/// How much of a name is shown in a chain, in bytes: what kernels accept (`KSYM_NAME_LEN`). A chain may have all types of a file.
+const MAX_SHOWN_LEN: usize = 512;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +57,8 @@ pub(crate) struct PruneArgs {
     output: Option<PathBuf>,
 
     /// Show the shortest chain from a kept name to this type, and how many bytes would be gone without it; may be repeated
+    ///
+    /// Of several types of one name the first 64 are shown.
     #[arg(long, value_name = "TYPE", requires = "keep")]
     blame: Vec<String>,
 
@@ -85,7 +95,8 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     }
     let source = open_one(&args.file, args.base.as_deref())?;
     let (btf, title) = (&*source.btf, source.title());
-    let Some(roots) = find_roots(btf, &args.keep, printer) else {
+    let roots = find_roots(btf, &args.keep, printer).with_context(|| title.clone())?;
+    let Some(roots) = roots else {
         return Ok(ExitStatus::No);
     };
     let kept = Kept::new(btf, &roots).with_context(|| title.clone())?;
@@ -129,24 +140,32 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
 }
 
 /// The own types of the names to keep; `None` if nothing has one of them.
-fn find_roots(btf: &Btf, patterns: &[Pattern], printer: &Printer) -> Option<Vec<TypeId>> {
+///
+/// Each name is looked at once, however many types have it: it may be long.
+fn find_roots(btf: &Btf, patterns: &[Pattern], printer: &Printer) -> Result<Option<Vec<TypeId>>> {
     let mut roots = Vec::new();
     let mut is_found = vec![false; patterns.len()];
+    let mut strings = BoundedStrings::new(btf);
+    let mut is_wanted: FastMap<StrOffset, bool> = FastMap::default();
     for (id, ty) in btf.types() {
-        let name = btf.string(ty.name()).unwrap_or_default();
-        // The text of a tag is no name of a type.
-        if name.is_empty() || matches!(ty, Type::DeclTag { .. } | Type::TypeTag { .. }) {
+        // The text of a tag is no name of a type, and what does not exist none either.
+        let is_text = matches!(ty, Type::DeclTag { .. } | Type::TypeTag { .. });
+        if is_text || btf.start_of_string(ty.name(), 1).is_empty() {
             continue;
         }
+        if let Some(&is_root) = is_wanted.get(&ty.name()) {
+            roots.extend(is_root.then_some(id));
+            continue;
+        }
+        let name = strings.get(ty.name()).map_err(|error| error.in_type(id))?;
         let mut is_root = false;
         for (pattern, is_found) in patterns.iter().zip(&mut is_found) {
             let matches = pattern.matches(name);
             *is_found |= matches;
             is_root |= matches;
         }
-        if is_root {
-            roots.push(id);
-        }
+        is_wanted.insert(ty.name(), is_root);
+        roots.extend(is_root.then_some(id));
     }
     for (pattern, _) in patterns
         .iter()
@@ -155,10 +174,11 @@ fn find_roots(btf: &Btf, patterns: &[Pattern], printer: &Printer) -> Option<Vec<
     {
         printer.failure(TOOL, &format!("nothing is called `{}`", pattern.text()));
     }
-    is_found.iter().all(|&is_found| is_found).then_some(roots)
+    let is_complete = is_found.iter().all(|&is_found| is_found);
+    Ok(is_complete.then_some(roots))
 }
 
-/// Tells why the types of a name are kept; whether one is.
+/// Tells why the types of a name are kept, the first [`MAX_BLAMED`] of them; whether one is.
 fn blame(
     args: &PruneArgs,
     btf: &Btf,
@@ -167,12 +187,12 @@ fn blame(
     wanted: &str,
     printer: &Printer,
 ) -> Result<bool> {
-    let mut is_kept = false;
-    for id in btf.find_by_name(wanted.as_bytes()) {
+    let of_name = btf.find_by_name(wanted.as_bytes());
+    let all: Vec<_> = of_name.filter(|&id| kept.has_own(id)).collect();
+    for &id in all.iter().take(MAX_BLAMED) {
         let Some(cost) = kept.cost(roots, id)? else {
             continue;
         };
-        is_kept = true;
         let text = if args.json {
             json_line("blame", |object| to_json(object, btf, wanted, &cost))
         } else {
@@ -185,18 +205,31 @@ fn blame(
         };
         super::print(&text)?;
     }
-    if !is_kept {
+    let more = all.len().saturating_sub(MAX_BLAMED) as u64;
+    if more > 0 {
+        let text = format!("{} more types called `{wanted}` are kept", count(more));
+        printer.warning(TOOL, &text);
+    }
+    if all.is_empty() {
         let text = format!("no type called `{wanted}` is kept");
         printer.failure(TOOL, &text);
     }
-    Ok(is_kept)
+    Ok(!all.is_empty())
+}
+
+/// What is shown of the name of a type, or of its first bytes if it is longer than kernels accept.
+fn shown_name(btf: &Btf, id: TypeId) -> &[u8] {
+    let name = btf.record(id).and_then(<[u32]>::first);
+    name.map_or(&[], |&name| {
+        btf.start_of_string(StrOffset(name), MAX_SHOWN_LEN)
+    })
 }
 
 /// A type in a few words.
 fn describe(btf: &Btf, id: TypeId) -> String {
     let kind = btf.ty(id).ok().and_then(|ty| ty.kind());
     let kind = kind.map_or("type", btf_core::Kind::name);
-    let name = btf.name(id).unwrap_or_default();
+    let name = shown_name(btf, id);
     if name.is_empty() {
         format!("{id} {kind}")
     } else {
@@ -216,7 +249,7 @@ fn to_json(object: &mut JsonObject<'_>, btf: &Btf, wanted: &str, cost: &Cost) {
                     let kind = btf.ty(id).ok().and_then(|ty| ty.kind());
                     link.number("id", id.0.into())
                         .text("kind", kind.map_or("UNKNOWN", btf_core::Kind::name))
-                        .name("name", btf.name(id).unwrap_or_default());
+                        .name("name", shown_name(btf, id));
                 });
             }
         });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::sources::{Base, open_one};
+use btf_core::cli::sources::{Base, Source, open_one};
 use btf_core::cli::{ExitStatus, Printer, output};
 use btf_core::distill::{Distilled, Request, is_distilled};
 use btf_core::elf::NewSection;
@@ -26,6 +26,10 @@ Examples:
 /// Types are found by name, kind and size. Where the module has a `.BTF.base`, that says what it needs; otherwise the kernel that it
 /// was made for does, which is found or named with `--base`. If a type has no match, all of them are listed, nothing is written, and
 /// the exit status is 1.
+///
+/// Split BTF without a `.BTF.base` stays as it is if it continues that kernel already. Moved to another build, it takes along what has
+/// no match by name, as pointers, functions and typedefs have none: these types of the old kernel become its own, also where the new
+/// kernel has equal ones. `merge --base` leaves those out.
 ///
 /// An ELF file gets another `.BTF` and the ids in `.BTF_ids`; if it had a `.BTF.base`, it gets that of the new kernel.
 #[derive(Debug, clap::Args)]
@@ -55,8 +59,8 @@ pub(crate) struct RelocateArgs {
 struct Moved {
     /// From the old base to a distilled one, unless there was one.
     distilled: Option<Distilled>,
-    /// From there onto the new base.
-    relocated: Relocated,
+    /// From there onto the new base, unless it is the old one.
+    relocated: Option<Relocated>,
 }
 
 impl Moved {
@@ -65,8 +69,23 @@ impl Moved {
             Some(distilled) => distilled.new_id(id)?,
             None => id,
         };
-        self.relocated.new_id(id)
+        match &self.relocated {
+            Some(relocated) => relocated.new_id(id),
+            None => Some(id),
+        }
     }
+
+    /// The BTF of `subject` where it is now.
+    fn btf<'a>(&'a self, subject: &'a Subject) -> &'a Btf {
+        let relocated = self.relocated.as_ref();
+        relocated.map_or(&*subject.source.btf, |relocated| &relocated.btf)
+    }
+}
+
+/// Whether two blobs that continue nothing have the same types and strings at the same places.
+fn is_same(a: &Btf, b: &Btf) -> bool {
+    let has_base = a.base().is_some() || b.base().is_some();
+    !has_base && a.words() == b.words() && a.string_bytes() == b.string_bytes()
 }
 
 /// Relocates.
@@ -90,7 +109,31 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
         bail!("{}: this is split BTF, not that of a kernel", to.title());
     }
 
-    let distilled = if subject.source.base == Base::Own || is_distilled(old_base) {
+    let moved = if is_same(old_base, &to.btf) {
+        let (distilled, relocated) = (None, None);
+        Some(Moved {
+            distilled,
+            relocated,
+        })
+    } else {
+        find_moved(&subject, &to, printer)?
+    };
+    let Some(moved) = moved else {
+        return Ok(ExitStatus::No);
+    };
+    write(args, &subject, &moved, printer)?;
+    let new = moved.btf(&subject);
+    let count = new.end_id() - new.first_id();
+    printer.say(&format!("{count} types continue {}", to.title()));
+    Ok(ExitStatus::Done)
+}
+
+/// Moves the BTF onto another kernel; `None` if types have no match, which is told.
+fn find_moved(subject: &Subject, to: &Source, printer: &Printer) -> Result<Option<Moved>> {
+    let (btf, title) = (&subject.source.btf, subject.source.title());
+    let is_ready =
+        subject.source.base == Base::Own || btf.base().is_some_and(|base| is_distilled(base));
+    let distilled = if is_ready {
         None
     } else {
         let needed = subject.ids.iter().flat_map(BtfIds::types).collect();
@@ -108,24 +151,19 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
         for mismatch in &missing {
             printer.failure(TOOL, &format!("{title}: {mismatch}"));
         }
-        return Ok(ExitStatus::No);
+        return Ok(None);
     }
     let relocated = relocate(split, Arc::clone(&to.btf)).with_context(|| title.clone())?;
-    let moved = Moved {
+    Ok(Some(Moved {
         distilled,
-        relocated,
-    };
-    write(args, &subject, &moved, printer)?;
-    let new = &moved.relocated.btf;
-    let count = new.end_id() - new.first_id();
-    printer.say(&format!("{count} types continue {}", to.title()));
-    Ok(ExitStatus::Done)
+        relocated: Some(relocated),
+    }))
 }
 
 fn write(args: &RelocateArgs, subject: &Subject, moved: &Moved, printer: &Printer) -> Result<()> {
     let inputs = subject.source.files().chain([&*args.to]);
     let (target, order) = (args.target.path(&args.file, inputs)?, subject.order());
-    let new = &moved.relocated.btf;
+    let new = moved.btf(subject);
     if subject.elf.is_none() || args.raw {
         if args.raw && subject.elf.is_some() && target == args.file {
             bail!("raw BTF in place of an ELF file: name an output with `-o`");

@@ -8,15 +8,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use btf_core::dedup::{NO_NAME, Name};
-use btf_core::{Btf, ErrorKind, Result, StrOffset};
+use btf_core::overlap::BoundedStrings;
+use btf_core::{Btf, Result, StrOffset};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Enough that two threads seldom want the same one.
 const SHARDS: usize = 64;
-
-/// How many times the size of a string section the names may have that start inside of strings, in bytes. Nobody writes such names.
-const INSIDE_FACTOR: usize = 4;
 
 /// A string and its number.
 type Entry = (u128, u32);
@@ -198,7 +196,7 @@ impl<'n> LocalNames<'n> {
         Reading {
             local: self,
             chain: Vec::new(),
-            budget: 0,
+            strings: None,
         }
     }
 
@@ -304,8 +302,8 @@ pub(crate) struct Reading<'l, 'n, 'b> {
     local: &'l mut LocalNames<'n>,
     /// The BTF that is read and what it continues, with the numbers of their own strings by where these start.
     chain: Vec<(&'b Btf, Vec<u32>)>,
-    /// How many bytes of names that start inside of strings may still be read.
-    budget: usize,
+    /// The names of that BTF which start inside of strings.
+    strings: Option<BoundedStrings<'b>>,
 }
 
 impl Drop for Reading<'_, '_, '_> {
@@ -324,9 +322,8 @@ impl<'b> Reading<'_, '_, 'b> {
     /// Makes [`Reading::name`] look for the strings of `btf` and what it continues.
     pub(crate) fn begin(&mut self, btf: &'b Btf) {
         let mut before = std::mem::take(&mut self.chain);
-        self.budget = 0;
+        self.strings = Some(BoundedStrings::new(btf));
         for part in btf.chain() {
-            self.budget += part.string_bytes().len() * INSIDE_FACTOR;
             let found = before
                 .iter()
                 .position(|(known, _)| std::ptr::eq(*known, part));
@@ -355,15 +352,8 @@ impl<'b> Reading<'_, '_, 'b> {
         if let Some(&number) = found.flatten().filter(|&&number| number != NO_NAME) {
             return Ok(Name(number));
         }
-        let btf = self.chain.first().map(|(btf, _)| *btf);
-        let string = btf.map_or(Ok(&b""[..]), |btf| btf.string(offset))?;
-        self.budget = self.budget.checked_sub(string.len()).ok_or_else(|| {
-            let what = "name, which starts inside of a string, as too many do, at";
-            ErrorKind::Invalid {
-                what,
-                value: offset.0.into(),
-            }
-        })?;
+        let strings = self.strings.as_mut();
+        let string = strings.map_or(Ok(&b""[..]), |strings| strings.get(offset))?;
         Ok(Name(self.local.number(string)))
     }
 }
