@@ -80,7 +80,7 @@ const SLIPS: &[(&str, i32, i32, &str)] = &[
         2,
         "/missing: cannot open the file",
     ),
-    ("-J --btf_base= FILE", 1, 2, "cannot open the file"),
+    ("-J --btf_base= FILE", 1, 2, "`--btf_base` needs the name"),
     (
         "-J --btf_base=OTHER --btf_encode_detached=OUT FILE",
         1,
@@ -93,7 +93,12 @@ const SLIPS: &[(&str, i32, i32, &str)] = &[
         2,
         "cannot create a file",
     ),
-    ("--btf_encode_detached= FILE", 1, 2, "error"),
+    (
+        "--btf_encode_detached= FILE",
+        1,
+        2,
+        "`--btf_encode_detached` needs the name",
+    ),
     // From here on pahole ends with 0 and does nothing, which a build would not notice.
     ("-J", 0, 2, "no input file"),
     ("-J MISSING", 0, 2, "/missing: cannot open the file"),
