@@ -268,11 +268,6 @@ impl Btf {
         (!tail.is_empty()).then_some(tail)
     }
 
-    /// The string at `offset`, cut after `max_len` bytes if it is longer.
-    pub(crate) fn string_start(&self, offset: StrOffset, max_len: usize) -> Option<&[u8]> {
-        Some(string_start(self.string_tail(offset)?, max_len))
-    }
-
     /// Whether the string at `offset` is `string`. However long it is, that takes no longer than `string` does.
     #[must_use]
     pub fn is_string(&self, offset: StrOffset, string: &[u8]) -> bool {
@@ -283,7 +278,7 @@ impl Btf {
     /// As much of the string at `offset` as `len` bytes hold; empty if there is none. However long it is, that takes no longer.
     #[must_use]
     pub fn start_of_string(&self, offset: StrOffset, len: usize) -> &[u8] {
-        self.string_start(offset, len).unwrap_or_default()
+        string_start(self.string_tail(offset).unwrap_or_default(), len)
     }
 
     /// Whether `offset` lies behind the first byte of a string, and not where one starts.

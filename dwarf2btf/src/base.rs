@@ -18,7 +18,7 @@ use std::sync::Arc;
 use btf_core::dedup::{
     self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
 };
-use btf_core::elf::{is_elf, kernel_release, module_release};
+use btf_core::elf::{kernel_release, module_release};
 use btf_core::overlap::BoundedStrings;
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
@@ -59,11 +59,7 @@ impl Base {
             let what = "a base with a `.BTF.base` of its own: it is a module";
             return Err(ErrorKind::Unsupported(what.into()).into());
         }
-        let release = if is_elf(bytes) {
-            kernel_release(bytes)?.map(str::to_owned)
-        } else {
-            None
-        };
+        let release = kernel_release(bytes)?.map(str::to_owned);
         let base = Self::new(Arc::new(loaded.btf), loaded.pointer_size)?;
         Ok(Self { release, ..base })
     }

@@ -7,6 +7,7 @@ use object::elf::{FileHeader32, FileHeader64};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader};
 
+use super::is_elf;
 use super::read::read_error;
 use crate::error::Result;
 
@@ -15,11 +16,15 @@ const BANNER: &[u8] = b"Linux version ";
 /// How the entry of `.modinfo` starts that says what a module was built for (`include/linux/vermagic.h`).
 const VERMAGIC: &[u8] = b"vermagic=";
 
-/// The release of the kernel whose image `file` is, such as `6.1.0-56-cloud-amd64`; `None` if it does not tell.
+/// The release of the kernel whose image `file` is, such as `6.1.0-56-cloud-amd64`; `None` if it does not tell, as
+/// raw BTF does not.
 ///
 /// # Errors
-/// [`ErrorKind::Elf`](crate::ErrorKind::Elf) if the file cannot be read.
+/// [`ErrorKind::Elf`](crate::ErrorKind::Elf) if it is ELF and cannot be read.
 pub fn kernel_release<'a>(file: impl ReadRef<'a>) -> Result<Option<&'a str>> {
+    if !file.read_bytes_at(0, 4).is_ok_and(is_elf) {
+        return Ok(None);
+    }
     // The class is the byte behind the magic number.
     let data = match file.read_bytes_at(4, 1) {
         Ok([1]) => section::<FileHeader32<Endianness>, _>(file, b".rodata"),

@@ -196,9 +196,34 @@ impl Rule {
     /// Whether the offending value is a type id.
     #[must_use]
     pub fn is_about_id(self) -> bool {
-        ["type id", "this id"]
-            .iter()
-            .any(|id| self.text().contains(id))
+        matches!(
+            self,
+            Self::Unsorted
+                | Self::TypeIdRange
+                | Self::TypeIdLimit
+                | Self::TargetKind
+                | Self::ModifierEnd
+                | Self::Unsized
+                | Self::ArrayElement
+                | Self::ArrayIndex
+                | Self::SpecialBit
+                | Self::SpecialOverlap
+                | Self::SpecialTwice
+                | Self::SpecialRepeat
+                | Self::SpecialCount
+                | Self::SpecialNesting
+                | Self::LockKinds
+                | Self::KptrTag
+                | Self::KptrDestructor
+                | Self::GraphContains
+                | Self::GraphNode
+                | Self::GraphLock
+                | Self::NodeRefcount
+                | Self::OwnershipRoot
+                | Self::OwnershipDepth
+                | Self::ExtFunction
+                | Self::ExtType
+        )
     }
 
     /// How bad it is for `target` that the rule is broken where its enforcer looks; `None` if it does not matter.

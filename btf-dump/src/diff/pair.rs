@@ -52,35 +52,37 @@ impl Pairs {
 
     /// Pairs types that one blob has itself with what the other one's base has.
     fn put_bases(&mut self, old: &Side<'_>, new: &Side<'_>) {
+        let Self {
+            equal,
+            different,
+            added,
+            removed,
+            ..
+        } = self;
+        let mut put = |is_equal, sort, old, new| {
+            if is_equal {
+                equal.push((old, new));
+            } else {
+                different.push((sort, old, new));
+            }
+        };
         if let Some(base) = old.base() {
-            let (equal, different) = (&mut self.equal, &mut self.different);
-            self.added
-                .retain(|&(sort, id)| match in_base(base, (new, sort, id)) {
-                    Some((other, true)) => {
-                        equal.push((other, id));
-                        false
-                    }
-                    Some((other, false)) => {
-                        different.push((sort, other, id));
-                        false
-                    }
-                    None => true,
-                });
+            added.retain(|&(sort, id)| {
+                let Some((other, is_equal)) = in_base(base, (new, sort, id)) else {
+                    return true;
+                };
+                put(is_equal, sort, other, id);
+                false
+            });
         }
         if let Some(base) = new.base() {
-            let (equal, different) = (&mut self.equal, &mut self.different);
-            self.removed
-                .retain(|&(sort, id)| match in_base(base, (old, sort, id)) {
-                    Some((other, true)) => {
-                        equal.push((id, other));
-                        false
-                    }
-                    Some((other, false)) => {
-                        different.push((sort, id, other));
-                        false
-                    }
-                    None => true,
-                });
+            removed.retain(|&(sort, id)| {
+                let Some((other, is_equal)) = in_base(base, (old, sort, id)) else {
+                    return true;
+                };
+                put(is_equal, sort, id, other);
+                false
+            });
         }
     }
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::{Blob, blobs, open_one, warn_of_packed};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
-use btf_core::elf::{is_elf, kernel_release};
+use btf_core::elf::kernel_release;
 use btf_core::validate::KernelVersion;
 use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, preflight};
-use object::read::{ReadCache, ReadRef as _};
+use object::read::ReadCache;
 
 use super::TOOL;
 
@@ -132,10 +132,8 @@ fn version_of(path: &Path) -> Result<Option<KernelVersion>> {
         return Ok(release.ok().and_then(|release| release.parse().ok()));
     }
     let cache = ReadCache::new(File::open(path).context("cannot open the file")?);
-    // Raw BTF does not tell.
-    let is_elf = cache.read_bytes_at(0, 4).is_ok_and(is_elf);
-    let release = is_elf.then(|| kernel_release(&cache)).transpose()?;
-    Ok(release.flatten().and_then(|release| release.parse().ok()))
+    let release = kernel_release(&cache)?;
+    Ok(release.and_then(|release| release.parse().ok()))
 }
 
 fn title_of(module: &Blob) -> String {

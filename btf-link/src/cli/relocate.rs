@@ -55,7 +55,8 @@ pub(crate) struct RelocateArgs {
     raw: bool,
 }
 
-/// The steps of a move.
+/// The steps of a move; none if there is nothing to do.
+#[derive(Default)]
 struct Moved {
     /// From the old base to a distilled one, unless there was one.
     distilled: Option<Distilled>,
@@ -110,11 +111,7 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
     }
 
     let moved = if is_same(old_base, &to.btf) {
-        let (distilled, relocated) = (None, None);
-        Some(Moved {
-            distilled,
-            relocated,
-        })
+        Some(Moved::default())
     } else {
         find_moved(&subject, &to, printer)?
     };

@@ -174,12 +174,7 @@ pub(super) fn fit(btf: &Btf) -> crate::Result<()> {
             if name.0 >= btf.end_string() {
                 return Err(BtfError::new(ErrorKind::StringOutOfRange(name.0)).in_type(id));
             }
-            // The byte before a string is the end of another one.
-            let before = name
-                .0
-                .checked_sub(1)
-                .and_then(|before| byte_at(btf, before));
-            let is_inside = before.is_some_and(|byte| byte != 0);
+            let is_inside = btf.is_inside_of_string(name);
             uses_own |= name.0 >= btf.first_string();
             names += u64::from(name.0 != 0);
             inside += u64::from(is_inside);
@@ -198,11 +193,4 @@ pub(super) fn fit(btf: &Btf) -> crate::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A byte of the strings of BTF and its bases.
-fn byte_at(btf: &Btf, offset: u32) -> Option<u8> {
-    let owner = btf.chain().find(|btf| btf.first_string() <= offset)?;
-    let index = offset - owner.first_string();
-    owner.string_bytes().get(index as usize).copied()
 }

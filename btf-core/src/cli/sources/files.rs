@@ -62,17 +62,7 @@ pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
         return Ok(());
     }
     let before = found.len();
-    // Paths are taken from the end.
-    let mut todo = list(path)?;
-    while let Some(path) = todo.pop() {
-        let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
-        // A link to a folder may lead back to where it is.
-        if kind.is_ok_and(|kind| kind.is_dir()) {
-            todo.extend(list(&path)?);
-        } else if path.is_file() && has_btf(&path) {
-            found.push(path);
-        }
-    }
+    found.extend(below(path)?.into_iter().filter(|path| has_btf(path)));
     if found.len() == before {
         let packed = Packed::find([path]).hint();
         return Err(Error::empty_folder(path, packed.as_deref()));
@@ -80,8 +70,25 @@ pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Every file below a folder, in the order of their paths.
+pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    // Paths are taken from the end.
+    let mut todo = list(folder)?;
+    while let Some(path) = todo.pop() {
+        let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
+        // A link to a folder may lead back to where it is.
+        if kind.is_ok_and(|kind| kind.is_dir()) {
+            todo.extend(list(&path)?);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
 /// What is in a folder, in descending order.
-pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| {
         let error = crate::Error::new(ErrorKind::Io("read the folder")).caused_by(error);
         Error::reading(folder.display().to_string(), error)

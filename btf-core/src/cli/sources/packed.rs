@@ -86,17 +86,10 @@ impl Packed {
     pub(super) fn find<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
         let mut found = Self::default();
         for folder in paths.into_iter().filter(|path| path.is_dir()) {
-            let mut todo = files::list(folder).unwrap_or_default();
-            while let Some(path) = todo.pop() {
-                let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
-                if kind.is_ok_and(|kind| kind.is_dir()) {
-                    todo.extend(files::list(&path).unwrap_or_default());
-                } else if path.is_file()
-                    && let Some(packer) = Packer::of_file(&path)
-                {
-                    found.count += 1;
-                    found.packer.get_or_insert(packer);
-                }
+            let files = files::below(folder).unwrap_or_default();
+            for packer in files.iter().filter_map(|path| Packer::of_file(path)) {
+                found.count += 1;
+                found.packer.get_or_insert(packer);
             }
         }
         found

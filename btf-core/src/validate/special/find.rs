@@ -24,7 +24,7 @@ pub(super) const MAX_SPECIAL_LEN: usize = 32;
 
 /// As much is looked at of a tag that says what a list or tree contains, in bytes. It has two names of at most 512 bytes each;
 /// what is longer matches nothing.
-const MAX_CONTAINS_LEN: usize = 2048;
+pub(super) const MAX_CONTAINS_LEN: usize = 2048;
 
 /// The bit of reference counters among kinds that may be there once only.
 const REFCOUNT_BIT: u8 = 4;
@@ -226,8 +226,9 @@ impl<'a, 'n> Finder<'a, 'n> {
                 component,
                 ..
             }) = btf.ty(id)
-                && let Some(name) = btf.string_start(name, MAX_CONTAINS_LEN)
-                && let Some(text) = name.strip_prefix(CONTAINS)
+                && let Some(text) = btf
+                    .start_of_string(name, MAX_CONTAINS_LEN)
+                    .strip_prefix(CONTAINS)
             {
                 contains
                     .entry((target, component))
@@ -354,7 +355,7 @@ impl<'a, 'n> Finder<'a, 'n> {
     /// The kind that the type's name says, whatever the type is.
     fn special(&self, id: TypeId) -> Option<Special> {
         let name = self.btf.ty(id).ok()?.name();
-        Special::of_name(self.btf.string_start(name, MAX_SPECIAL_LEN)?, self.target)
+        Special::of_name(self.btf.start_of_string(name, MAX_SPECIAL_LEN), self.target)
     }
 
     /// What a member that starts at the byte `offset` comes to.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::find::MAX_CONTAINS_LEN;
 use crate::ids::TypeId;
 use crate::reader::Btf;
 use crate::types::{Member, Type};
@@ -42,7 +43,8 @@ impl<'a> Nodes<'a> {
             for member in value.members() {
                 let name = match member.name.0 {
                     0 => NO_NAME,
-                    _ => btf.string(member.name).unwrap_or_default(),
+                    // A name that is longer is none that a tag can ask for.
+                    _ => btf.start_of_string(member.name, MAX_CONTAINS_LEN),
                 };
                 match members.entry(name) {
                     Entry::Occupied(mut known) => *known.get_mut() = None,

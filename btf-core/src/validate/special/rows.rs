@@ -39,7 +39,7 @@ impl Tag {
         else {
             return None;
         };
-        let text = btf.string_start(name, MAX_SPECIAL_LEN)?;
+        let text = btf.start_of_string(name, MAX_SPECIAL_LEN);
         if text == UPTR {
             return Some(Self::User);
         }
