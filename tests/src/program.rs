@@ -284,6 +284,45 @@ pub fn kernels() -> Vec<PathBuf> {
     paths
 }
 
+/// The kernels whose modules are tested, each with the folder of these: the folders that `BTF_TESTS_MODULES` lists, each with a
+/// `vmlinux` in it, or else the few modules beside each of [`kernels`].
+#[must_use]
+pub fn kernels_with_modules() -> Vec<(PathBuf, PathBuf)> {
+    if let Some(list) = std::env::var_os("BTF_TESTS_MODULES") {
+        let folders = std::env::split_paths(&list);
+        return folders
+            .map(|folder| (folder.join("vmlinux"), folder))
+            .collect();
+    }
+    let kernels = kernels().into_iter();
+    kernels
+        .map(|kernel| (kernel.clone(), kernel.with_file_name("modules")))
+        .collect()
+}
+
+/// All files below a folder with one of these endings, sorted.
+///
+/// # Panics
+/// If a folder cannot be read, or a name is not UTF-8.
+#[must_use]
+pub fn files_below(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().expect("a folder cannot be read") {
+            let path = entry.expect("a folder cannot be read").path();
+            let name = path.file_name().and_then(OsStr::to_str);
+            let name = name.expect("a name that is not UTF-8");
+            if path.is_dir() {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Says why a test cannot run, or fails it if nothing may be skipped.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ use btf_core::reader::Btf;
 use btf_core::{Info, Kind, TypeId};
 use btf_tests::compare::split::Base;
 use btf_tests::input::read_btf;
-use btf_tests::program::{TestDir, kernels, ours, pahole, peer, run};
+use btf_tests::program::{TestDir, files_below, kernels_with_modules, ours, pahole, peer, run};
 use object::{Object as _, ObjectSymbol as _};
 use rayon::prelude::*;
 
@@ -266,38 +266,6 @@ fn has_large_union(btf: &Btf, function: TypeId) -> bool {
     })
 }
 
-/// The kernels to test, each with the folder of its modules.
-fn folders() -> Vec<(PathBuf, PathBuf)> {
-    if let Some(list) = std::env::var_os("BTF_TESTS_MODULES") {
-        let folders = std::env::split_paths(&list);
-        return folders
-            .map(|folder| (folder.join("vmlinux"), folder))
-            .collect();
-    }
-    let kernels = kernels().into_iter();
-    kernels
-        .map(|kernel| (kernel.clone(), kernel.with_file_name("modules")))
-        .collect()
-}
-
-/// All files below a folder with one of these endings, sorted.
-fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_dir() {
-                folders.push(path);
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 /// Runs our program with what is asked of pahole, too.
 fn dwarf2btf(args: &[&Path]) {
     let features = format!("--features={FEATURES}");
@@ -318,11 +286,11 @@ fn judge_all(
         let name = path.file_name().unwrap().to_str().unwrap();
         name[..name.find(".ko").unwrap()].to_owned()
     };
-    let own: BTreeMap<_, _> = files(made, &[".btf"])
+    let own: BTreeMap<_, _> = files_below(made, &[".btf"])
         .into_iter()
         .map(|path| (stem(&path), path))
         .collect();
-    let modules = files(modules, &[".ko", ".ko.debug"]);
+    let modules = files_below(modules, &[".ko", ".ko.debug"]);
     let judged = modules.par_iter().map(|file| {
         let name = stem(file);
         let base = Some(Arc::clone(kernel.base.btf()));
@@ -344,7 +312,7 @@ fn modules_of_kernels_are_what_pahole_makes_of_them_but_for_stated_rules() {
         return;
     };
     let (mut wrong, mut needed) = (String::new(), BTreeSet::new());
-    let folders = folders();
+    let folders = kernels_with_modules();
     for (vmlinux, modules) in &folders {
         let dir = TestDir::new();
         let path = dir.path("vmlinux.btf");
