@@ -188,8 +188,8 @@ impl<'p, 'a> Printer<'p, 'a> {
     /// Writes the definition of an item.
     ///
     /// # Errors
-    /// An id or name that does not exist, a chain of more than [`MAX_DEPTH`] types, a reference to what is no type in C, a
-    /// text that is too long.
+    /// An id or name that does not exist, a chain of more than [`MAX_DEPTH`](btf_core::graph::MAX_DEPTH) types, a reference to
+    /// what is no type in C, a text that is too long.
     fn define(&mut self, id: TypeId) -> Result<()> {
         self.paddings = 0;
         self.item = id;
