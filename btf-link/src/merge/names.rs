@@ -14,10 +14,10 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Enough that two threads seldom want the same one.
-const SHARDS: usize = 64;
+const SHARDS: u64 = 64;
 
-/// A string and its number.
-type Entry = (u128, u32);
+/// A string, by the halves of its hash, and its number.
+type Entry = ([u64; 2], u32);
 
 /// The strings of all inputs, shared by all threads.
 #[derive(Debug)]
@@ -37,16 +37,19 @@ impl Names {
     }
 
     /// The number of a string, and whether it is new.
-    fn intern(&self, hash: u128) -> (u32, bool) {
-        let shard = &self.shards[shard_of(hash)];
+    fn intern(&self, string: &[u8]) -> (u32, bool) {
+        let hash = xxh3_128_with_seed(string, self.seed);
+        let halves @ [low_half, high_half] = [low(hash), low(hash >> 64)];
+        // By other bits than those that the table uses.
+        let shard = &self.shards[(high_half % SHARDS) as usize];
         let mut shard = shard
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(&(_, number)) = shard.find(low(hash), |entry| entry.0 == hash) {
+        if let Some(&(_, number)) = shard.find(low_half, |entry| entry.0 == halves) {
             return (number, false);
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        shard.insert_unique(low(hash), (hash, number), |entry| low(entry.0));
+        shard.insert_unique(low_half, (halves, number), |entry| entry.0[0]);
         (number, true)
     }
 
@@ -104,15 +107,6 @@ impl Strings {
     }
 }
 
-/// The shard for a hash: by other bits than those that tables use.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "any bits will do to choose a shard"
-)]
-fn shard_of(hash: u128) -> usize {
-    (hash >> 64) as usize % SHARDS
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     reason = "that is how the lower half is taken"
@@ -123,52 +117,41 @@ fn low(hash: u128) -> u64 {
 
 /// What one thread knows of the strings.
 ///
-/// Inputs often have the same strings in the same order, those of the headers that they include. So what followed a string the last
-/// times is tried before a hash is computed. Strings are kept, inputs need not be.
+/// Inputs often have the same strings in the same order, those of the headers that they include. So a section is compared with all that
+/// followed a string when it was met first, as one run of bytes, and where they part with what followed the last times, before a hash is
+/// computed. Strings are kept, inputs need not be.
 #[derive(Debug)]
 pub(crate) struct LocalNames<'n> {
     names: &'n Names,
-    /// The indices in `strings` by hash.
-    known: HashTable<([u64; 2], u32)>,
-    strings: Vec<Known>,
-    /// The bytes of all strings, each with its NUL, and where each starts.
+    /// The bytes of all strings, each with its NUL, in the order in which they were met.
     arena: Vec<u8>,
+    /// Where each starts in `arena`, and where the last one ends.
     starts: Vec<usize>,
-    /// The indices in `strings` of those that this thread has met first.
+    /// The number of each.
+    numbers: Vec<u32>,
+    /// For each the indices of those that followed it last and before that, where those are not the next ones anyway.
+    next: Vec<[u32; 2]>,
+    /// By number the index of a string, or [`NOWHERE`].
+    indices: Vec<u32>,
+    /// The indices of those that this thread has met first.
     created: Vec<u32>,
     /// Memory that was used before.
     spare: Vec<Vec<u32>>,
 }
 
-/// As many bytes of a string are kept beside what is known of it; most strings have fewer, their NUL included.
-const HEAD_LEN: usize = 16;
-
-/// A string that was met before; half a cache line, and for a short string all that it takes to know it again.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    /// Its first bytes, its NUL included; zeroes behind it.
-    head: [u8; HEAD_LEN],
-    /// Its length without its NUL.
-    len: u32,
-    number: u32,
-    /// The indices of those that followed it last and before that.
-    next: [u32; 2],
-}
+/// The index of a string that a thread has not met.
+const NOWHERE: u32 = u32::MAX;
 
 impl<'n> LocalNames<'n> {
     pub(crate) fn new(names: &'n Names) -> Self {
         Self {
             names,
-            known: HashTable::new(),
             // The empty string, which is number 0.
-            strings: vec![Known {
-                head: [0; HEAD_LEN],
-                len: 0,
-                number: 0,
-                next: [0; 2],
-            }],
-            starts: vec![0],
             arena: vec![0],
+            starts: vec![0, 1],
+            numbers: vec![0],
+            next: vec![[0; 2]],
+            indices: vec![0],
             created: Vec::new(),
             spare: Vec::new(),
         }
@@ -178,12 +161,8 @@ impl<'n> LocalNames<'n> {
     pub(crate) fn finish(self) -> Created {
         let created = self.created.iter();
         let all = created.map(|&index| {
-            let known = self.strings[index as usize];
-            (
-                known.number,
-                self.starts[index as usize],
-                known.len as usize,
-            )
+            let [start, end] = self.place(index);
+            (self.numbers[index as usize], start, end - start - 1)
         });
         Created {
             all: all.collect(),
@@ -203,97 +182,110 @@ impl<'n> LocalNames<'n> {
     /// The number of a string.
     fn number(&mut self, string: &[u8]) -> u32 {
         let index = self.index(string);
-        self.strings[index as usize].number
+        self.numbers[index as usize]
     }
 
-    /// The index of a string in `strings`.
+    /// Where a string starts in `arena`, and where its NUL ends.
+    #[inline]
+    fn place(&self, index: u32) -> [usize; 2] {
+        [
+            self.starts[index as usize],
+            self.starts[index as usize + 1],
+        ]
+    }
+
+    /// The index of a string.
     fn index(&mut self, string: &[u8]) -> u32 {
         if string.is_empty() {
             return 0;
         }
-        let hash = xxh3_128_with_seed(string, self.names.seed);
-        let halves = [low(hash), low(hash >> 64)];
-        if let Some(&(_, index)) = self.known.find(halves[0], |entry| entry.0 == halves) {
-            return index;
+        let (number, is_new) = self.names.intern(string);
+        let at = number as usize;
+        if at >= self.indices.len() {
+            self.indices.resize(at + 1, NOWHERE);
         }
-        let (number, is_new) = self.names.intern(hash);
+        let known = &mut self.indices[at];
+        if *known != NOWHERE {
+            return *known;
+        }
         // There are no more strings than numbers.
-        let index = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        *known = index;
         if is_new {
             self.created.push(index);
         }
-        let mut head = [0; HEAD_LEN];
-        for (to, from) in head.iter_mut().zip(string) {
-            *to = *from;
-        }
-        self.strings.push(Known {
-            head,
-            // Sections, and so strings, have less than 4 GiB.
-            len: u32::try_from(string.len()).unwrap_or(u32::MAX),
-            number,
-            next: [0; 2],
-        });
-        self.starts.push(self.arena.len());
         self.arena.extend_from_slice(string);
         self.arena.push(0);
-        self.known
-            .insert_unique(halves[0], (halves, index), |entry| entry.0[0]);
+        self.starts.push(self.arena.len());
+        self.numbers.push(number);
+        self.next.push([0; 2]);
         index
     }
 
-    /// The index of the string at the start of `rest`, if it is one of those that followed the string `last` before.
+    /// The index of the string at the start of `rest`, which stands behind the one with the index `last`, and how many bytes of `rest`
+    /// are as in `arena` from there.
     #[inline]
-    fn guess(&mut self, last: u32, rest: &[u8]) -> Option<u32> {
-        let [first, second] = self.strings[last as usize].next;
-        if self.is_at(first, rest) {
-            return Some(first);
+    fn run_behind(&mut self, last: u32, rest: &[u8]) -> (u32, usize) {
+        let [first, second] = self.next[last as usize];
+        let run = |index| {
+            let [start, end] = self.place(index);
+            let len = common_len(rest, &self.arena[start..]);
+            (start + len >= end).then_some((index, len))
+        };
+        if let Some(run) = run(first) {
+            return run;
         }
-        if self.is_at(second, rest) {
-            self.strings[last as usize].next = [second, first];
-            return Some(second);
-        }
-        None
-    }
-
-    /// Whether a string and its NUL are at the start of `rest`.
-    #[inline]
-    fn is_at(&self, index: u32, rest: &[u8]) -> bool {
-        let Known { head, len, .. } = &self.strings[index as usize];
-        let len = *len as usize;
-        // Most strings are short, and a call takes longer than they do.
-        if let Some(start) = rest.first_chunk::<HEAD_LEN>() {
-            let difference = u128::from_le_bytes(*start) ^ u128::from_le_bytes(*head);
-            let equal = difference.trailing_zeros() as usize / 8;
-            if equal < HEAD_LEN || len < HEAD_LEN {
-                return equal > len;
-            }
-        }
-        let start = self.starts[index as usize];
-        rest.starts_with(&self.arena[start..=start + len])
+        let (index, len) = run(second).unwrap_or_else(|| {
+            let len = memchr::memchr(0, rest).unwrap_or(rest.len());
+            (self.index(&rest[..len]), len + 1)
+        });
+        self.next[last as usize] = [index, first];
+        (index, len)
     }
 
     /// Numbers the own strings of `btf`, by where they start.
     fn number_all(&mut self, btf: &Btf) -> Vec<u32> {
         let section = btf.string_bytes();
-        let mut numbers = self.spare.pop().unwrap_or_default();
-        numbers.clear();
-        numbers.resize(section.len(), NO_NAME);
+        let mut by_start = self.spare.pop().unwrap_or_default();
+        by_start.clear();
+        by_start.resize(section.len(), NO_NAME);
         let (mut start, mut last) = (0, 0);
         while let Some(rest) = section.get(start..).filter(|rest| !rest.is_empty()) {
-            let index = self.guess(last, rest).unwrap_or_else(|| {
-                let end = memchr::memchr(0, rest).unwrap_or(rest.len());
-                let index = self.index(&rest[..end]);
-                let next = &mut self.strings[last as usize].next;
-                *next = [index, next[0]];
-                index
-            });
-            let known = self.strings[index as usize];
-            numbers[start] = known.number;
-            start += known.len as usize + 1;
-            last = index;
+            let (first, len) = self.run_behind(last, rest);
+            let by_start = &mut by_start[start..];
+            let starts = &self.starts[first as usize..];
+            let behind = starts.iter().skip(1).map(|end| end - starts[0]);
+            let mut from = 0;
+            for ((index, &number), end) in
+                (first..).zip(&self.numbers[first as usize..]).zip(behind)
+            {
+                if end > len {
+                    break;
+                }
+                by_start[from] = number;
+                (last, from) = (index, end);
+            }
+            start += from;
         }
-        numbers
+        by_start
     }
+}
+
+/// How many bytes at the start of two slices are equal.
+#[inline]
+fn common_len(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = size_of::<u128>();
+    let (a_steps, b_steps) = (a.as_chunks::<STEP>().0, b.as_chunks::<STEP>().0);
+    let mut len = 0;
+    for (a, b) in a_steps.iter().zip(b_steps) {
+        let difference = u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+        if difference != 0 {
+            return len + difference.trailing_zeros() as usize / 8;
+        }
+        len += STEP;
+    }
+    let rest = a[len..].iter().zip(&b[len..]);
+    len + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// The names of the types of one group.
