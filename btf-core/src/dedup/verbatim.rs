@@ -152,13 +152,13 @@ impl Readings {
         known: &mut KnownClasses,
         root: u32,
     ) -> Option<()> {
-        // Most types refer to what has a label or stood before.
         self.stack.clear();
+        self.stack.push(root);
+        // Most types refer to what has a label or stood before.
         if self.find(types, known, root)? {
             return Some(());
         }
-        self.stack.clear();
-        self.stack.push(root);
+        self.references[root as usize + 1] = OPEN;
         while let Some(&top) = self.stack.last() {
             let reference = &mut self.references[top as usize + 1];
             if *reference == UNKNOWN {
@@ -264,6 +264,19 @@ impl Readings {
     ) -> Option<bool> {
         let (kind, record) = types.record(local)?;
         let (mut is_complete, mut is_odd) = (true, false);
+        for_each_type_word(kind, record.len(), |at| {
+            match self.references.get(record[at] as usize) {
+                Some(&UNKNOWN) => {
+                    is_complete = false;
+                    self.stack.push(record[at] - 1);
+                }
+                Some(&OPEN) | None => is_odd = true,
+                Some(_) => {}
+            }
+        });
+        if is_odd || !is_complete {
+            return (!is_odd).then_some(false);
+        }
         let start = self.words.len();
         self.words.extend_from_slice(record);
         let reading = &mut self.words[start..];
@@ -271,22 +284,13 @@ impl Readings {
             reading[at] = types.name(record[at]);
             is_odd |= reading[at] >= FIRST_LABEL;
         });
-        for_each_type_word(kind, record.len(), |at| {
-            reading[at] = self
-                .references
-                .get(record[at] as usize)
-                .copied()
-                .unwrap_or(OPEN);
-            if reading[at] == UNKNOWN {
-                is_complete = false;
-                self.stack.push(record[at] - 1);
-            }
-            is_odd |= reading[at] == OPEN;
-        });
-        if is_odd || !is_complete {
+        if is_odd {
             self.words.truncate(start);
-            return (!is_odd).then_some(false);
+            return None;
         }
+        for_each_type_word(kind, record.len(), |at| {
+            reading[at] = self.references[record[at] as usize];
+        });
         let key = key_of(kind, &self.words[start..], |reference| match reference {
             FIRST_CLASS..FIRST_LABEL => known.all[(reference - FIRST_CLASS) as usize].key(),
             _ => contribution_of(label_of(reference)),
