@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::Kind;
-use crate::reader::{Btf, Parts, SECTION};
+use crate::reader::{Btf, OwnParts, Parts, SECTION};
 use crate::strings::StringTable;
 use crate::wire::{
     ByteOrder, HEADER_LEN, HEADER_LEN_LAYOUT, Header, Info, LayoutEntry, MAX_VLEN, MAX_VLEN_16,
@@ -113,6 +113,28 @@ impl Builder {
             words: btf.words().to_vec(),
             starts: starts.to_vec(),
             layout: btf.layout().map(<[_]>::to_vec),
+        }
+    }
+
+    /// As [`Builder::from_btf`], of BTF that nobody else needs, which saves copying it.
+    #[must_use]
+    pub fn from_owned(btf: Btf) -> Self {
+        let first_id = btf.first_id();
+        let OwnParts {
+            base,
+            words,
+            mut starts,
+            strings,
+            layout,
+        } = btf.into_own_parts();
+        starts.pop();
+        Self {
+            strings: StringTable::from_bytes(strings, base.clone()),
+            base,
+            first_id,
+            words,
+            starts,
+            layout,
         }
     }
 

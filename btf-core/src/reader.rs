@@ -55,6 +55,15 @@ pub(crate) struct Parts {
     pub(crate) layout: Option<Vec<LayoutEntry>>,
 }
 
+/// What a [`Btf`] holds itself, taken out.
+pub(crate) struct OwnParts {
+    pub(crate) base: Option<Arc<Btf>>,
+    pub(crate) words: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) strings: Vec<u8>,
+    pub(crate) layout: Option<Vec<LayoutEntry>>,
+}
+
 impl Btf {
     /// Reads BTF of either byte order; `base` is what its ids and string offsets continue.
     ///
@@ -113,6 +122,17 @@ impl Btf {
             names: OnceLock::new(),
             string_index: OnceLock::new(),
         })
+    }
+
+    /// Takes out what it holds itself.
+    pub(crate) fn into_own_parts(self) -> OwnParts {
+        OwnParts {
+            base: self.base,
+            words: self.words,
+            starts: self.starts,
+            strings: self.strings,
+            layout: self.layout,
+        }
     }
 
     /// The byte order that the blob had.

@@ -174,7 +174,8 @@ impl StringTable {
         Self::from_bytes(btf.string_bytes().to_vec(), btf.base().cloned())
     }
 
-    fn from_bytes(bytes: Vec<u8>, base: Option<Arc<Btf>>) -> Self {
+    /// A table that goes on with a string section, behind the strings of `base`.
+    pub(crate) fn from_bytes(bytes: Vec<u8>, base: Option<Arc<Btf>>) -> Self {
         Self {
             first: base.as_ref().map_or(0, |base| base.end_string()),
             base,
@@ -238,7 +239,7 @@ impl StringTable {
     }
 
     fn append(&mut self, string: &[u8]) -> Result<StrOffset> {
-        if string.contains(&0) {
+        if memchr::memchr(0, string).is_some() {
             let (what, value) = ("byte in a name", 0);
             return Err(ErrorKind::Invalid { what, value }.into());
         }

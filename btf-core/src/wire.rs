@@ -173,8 +173,12 @@ impl ByteOrder {
 
     /// Appends the bytes of `words` to `out`.
     pub fn put_words(self, words: &[u32], out: &mut Vec<u8>) {
-        out.reserve(words.len().saturating_mul(4));
-        out.extend(words.iter().flat_map(|&word| self.u32_bytes(word)));
+        let start = out.len();
+        out.resize(start + words.len() * 4, 0);
+        let (room, _) = out[start..].as_chunks_mut::<4>();
+        for (to, &word) in room.iter_mut().zip(words) {
+            *to = self.u32_bytes(word);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbering: which types are written, under which id, in which order.
 
-use super::classes::{WEAK, local_id};
+use super::classes::{Position, WEAK, local_id};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
@@ -75,32 +75,16 @@ impl Merged {
         } = &self.meanings;
         let is_root =
             |&node: &NodeId| positions[node as usize] & WEAK == 0 && same_as[node as usize] == node;
-        let mut roots: Vec<NodeId> = (0..u32_len(positions.len())).filter(is_root).collect();
-        roots.sort_unstable_by_key(|&node| positions[node as usize]);
-        let mut wanted = vec![false; positions.len()];
-        let mut order = Vec::with_capacity(roots.len());
-        let mut stack = Vec::new();
-        for root in roots
-            .into_iter()
-            .chain(needed.iter().map(|output| output.0))
-        {
-            stack.push(root);
-            while let Some(node) = stack.pop() {
-                if !std::mem::replace(&mut wanted[node as usize], true) {
-                    order.push(node);
-                    if self.base_id(node).is_some() {
-                        continue;
-                    }
-                    self.meanings.for_each_target(&self.graph, node, |target| {
-                        if !wanted[target as usize] {
-                            stack.push(target);
-                        }
-                    });
-                }
-            }
-        }
-        // Stable: what stands nowhere, as it was made only for a reference, stays in the order in which it was found.
-        order.sort_by_key(|&node| positions[node as usize]);
+        let place = |node: NodeId| (positions[node as usize], node);
+        let mut roots: Vec<(Position, NodeId)> = (0..u32_len(positions.len()))
+            .filter(is_root)
+            .map(place)
+            .collect();
+        roots.sort_unstable();
+        let mut order: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
+        let weak = self.weak_targets(&order, needed);
+        // What is weak stands behind all that is not.
+        order.extend(weak);
         let in_base = order.partition_point(|&node| self.base_id(node).is_some());
         let mut ids = vec![TypeId::VOID; positions.len()];
         for &node in &order[..in_base] {
@@ -116,6 +100,37 @@ impl Merged {
             order,
             first: self.first,
         }
+    }
+
+    /// The weak nodes that `roots` or `needed` lead to, in their order.
+    fn weak_targets(&self, roots: &[NodeId], needed: &[Output]) -> Vec<NodeId> {
+        let positions = &self.meanings.positions;
+        let mut wanted = vec![false; positions.len()];
+        let mut weak = Vec::new();
+        let mut stack = Vec::new();
+        let needed = needed.iter().map(|output| output.0);
+        for root in roots.iter().copied().chain(needed) {
+            stack.push(root);
+            while let Some(node) = stack.pop() {
+                if std::mem::replace(&mut wanted[node as usize], true) {
+                    continue;
+                }
+                if positions[node as usize] & WEAK != 0 {
+                    weak.push(node);
+                }
+                if self.base_id(node).is_some() {
+                    continue;
+                }
+                self.meanings.for_each_target(&self.graph, node, |target| {
+                    if !wanted[target as usize] {
+                        stack.push(target);
+                    }
+                });
+            }
+        }
+        // Stable: what stands nowhere, as it was made only for a reference, stays in the order in which it was found.
+        weak.sort_by_key(|&node| positions[node as usize]);
+        weak
     }
 
     /// The type of the base that a node is.

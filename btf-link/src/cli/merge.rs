@@ -119,13 +119,14 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
 
     let is_unknown = explain(args, &result.merged, &result.sources, printer)?;
     let target = args.output.as_deref();
-    let btf = &result.merged.btf;
+    let btf = result.merged.btf;
+    let types_out = own_types(&btf);
     let size_bytes = target.map(|target| write(args, btf, result.order, target, &mut timings));
     let size_bytes = size_bytes.transpose()?;
     bar.finish();
 
     let summary = Summary {
-        types_out: own_types(btf),
+        types_out,
         bytes_out: size_bytes,
         ..result.summary
     };
@@ -221,21 +222,21 @@ fn merge_kept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Result<
 /// Writes the result; its size in bytes.
 fn write(
     args: &MergeArgs,
-    merged: &Btf,
+    merged: Btf,
     order: ByteOrder,
     target: &Path,
     timings: &mut Timings,
 ) -> Result<u64> {
+    let options = WriteOptions {
+        layout: args.layout,
+        wide_vlen: has_wide_vlen(&merged),
+    };
     let builder = if args.sort {
-        let sorted = btf_core::sort::sort_by_name(merged);
+        let sorted = btf_core::sort::sort_by_name(&merged);
         timings.end("sort");
         sorted.context("cannot sort the result")?.builder
     } else {
-        Builder::from_btf(merged)
-    };
-    let options = WriteOptions {
-        layout: args.layout,
-        wide_vlen: has_wide_vlen(merged),
+        Builder::from_owned(merged)
     };
     let bytes = builder.write(order, options).context("the result")?;
     output::write(target, &bytes).with_context(|| target.display().to_string())?;

@@ -148,22 +148,21 @@ pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
     // A path of something else, say of a pipe, is not opened: what it says may be read once only.
     let metadata = path.metadata().ok().filter(Metadata::is_file)?;
     let stamp = (metadata.len(), metadata.modified().ok());
-    let mut file = File::open(path).ok()?;
+    let file = File::open(path).ok()?;
     let mut start = [0; 8];
-    file.read_exact(&mut start).ok()?;
-    into.clear();
+    file.read_exact_at(&mut start, 0).ok()?;
     if elf::is_elf(&start) {
         let cache = ReadCache::new(file);
         let sections = elf::sections(&cache).ok()?;
         let btf = sections.btf.filter(|_| sections.base.is_none())?;
+        into.clear();
         into.extend_from_slice(btf);
         return Some(stamp);
     }
     ByteOrder::of_magic(&start)?;
-    into.extend_from_slice(&start);
-    let rest = metadata.len().checked_sub(start.len() as u64)?;
-    into.reserve(usize::try_from(rest).ok()?);
-    file.take(rest).read_to_end(into).ok()?;
+    // What was there before is overwritten, not cleared.
+    into.resize(usize::try_from(metadata.len()).ok()?, 0);
+    file.read_exact_at(into, 0).ok()?;
     Some(stamp)
 }
 
