@@ -115,14 +115,19 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     key: [u64; 2],
+    /// The class that came behind this one last, and before that, as indices among the known.
+    next: [u32; 2],
+    /// Where its reading begins, for [`super::verbatim`]; [`NO_READING`] if it has none.
+    pub(super) reading: u32,
+}
+
+/// What a thread has reported of a class.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
     /// Means nothing while `rank` is [`UNRANKED`].
     class: ClassId,
     /// The upper half of the least position that this thread has reported.
     rank: u32,
-    /// The class that came behind this one last, as an index among the known.
-    next: u32,
-    /// Where its reading begins, for [`super::verbatim`]; [`NO_READING`] if it has none.
-    pub(super) reading: u32,
 }
 
 /// The rank of a class that has not been reported.
@@ -146,33 +151,49 @@ impl Known {
 #[derive(Debug, Default)]
 pub(super) struct KnownClasses {
     pub(super) all: Vec<Known>,
+    reported: Vec<Reported>,
     by_key: HashTable<u32>,
     /// The index of the class that was asked for last.
     last: u32,
 }
 
 impl KnownClasses {
-    /// The index of what came behind the last class before.
+    /// The indices of what came behind the last class before: the last time, and another time.
     #[inline]
-    pub(super) fn guess(&self) -> u32 {
+    pub(super) fn guesses(&self) -> [u32; 2] {
         self.all
             .get(self.last as usize)
-            .map_or(0, |known| known.next)
+            .map_or([0; 2], |known| known.next)
     }
 
-    /// Says that the guess was right.
+    /// Where the reading of a class begins; [`NO_READING`] if it has none.
+    #[inline]
+    pub(super) fn reading(&self, index: u32) -> u32 {
+        let known = self.all.get(index as usize);
+        known.map_or(NO_READING, |known| known.reading)
+    }
+
+    /// Says that the first guess was right.
     #[inline]
     pub(super) fn confirm(&mut self, guess: u32) {
         self.last = guess;
     }
 
+    /// Says what is behind the last class, which is not the first guess.
+    pub(super) fn correct(&mut self, index: u32) {
+        if let Some(last) = self.all.get_mut(self.last as usize) {
+            last.next = [index, last.next[0]];
+        }
+        self.last = index;
+    }
+
     /// The index of the class of a key, which is added if it has not been met.
     #[inline]
     fn index_of(&mut self, key: [u64; 2]) -> u32 {
-        let guess = self.guess();
+        let [guess, _] = self.guesses();
         match self.all.get(guess as usize) {
-            Some(known) if known.key == key => self.last = guess,
-            _ => self.last = self.search(key),
+            Some(known) if known.key == key => self.confirm(guess),
+            _ => _ = self.search(key),
         }
         self.last
     }
@@ -184,10 +205,7 @@ impl KnownClasses {
             .by_key
             .find(key[0], |&index| all[index as usize].key == key);
         let index = found.copied().unwrap_or_else(|| self.push(key));
-        if let Some(last) = self.all.get_mut(self.last as usize) {
-            last.next = index;
-        }
-        self.last = index;
+        self.correct(index);
         index
     }
 
@@ -196,10 +214,12 @@ impl KnownClasses {
         let index = u32_len(self.all.len());
         self.all.push(Known {
             key,
+            next: [0; 2],
+            reading: NO_READING,
+        });
+        self.reported.push(Reported {
             class: 0,
             rank: UNRANKED,
-            next: 0,
-            reading: NO_READING,
         });
         let all = &self.all;
         self.by_key
@@ -349,6 +369,7 @@ impl<'t> Worker<'t> {
     /// Makes room for a fragment of so many types, most of them new, and so many words.
     pub(super) fn reserve(&mut self, types: usize, words: usize) {
         self.known.all.reserve(types);
+        self.known.reported.reserve(types);
         let all = &self.known.all;
         let rehash = |&index: &u32| all[index as usize].key[0];
         self.known.by_key.reserve(types, rehash);
@@ -461,7 +482,7 @@ impl<'t> Worker<'t> {
     /// The known class at an index, a type of which stands at a position.
     #[inline]
     fn report(&mut self, index: u32, local: u32, position: Position) -> ClassId {
-        let known = &self.known.all[index as usize];
+        let known = &self.known.reported[index as usize];
         // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
         if rank(position) >= known.rank {
             return known.class;
@@ -472,10 +493,10 @@ impl<'t> Worker<'t> {
     /// As `report`, where the position is less than those before.
     #[inline(never)]
     fn report_less(&mut self, index: u32, local: u32, position: Position) -> ClassId {
-        let known = &mut self.known.all[index as usize];
-        known.rank = rank(position);
+        let known = &self.known.all[index as usize];
         let (class, is_new) = self.table.intern(known.key(), position);
-        known.class = class;
+        let rank = rank(position);
+        self.known.reported[index as usize] = Reported { class, rank };
         if is_new {
             match self.base.and_then(|base| base.class(known.key())) {
                 Some(in_base) => self.created.of_base.push((class, in_base)),

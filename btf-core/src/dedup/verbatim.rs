@@ -174,13 +174,8 @@ impl Readings {
     /// Finds the class of a type. If those of targets are missing, puts all of these on the stack and returns `false`.
     #[inline]
     fn find(&mut self, types: Verbatim<'_>, known: &mut KnownClasses, local: u32) -> Option<bool> {
-        let guess = known.guess();
-        let reading = known
-            .all
-            .get(guess as usize)
-            .map_or(NO_READING, |known| known.reading);
-        let reading = self.words.get(reading as usize..).unwrap_or_default();
-        if self.reads(types, types.words(local)?, reading) {
+        let [guess, _] = known.guesses();
+        if self.reads(types, types.words(local)?, known.reading(guess)) {
             known.confirm(guess);
             self.set(local, guess);
             return Some(true);
@@ -188,9 +183,10 @@ impl Readings {
         self.search(types, known, local)
     }
 
-    /// Whether a record's reading is what `reading` begins with.
+    /// Whether a record's reading is that which begins at an index.
     #[inline]
-    fn reads(&self, types: Verbatim<'_>, record: &[u32], reading: &[u32]) -> bool {
+    fn reads(&self, types: Verbatim<'_>, record: &[u32], reading: u32) -> bool {
+        let reading = self.words.get(reading as usize..).unwrap_or_default();
         let name = |word: u32, known: u32| types.name(word) == known;
         let target = |word: u32, known: u32| {
             let reference = self.references.get(word as usize);
@@ -254,7 +250,7 @@ impl Readings {
             }
     }
 
-    /// As `find`, where the guess is wrong: by the key.
+    /// As `find`, where the first guess is wrong: by the second one, or the key.
     #[inline(never)]
     fn search(
         &mut self,
@@ -276,6 +272,12 @@ impl Readings {
         });
         if is_odd || !is_complete {
             return (!is_odd).then_some(false);
+        }
+        let [_, guess] = known.guesses();
+        if self.reads(types, record, known.reading(guess)) {
+            known.correct(guess);
+            self.set(local, guess);
+            return Some(true);
         }
         let start = self.words.len();
         self.words.extend_from_slice(record);

@@ -188,10 +188,7 @@ impl<'n> LocalNames<'n> {
     /// Where a string starts in `arena`, and where its NUL ends.
     #[inline]
     fn place(&self, index: u32) -> [usize; 2] {
-        [
-            self.starts[index as usize],
-            self.starts[index as usize + 1],
-        ]
+        [self.starts[index as usize], self.starts[index as usize + 1]]
     }
 
     /// The index of a string.
