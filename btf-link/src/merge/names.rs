@@ -346,3 +346,65 @@ impl<'b> Reading<'_, '_, 'b> {
         Ok(Name(self.local.number(string)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use btf_core::Builder;
+
+    /// BTF without types and with these strings.
+    fn btf(strings: &[&str]) -> Btf {
+        let mut builder = Builder::new();
+        for string in strings {
+            builder.add_string(string.as_bytes()).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_string_has_one_number_wherever_it_stands() {
+        let long = "a_name_that_is_longer_than_a_step";
+        let sections: [&[&str]; 6] = [
+            &["a", "b", long, "c"],
+            &["a", "b", long, "c"],
+            // Parts inside of a string: behind its end, before it, and in a longer one's middle.
+            &["a", "bb", long, "c", "d"],
+            &["a", "b", "a_name_that_is_longer_than_a", "c"],
+            &[long, "a", "d", "b"],
+            &["b", long],
+        ];
+        let names = Names::new();
+        let mut local = LocalNames::new(&names);
+        let all = sections.map(btf);
+        let mut found: Vec<(Vec<u8>, u32)> = Vec::new();
+        for btf in &all {
+            let numbers = local.number_all(btf);
+            let section = btf.string_bytes();
+            assert_eq!(numbers.len(), section.len());
+            for (start, &number) in numbers.iter().enumerate() {
+                let is_start = start == 0 || section[start - 1] == 0;
+                assert_eq!(number != NO_NAME, is_start, "{start}");
+                if is_start {
+                    let string = btf.string(StrOffset(u32::try_from(start).unwrap()));
+                    found.push((string.unwrap().to_vec(), number));
+                }
+            }
+        }
+        let strings = names.strings(vec![local.finish()]);
+        for (string, number) in found {
+            assert_eq!(strings.get(number), string);
+        }
+        assert_eq!(strings.len(), 8);
+    }
+
+    #[test]
+    fn what_is_equal_at_the_start_is_counted() {
+        let all: Vec<u8> = (0..100).collect();
+        for len in [0, 1, 15, 16, 17, 31, 32, 99] {
+            let mut other = all.clone();
+            other[len] = 255;
+            assert_eq!(common_len(&all, &other), len);
+            assert_eq!(common_len(&all[..len], &all), len);
+        }
+    }
+}
