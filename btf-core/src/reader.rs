@@ -334,6 +334,21 @@ impl Btf {
         found.last()
     }
 
+    /// As [`Self::find_string`], for many at once, which takes less time for each.
+    #[must_use]
+    pub fn find_strings(&self, strings: &[&[u8]]) -> Vec<Option<StrOffset>> {
+        let mut all = vec![None; strings.len()];
+        for btf in self.chain() {
+            btf.string_index()
+                .find_all(&btf.strings, strings, |index, own| {
+                    if let Some(found) = all.get_mut(index) {
+                        *found = Some(StrOffset(btf.first_string + own));
+                    }
+                });
+        }
+        all
+    }
+
     /// Whether no two own strings are equal.
     #[must_use]
     pub fn has_unique_strings(&self) -> bool {

@@ -44,8 +44,11 @@ pub(crate) struct StringIndex {
 /// A string of the indexed section.
 struct Entry {
     offset: u32,
-    len: u32,
+    hash: u32,
 }
+
+/// How many strings [`StringIndex::find_all`] looks up side by side.
+const SIDE_BY_SIDE: usize = 32;
 
 impl StringIndex {
     /// An index of nothing.
@@ -76,8 +79,9 @@ impl StringIndex {
         index
     }
 
-    fn hash(&self, string: &[u8]) -> u64 {
-        xxh3_64_with_seed(string, self.seed)
+    /// The upper half of a hash that nobody can foresee: it tells strings apart but for a few.
+    fn hash(&self, string: &[u8]) -> u32 {
+        (xxh3_64_with_seed(string, self.seed) >> 32) as u32
     }
 
     /// The offset of `string` in `section`, in bytes.
@@ -85,49 +89,89 @@ impl StringIndex {
         self.find_hashed(section, string, self.hash(string))
     }
 
-    fn find_hashed(&self, section: &[u8], string: &[u8], hash: u64) -> Option<u32> {
-        let entry = self
-            .table
-            .find(hash, |entry| entry.string(section) == string)?;
+    fn find_hashed(&self, section: &[u8], string: &[u8], hash: u32) -> Option<u32> {
+        let is_same = |entry: &Entry| entry.hash == hash && entry.is_at(section, string);
+        let entry = self.table.find(spread(hash), is_same)?;
         Some(entry.offset)
+    }
+
+    /// Calls `found` with the index and the offset of each of the `strings` that `section` has.
+    ///
+    /// To look a string up is to wait for memory twice: for the table, and for the section. Here nothing stands between the
+    /// accesses to one of them, so that the processor waits for several at a time.
+    pub(crate) fn find_all(
+        &self,
+        section: &[u8],
+        strings: &[&[u8]],
+        mut found: impl FnMut(usize, u32),
+    ) {
+        let mut index = 0;
+        for strings in strings.chunks(SIDE_BY_SIDE) {
+            let mut hashes = [0; SIDE_BY_SIDE];
+            for (hash, string) in hashes.iter_mut().zip(strings) {
+                *hash = self.hash(string);
+            }
+            let mut likely = [None; SIDE_BY_SIDE];
+            for (likely, hash) in likely.iter_mut().zip(hashes).take(strings.len()) {
+                *likely = self.table.find(spread(hash), |entry| entry.hash == hash);
+            }
+            for ((string, hash), likely) in strings.iter().zip(hashes).zip(likely) {
+                let offset = likely.and_then(|entry| {
+                    if entry.is_at(section, string) {
+                        Some(entry.offset)
+                    } else {
+                        self.find_hashed(section, string, hash)
+                    }
+                });
+                if let Some(offset) = offset {
+                    found(index, offset);
+                }
+                index += 1;
+            }
+        }
     }
 
     /// Adds `string`, which stands at `offset` of `section`, unless an equal one is there.
     #[inline]
     fn insert_first(&mut self, section: &[u8], string: &[u8], offset: usize) {
-        let (Ok(offset), Ok(len)) = (u32::try_from(offset), u32::try_from(string.len())) else {
+        let Ok(offset) = u32::try_from(offset) else {
             return;
         };
-        let seed = self.seed;
-        let is_same = |entry: &Entry| entry.string(section) == string;
-        let rehash = |entry: &Entry| xxh3_64_with_seed(entry.string(section), seed);
-        match self.table.entry(self.hash(string), is_same, rehash) {
+        let hash = self.hash(string);
+        let is_same = |entry: &Entry| entry.hash == hash && entry.is_at(section, string);
+        match self.table.entry(spread(hash), is_same, Entry::rehash) {
             hash_table::Entry::Occupied(_) => self.is_unique = false,
             hash_table::Entry::Vacant(vacant) => {
-                vacant.insert(Entry { offset, len });
+                vacant.insert(Entry { offset, hash });
             }
         }
     }
 
-    /// Adds `string`, which stands at `offset` of `section`; a section too large for 32 bits is not indexed further.
-    fn insert(&mut self, section: &[u8], string: &[u8], hash: u64, offset: usize) {
-        let (Ok(offset), Ok(len)) = (u32::try_from(offset), u32::try_from(string.len())) else {
-            return;
-        };
-        let seed = self.seed;
-        self.table
-            .insert_unique(hash, Entry { offset, len }, |entry| {
-                xxh3_64_with_seed(entry.string(section), seed)
-            });
+    /// Adds the string of this hash at `offset`, which is not there; what 32 bits do not hold is not indexed.
+    fn insert(&mut self, hash: u32, offset: usize) {
+        if let Ok(offset) = u32::try_from(offset) {
+            let entry = Entry { offset, hash };
+            self.table.insert_unique(spread(hash), entry, Entry::rehash);
+        }
     }
 }
 
+/// A hash whose upper bits, which the table tells entries apart by, are as good as the lower ones, which choose the place.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 impl Entry {
-    fn string<'a>(&self, section: &'a [u8]) -> &'a [u8] {
-        let start = self.offset as usize;
-        section
-            .get(start..start.saturating_add(self.len as usize))
-            .unwrap_or_default()
+    fn rehash(&self) -> u64 {
+        spread(self.hash)
+    }
+
+    /// Whether `string`, which has no NUL, is the one that starts here.
+    fn is_at(&self, section: &[u8], string: &[u8]) -> bool {
+        let tail = section.get(self.offset as usize..);
+        let rest = tail.and_then(|tail| tail.strip_prefix(string));
+        rest.is_some_and(|rest| rest.first() == Some(&0))
     }
 }
 
@@ -191,10 +235,7 @@ impl StringTable {
         let Some(index) = self.index.get_mut() else {
             return;
         };
-        let (section, seed) = (&self.bytes, index.seed);
-        index.table.reserve(strings, |entry| {
-            xxh3_64_with_seed(entry.string(section), seed)
-        });
+        index.table.reserve(strings, Entry::rehash);
     }
 
     fn index(&self) -> &StringIndex {
@@ -221,7 +262,7 @@ impl StringTable {
         let offset = self.append(string)?;
         if let Some(index) = self.index.get_mut() {
             let start = (offset.0 - self.first) as usize;
-            index.insert(&self.bytes, string, hash, start);
+            index.insert(hash, start);
         }
         Ok(offset)
     }

@@ -146,9 +146,22 @@ impl Base {
 
     /// The name of a string of more than three bytes.
     pub(crate) fn find_name(&self, string: &[u8]) -> Option<Name> {
-        let found = self.btf.find_string(string).map(|offset| offset.0);
-        let end = || self.index.as_ref()?.ends.get(string).copied();
-        found.or_else(end).map(Name)
+        let found = self.btf.find_string(string);
+        found.map_or_else(|| self.find_end(string), |found| Some(Name(found.0)))
+    }
+
+    /// The names of strings of more than three bytes.
+    pub(crate) fn find_names(&self, strings: &[&[u8]]) -> impl Iterator<Item = Option<Name>> {
+        let found = self.btf.find_strings(strings).into_iter();
+        found.zip(strings).map(|(found, string)| {
+            found.map_or_else(|| self.find_end(string), |found| Some(Name(found.0)))
+        })
+    }
+
+    /// The name of a string that is only the end of others.
+    fn find_end(&self, string: &[u8]) -> Option<Name> {
+        let ends = &self.index.as_ref()?.ends;
+        ends.get(string).copied().map(Name)
     }
 
     /// The string of a name that is not short.

@@ -55,6 +55,8 @@ pub(crate) struct Names<'a> {
     recent: Recent,
     /// The distinct strings of `debug_str`.
     by_content: HashTable<Distinct>,
+    /// The name of each, by its index.
+    of_distinct: Vec<Name>,
     others: Mutex<Others<'a>>,
 }
 
@@ -63,7 +65,7 @@ pub(crate) struct Names<'a> {
 struct Distinct {
     /// Where it stands first.
     offset: u32,
-    name: Name,
+    index: u32,
 }
 
 /// How many distinct strings a module is taken to have at first. Its `.debug_str` is not merged: it has most of them many times.
@@ -74,16 +76,17 @@ const DISTINCT_OF_MODULE: usize = 1 << 13;
 struct Repeated {
     /// For each 64 bytes a bit for each that such a string starts at, and how many start before.
     starts: Vec<(u64, u32)>,
+    /// Until all are known, their indices among the distinct strings.
     names: Vec<Name>,
 }
 
 impl Repeated {
-    /// Adds the name of the string at `offset`; offsets must ascend.
-    fn push(&mut self, offset: usize, name: Name) {
+    /// Adds the string at `offset`; offsets must ascend.
+    fn push(&mut self, offset: usize, index: u32) {
         self.starts
             .resize(offset / 64 + 1, (0, self.names.len() as u32));
         self.starts[offset / 64].0 |= 1 << (offset % 64);
-        self.names.push(name);
+        self.names.push(Name(index));
     }
 
     #[inline]
@@ -154,6 +157,7 @@ impl<'a> Names<'a> {
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             by_content: HashTable::with_capacity(capacity),
+            of_distinct: Vec::with_capacity(capacity),
             others: Mutex::default(),
         };
         let mut start = 0;
@@ -166,6 +170,12 @@ impl<'a> Names<'a> {
             }
             start = end + 1;
         }
+        if let Some(base) = base {
+            names.take_from(base);
+        }
+        for name in &mut names.repeated.names {
+            *name = names.of_distinct[name.0 as usize];
+        }
         names
     }
 
@@ -173,21 +183,35 @@ impl<'a> Names<'a> {
         let tail = |distinct: &Distinct| &self.debug_str[distinct.offset as usize..];
         let is_same = |distinct: &Distinct| starts_with_string(tail(distinct), string);
         let rehash = |distinct: &Distinct| xxh3_64(cut(tail(distinct)));
-        let own = Name(self.first + start as u32);
-        let name = match self.by_content.entry(xxh3_64(string), is_same, rehash) {
-            hash_table::Entry::Occupied(occupied) => occupied.get().name,
+        let (offset, index) = (start as u32, self.of_distinct.len() as u32);
+        let index = match self.by_content.entry(xxh3_64(string), is_same, rehash) {
+            hash_table::Entry::Occupied(occupied) => occupied.get().index,
             hash_table::Entry::Vacant(vacant) => {
-                let of_base = self.base.and_then(|base| base.find_name(string));
-                let offset = start as u32;
-                let name = of_base.unwrap_or(own);
-                vacant.insert(Distinct { offset, name });
-                name
+                vacant.insert(Distinct { offset, index });
+                self.of_distinct.push(Name(self.first + offset));
+                if self.base.is_none() {
+                    *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
+                    return;
+                }
+                index
             }
         };
-        if name == own {
-            *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
-        } else {
-            self.repeated.push(start, name);
+        self.repeated.push(start, index);
+    }
+
+    /// Gives the distinct strings that the base has their names there.
+    fn take_from(&mut self, base: &Base) {
+        let start = |name: &Name| (name.0 - self.first) as usize;
+        let strings = self.of_distinct.iter();
+        let strings: Vec<&[u8]> = strings
+            .map(|name| cut(&self.debug_str[start(name)..]))
+            .collect();
+        for (name, of_base) in self.of_distinct.iter_mut().zip(base.find_names(&strings)) {
+            let start = start(name);
+            match of_base {
+                Some(of_base) => *name = of_base,
+                None => *self.is_plain[start / 64].get_mut() |= 1 << (start % 64),
+            }
         }
     }
 
@@ -303,7 +327,7 @@ impl<'a> Names<'a> {
         let tail = |distinct: &Distinct| &self.debug_str[distinct.offset as usize..];
         let is_same = |distinct: &Distinct| starts_with_string(tail(distinct), string);
         let own = self.by_content.find(xxh3_64(string), is_same);
-        own.map(|distinct| distinct.name)
+        own.map(|distinct| self.of_distinct[distinct.index as usize])
             .or_else(|| self.base?.find_name(string))
     }
 

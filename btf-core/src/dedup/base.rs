@@ -204,6 +204,9 @@ pub(super) fn import(base: &Base, gathered: &[Gathered], next: ClassId) -> Impor
         taken: Vec::new(),
         next,
     };
+    // What they refer to comes to about as many.
+    let of_base = gathered.iter().map(|worker| worker.of_base.len());
+    taking.classes.reserve(2 * of_base.sum::<usize>());
     for &(class, in_base) in gathered.iter().flat_map(|worker| &worker.of_base) {
         taking.classes.insert(in_base, class);
         taking.taken.push(Taken {
@@ -276,6 +279,7 @@ impl Taking<'_> {
             labels: _,
         } = self;
         let mut gathered = Gathered::default();
+        gathered.classes.reserve(taken.len());
         let mut types = Vec::with_capacity(taken.len());
         for taken in &taken {
             let start = u32_len(gathered.words.len());
@@ -291,7 +295,7 @@ impl Taking<'_> {
             let of_class = base.types(taken.in_base).iter();
             types.extend(of_class.map(|&id| (id, taken.class)));
         }
-        types.sort_unstable();
+        types.sort_unstable_by_key(|&(id, _)| id);
         gathered.members = types.iter().map(|&(_, class)| class).collect();
         gathered.fragments.push(Members {
             index: 0,

@@ -317,8 +317,8 @@ pub struct Worker<'t> {
     /// What this thread knows of the table.
     known: KnownClasses,
     created: Gathered,
-    /// The local numbers and classes of the types of a fragment whose records are kept.
-    new: Vec<(u32, ClassId)>,
+    /// The local numbers, classes and keys of the types of a fragment whose records are kept.
+    new: Vec<(u32, ClassId, Key)>,
 }
 
 /// The records of the classes that one thread met first, and the classes of all types that it saw.
@@ -394,7 +394,8 @@ impl<'t> Worker<'t> {
             let class = self.report(known, local, position(index, local, is_weak));
             self.created.members.push(class);
         }
-        for (local, class) in self.new.drain(..) {
+        self.find_in_base();
+        for (local, class, _) in self.new.drain(..) {
             let start = fragment.starts[local as usize] as usize;
             let info = Info(fragment.words[start + 1]);
             let Some(kind) = info.kind() else { continue };
@@ -436,7 +437,8 @@ impl<'t> Worker<'t> {
             let class = self.report(known, local, position(index, local, false));
             self.created.members.push(class);
         }
-        for (local, class) in self.new.drain(..) {
+        self.find_in_base();
+        for (local, class, _) in self.new.drain(..) {
             let reading = self.known.all[indices[local as usize] as usize].reading;
             let Some((kind, ids)) = types.record(local) else {
                 continue;
@@ -498,12 +500,22 @@ impl<'t> Worker<'t> {
         let rank = rank(position);
         self.known.reported[index as usize] = Reported { class, rank };
         if is_new {
-            match self.base.and_then(|base| base.class(known.key())) {
-                Some(in_base) => self.created.of_base.push((class, in_base)),
-                None => self.new.push((local, class)),
-            }
+            self.new.push((local, class, known.key()));
         }
         class
+    }
+
+    /// Takes from the new classes those that the base has. All in a row, as looking one up is waiting for memory, and the
+    /// processor waits for several at a time.
+    fn find_in_base(&mut self) {
+        let Some(base) = self.base else { return };
+        self.new.retain(|&(_, class, key)| {
+            let in_base = base.class(key);
+            self.created
+                .of_base
+                .extend(in_base.map(|in_base| (class, in_base)));
+            in_base.is_none()
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Definitions: which classes define a name, which only announce it, and which names have several definitions.
 
-use super::classes::{ClassId, FastMap, Position};
+use super::classes::{ClassId, FastMap};
 use super::fragment::u32_len;
 use super::graph::Graph;
 use super::homonyms::NodeId;
@@ -43,14 +43,15 @@ impl Definitions {
             is_forward: vec![false; graph.len()],
             all_forwards: Vec::new(),
         };
-        // Positions differ, so the order within a label does not depend on the numbers of classes.
-        let mut labelled: Vec<(Label, Position, ClassId)> = (0_u32..)
-            .zip(graph.labels.iter().zip(&graph.positions))
-            .filter(|(_, (label, _))| **label != 0)
-            .map(|(class, (label, position))| (*label, *position, class))
+        let mut labelled: Vec<(Label, ClassId)> = (0_u32..)
+            .zip(&graph.labels)
+            .filter(|(_, label)| **label != 0)
+            .map(|(class, label)| (*label, class))
             .collect();
-        labelled.sort_unstable();
-        for of_label in labelled.chunk_by(|a, b| a.0 == b.0) {
+        labelled.sort_unstable_by_key(|&(label, _)| label);
+        for of_label in labelled.chunk_by_mut(|a, b| a.0 == b.0) {
+            // Positions differ, so the order within a label does not depend on the numbers of classes.
+            of_label.sort_unstable_by_key(|&(_, class)| graph.positions[class as usize]);
             definitions.add(graph, of_label);
         }
         let first = |homonym: &Vec<ClassId>| graph.positions[homonym[0] as usize];
@@ -70,10 +71,10 @@ impl Definitions {
     }
 
     /// Adds the classes of one label.
-    fn add(&mut self, graph: &Graph, of_label: &[(Label, Position, ClassId)]) {
-        let classes = || of_label.iter().map(|&(_, _, class)| class);
+    fn add(&mut self, graph: &Graph, of_label: &[(Label, ClassId)]) {
+        let classes = || of_label.iter().map(|&(_, class)| class);
         // Nearly all names have one definition and nothing else.
-        if let [(_, _, only)] = *of_label
+        if let [(_, only)] = *of_label
             && !graph.is_announcement(only)
         {
             return;

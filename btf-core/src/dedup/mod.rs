@@ -73,6 +73,9 @@ use part::Part;
 
 use crate::ids::TypeId;
 
+/// How many classes a module is taken to have at first, so that nothing needs to grow for most of them.
+const CLASSES_OF_MODULE: usize = 1 << 12;
+
 /// A merge that is under way.
 ///
 /// # Example
@@ -130,7 +133,7 @@ impl<'b> Merger<'b> {
     pub fn with_base(base: &'b Base) -> Self {
         Self {
             base: Some(base),
-            ..Self::new()
+            ..Self::of_module()
         }
     }
 
@@ -139,6 +142,14 @@ impl<'b> Merger<'b> {
     pub fn with_unread(base: Unread<'b>) -> Self {
         Self {
             unread: Some(base),
+            ..Self::of_module()
+        }
+    }
+
+    /// A merge with room for what a module has.
+    fn of_module() -> Self {
+        Self {
+            table: ClassTable::with_capacity(CLASSES_OF_MODULE),
             ..Self::new()
         }
     }
@@ -147,7 +158,11 @@ impl<'b> Merger<'b> {
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
         let is_continued = self.base.is_some() || self.unread.is_some();
-        Worker::new(&self.table, self.base, is_continued.into())
+        let mut worker = Worker::new(&self.table, self.base, is_continued.into());
+        if is_continued {
+            worker.reserve(CLASSES_OF_MODULE, CLASSES_OF_MODULE);
+        }
+        worker
     }
 
     /// Merges what the workers have gathered.

@@ -73,27 +73,23 @@ impl Merged {
         let Meanings {
             positions, same_as, ..
         } = &self.meanings;
-        let is_root =
-            |&node: &NodeId| positions[node as usize] & WEAK == 0 && same_as[node as usize] == node;
+        let nodes = 0..u32_len(positions.len());
+        let of_base = |node| self.base_id(node).unwrap_or(TypeId::VOID);
+        let mut ids: Vec<TypeId> = nodes.clone().map(of_base).collect();
+        let is_root = |&node: &NodeId| {
+            let at = node as usize;
+            positions[at] & WEAK == 0 && same_as[at] == node && ids[at].is_void()
+        };
         let place = |node: NodeId| (positions[node as usize], node);
-        let mut roots: Vec<(Position, NodeId)> = (0..u32_len(positions.len()))
-            .filter(is_root)
-            .map(place)
-            .collect();
+        let mut roots: Vec<(Position, NodeId)> = nodes.filter(is_root).map(place).collect();
         roots.sort_unstable();
         let mut order: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
         let weak = self.weak_targets(&order, needed);
         // What is weak stands behind all that is not.
         order.extend(weak);
-        let in_base = order.partition_point(|&node| self.base_id(node).is_some());
-        let mut ids = vec![TypeId::VOID; positions.len()];
-        for &node in &order[..in_base] {
-            ids[node as usize] = self.base_id(node).unwrap_or(TypeId::VOID);
-        }
-        for (id, &node) in (self.first.0..).zip(&order[in_base..]) {
+        for (id, &node) in (self.first.0..).zip(&order) {
             ids[node as usize] = TypeId(id);
         }
-        order.drain(..in_base);
         Numbering {
             merged: self,
             ids,
