@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, ValueEnum};
 
 pub use generate::{Generate, ManSection, generate};
-pub use json::{JsonArray, JsonObject, json_line, json_name, json_text};
+pub use json::{JsonArray, JsonObject, json_line, json_name, json_text, push_json_line};
 pub use printer::{Environment, Printer, Stream, Style};
 pub use progress::ProgressBar;
 pub use status::{ExitStatus, ignore_broken_pipe, is_broken_pipe};

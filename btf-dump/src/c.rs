@@ -38,7 +38,6 @@ mod space;
 mod tables;
 mod tags;
 mod text;
-mod texts;
 mod view;
 mod walk;
 

@@ -18,6 +18,7 @@ mod hashes;
 pub mod html;
 pub mod json;
 mod leaves;
+mod order;
 mod pair;
 mod parts;
 mod queues;
@@ -32,14 +33,15 @@ use rayon::prelude::*;
 pub use consequence::is_consequence;
 pub(crate) use detail::encoding_word;
 pub use detail::{Detail, EnumeratorChange, MemberChange, ParamChange, Value, WordChange};
-pub use leaves::{Leaf, Leaves};
+pub use leaves::{Leaf, Leaves, Prefixes};
 pub use side::{Options, Side, Sort};
 pub use through::Causes;
 
+use detail::Comparison;
 use pair::Pairs;
 
-/// So many names at least are looked up by one thread at a time.
-const MIN_NAMES: usize = 1024;
+/// Of so many items at least one thread finds out whether they have changed through others.
+const MIN_SAME: usize = 4096;
 
 /// What has become of an item.
 #[derive(Debug)]
@@ -72,8 +74,10 @@ pub struct Diff<'b> {
     pub old: &'b Side<'b>,
     /// The new blob.
     pub new: &'b Side<'b>,
-    /// What has changed, in the order of sorts and names.
-    pub changes: Vec<Change>,
+    /// What has changed.
+    changes: Vec<Change>,
+    /// The indices of the changes, in the order of sorts and names.
+    order: Vec<u32>,
     /// What has changed, for blobs that continue the new one.
     pub causes: Causes,
     /// How many members unnamed structures may add to each structure that is not in both blobs as it was.
@@ -113,92 +117,75 @@ impl<'b> Diff<'b> {
         let different: Vec<_> = pairs.different.into_iter().chain(suspects).collect();
         let details: Vec<_> = different
             .into_par_iter()
-            .map(|(sort, a, b)| (sort, a, b, Detail::new(old, new, (a, b), room)))
+            .map_init(
+                || Comparison::new(old, new, room),
+                |comparison, (sort, a, b)| (sort, a, b, comparison.detail((a, b)).map(Box::new)),
+            )
             .collect();
-        let mut changes = Vec::new();
+        let count = details.len() + pairs.removed.len() + pairs.added.len();
+        let mut changes = Vec::with_capacity(count);
         for (sort, a, b, detail) in details {
             match detail {
-                Some(detail) => changes.push(What::Changed(a, b, Box::new(detail)).of(sort)),
+                Some(detail) => changes.push(What::Changed(a, b, detail).of(sort)),
                 None => same.push((a, b)),
             }
         }
-        let changed = changes.iter().filter_map(Change::new_id);
-        let causes = Causes::new(new, changed, base);
-        for (a, b) in same {
-            if let Some(cause) = causes.get(b)
-                && let Some(sort) = side::sort_of(new.ty(b))
-            {
-                changes.push(What::Through(a, b, cause).of(sort));
-            }
-        }
-        changes.extend(
-            pairs
-                .removed
-                .into_iter()
-                .map(|(sort, id)| What::Removed(id).of(sort)),
+        let changed: Vec<_> = changes.iter().filter_map(Change::new_id).collect();
+        let removed = pairs.removed.into_iter();
+        changes.extend(removed.map(|(sort, id)| What::Removed(id).of(sort)));
+        let added = pairs.added.into_iter();
+        changes.extend(added.map(|(sort, id)| What::Added(id).of(sort)));
+        let known = changes.len();
+        let (causes, mut keys) = rayon::join(
+            || Causes::new(new, changed.into_iter(), base),
+            || order::keys((old, new), &mut changes),
         );
-        changes.extend(
-            pairs
-                .added
-                .into_iter()
-                .map(|(sort, id)| What::Added(id).of(sort)),
-        );
-        let mut diff = Self {
+        let through = same.into_par_iter().with_min_len(MIN_SAME);
+        let through: Vec<_> = through
+            .filter_map(|(a, b)| {
+                let (cause, sort) = (causes.get(b)?, side::sort_of(new.ty(b))?);
+                Some(What::Through(a, b, cause).of(sort))
+            })
+            .collect();
+        changes.extend(through);
+        keys.extend(order::keys((old, new), &mut changes[known..]));
+        Self {
             old,
             new,
+            order: order::of(&changes, &keys),
             changes,
             causes,
             room,
-        };
-        diff.sort();
-        diff
-    }
-
-    /// Finds kfuncs and puts everything in order.
-    fn sort(&mut self) {
-        let (old, new) = (self.old, self.new);
-        for change in &mut self.changes {
-            let is = |side: &Side<'_>, id: Option<TypeId>| {
-                id.and_then(|id| side.is_kfunc(id)) == Some(true)
-            };
-            change.is_kfunc = is(old, change.old_id()) || is(new, change.new_id());
         }
-        let names = self.changes.par_iter().with_min_len(MIN_NAMES);
-        let names: Vec<_> = names.map(|change| self.name(change)).collect();
-        let keys = self.changes.iter().zip(&names).zip(0..);
-        let mut keys: Vec<(u64, u32)> = keys
-            .map(|((change, name), index)| (change.sort_key(name), index))
-            .collect();
-        let changes = &self.changes;
-        keys.par_sort_unstable_by(|&(a_key, a), &(b_key, b)| {
-            let names = || names[a as usize].cmp(names[b as usize]);
-            let ids = || changes[a as usize].ids().cmp(&changes[b as usize].ids());
-            a_key.cmp(&b_key).then_with(names).then_with(ids)
-        });
-        let mut changes: Vec<_> = std::mem::take(&mut self.changes)
-            .into_iter()
-            .map(Some)
-            .collect();
-        let in_order = keys
-            .iter()
-            .map(|&(_, index)| changes[index as usize].take());
-        self.changes = in_order.flatten().collect();
     }
 
     /// The name of the item; empty for what has none.
     #[must_use]
     pub fn name(&self, change: &Change) -> &'b [u8] {
-        match (change.new_id(), change.old_id()) {
-            (Some(id), _) => self.new.name_of(id),
-            (None, Some(id)) => self.old.name_of(id),
-            (None, None) => &[],
-        }
+        name_of((self.old, self.new), change)
+    }
+
+    /// What has changed, in the order of sorts and names.
+    #[must_use]
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = &Change> {
+        self.order
+            .iter()
+            .map(|&index| &self.changes[index as usize])
     }
 
     /// Whether nothing has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+}
+
+/// The name of an item of two sides; empty for what has none.
+fn name_of<'b>((old, new): (&'b Side<'b>, &'b Side<'b>), change: &Change) -> &'b [u8] {
+    match (change.new_id(), change.old_id()) {
+        (Some(id), _) => new.name_of(id),
+        (None, Some(id)) => old.name_of(id),
+        (None, None) => &[],
     }
 }
 
@@ -242,16 +229,6 @@ impl Change {
         }
     }
 
-    /// The sort, whether it is a kfunc, and the first bytes of a name, as a number that orders as they do.
-    fn sort_key(&self, name: &[u8]) -> u64 {
-        // What has no name comes last.
-        let group = self.sort as u8 * 4 + u8::from(!self.is_kfunc) * 2 + u8::from(name.is_empty());
-        let mut key = [group, 0, 0, 0, 0, 0, 0, 0];
-        let len = name.len().min(key.len() - 1);
-        key[1..=len].copy_from_slice(&name[..len]);
-        u64::from_be_bytes(key)
-    }
-
     fn ids(&self) -> (Option<TypeId>, Option<TypeId>) {
         (self.old_id(), self.new_id())
     }
@@ -259,10 +236,21 @@ impl Change {
     /// The word for what sort of item it is: that of its [`Sort`], or `kfunc`.
     #[must_use]
     pub fn word(&self) -> &'static str {
-        if self.is_kfunc {
-            "kfunc"
-        } else {
-            self.sort.word()
+        WORDS.get(self.word_index()).unwrap_or(&"")
+    }
+
+    /// The index of that in [`WORDS`].
+    fn word_index(&self) -> usize {
+        match self.sort {
+            _ if self.is_kfunc => 5,
+            Sort::Struct => 0,
+            Sort::Union => 1,
+            Sort::Enum => 2,
+            Sort::Typedef => 3,
+            Sort::Number => 4,
+            Sort::Func => 6,
+            Sort::Var => 7,
+            Sort::Forward => 8,
         }
     }
 }
@@ -291,8 +279,7 @@ impl Counts {
     pub fn of<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Vec<(&'static str, Self)> {
         let mut counts = WORDS.map(|word| (word, Self::default()));
         for change in changes {
-            let word = change.word();
-            if let Some((_, counts)) = counts.iter_mut().find(|(of, _)| *of == word) {
+            if let Some((_, counts)) = counts.get_mut(change.word_index()) {
                 match change.what {
                     What::Added(_) => counts.added += 1,
                     What::Removed(_) => counts.removed += 1,

@@ -67,8 +67,27 @@ impl<'a> Kfunc<'a> {
 /// a set of kfuncs.
 #[must_use]
 pub fn find<'a>(btf: &'a Btf, sets: Option<&'a Sets>) -> Vec<Kfunc<'a>> {
+    // Most types are no tags: look at the kind before the rest is decoded.
+    let kind = |start: u32| {
+        let info = btf.words().get(start as usize + 1);
+        info.and_then(|&info| Info(info).kind())
+    };
+    let ids = btf.starts().iter().zip(btf.first_id()..btf.end_id());
+    let tags = ids.filter(|&(&start, _)| kind(start) == Some(Kind::DeclTag));
+    find_by(btf, tags.map(|(_, id)| TypeId(id)), sets)
+}
+
+/// As [`find`], for those who know the ids of all tags on declarations.
+#[must_use]
+pub fn find_by<'a>(
+    btf: &'a Btf,
+    decl_tags: impl Iterator<Item = TypeId>,
+    sets: Option<&'a Sets>,
+) -> Vec<Kfunc<'a>> {
     let mut names = Names::new(btf);
-    let mut tags = tags(btf, &mut names);
+    let mut tags: Vec<_> = decl_tags
+        .filter_map(|id| tag(btf, &mut names, id))
+        .collect();
     tags.sort_unstable();
     let mut found = Vec::new();
     for tags in tags.chunk_by(|(a, ..), (b, ..)| a == b) {
@@ -106,25 +125,18 @@ pub fn find<'a>(btf: &'a Btf, sets: Option<&'a Sets>) -> Vec<Kfunc<'a>> {
     found
 }
 
-/// All tags on whole declarations: what is tagged, the tag, its text.
-fn tags<'a>(btf: &'a Btf, names: &mut Names<'a>) -> Vec<(TypeId, TypeId, &'a [u8])> {
-    let mut tags = Vec::new();
-    for (&start, id) in btf.starts().iter().zip(btf.first_id()..btf.end_id()) {
-        // Most types are no tags: look at the kind before the rest is decoded.
-        let info = btf.words().get(start as usize + 1).copied().map(Info);
-        let id = TypeId(id);
-        if info.and_then(Info::kind) == Some(Kind::DeclTag)
-            && let Ok(Type::DeclTag {
-                name,
-                target,
-                component: -1,
-                is_attribute: false,
-            }) = btf.ty(id)
-        {
-            tags.push((target, id, names.get(name).bytes));
-        }
+/// A tag on a whole declaration: what is tagged, the tag, its text; `None` for what is no such.
+fn tag<'a>(btf: &'a Btf, names: &mut Names<'a>, id: TypeId) -> Option<(TypeId, TypeId, &'a [u8])> {
+    if let Ok(Type::DeclTag {
+        name,
+        target,
+        component: -1,
+        is_attribute: false,
+    }) = btf.ty(id)
+    {
+        return Some((target, id, names.get(name).bytes));
     }
-    tags
+    None
 }
 
 #[cfg(test)]

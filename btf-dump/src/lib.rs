@@ -16,3 +16,4 @@ pub mod stats;
 
 mod names;
 mod put;
+mod texts;

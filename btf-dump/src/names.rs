@@ -37,7 +37,7 @@ impl<'a> Name<'a> {
     pub(crate) const EMPTY: Self = Self::whole(b"");
 
     /// All of some bytes.
-    const fn whole(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn whole(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             is_cut: false,
@@ -61,6 +61,12 @@ impl<'a> Name<'a> {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         put::start_of(out, self.tail, self.bytes.len());
     }
+}
+
+/// As much of `tail` as the strings at its start may take that need no budget, with what ends them.
+#[inline]
+pub(crate) fn short(tail: &[u8]) -> &[u8] {
+    tail.get(..LONG).unwrap_or(tail)
 }
 
 /// The strings of BTF and its bases.
@@ -97,19 +103,32 @@ impl<'a> Names<'a> {
     /// The name at an offset, if it exists.
     #[inline]
     pub(crate) fn find(&mut self, offset: StrOffset) -> Option<Name<'a>> {
+        let tail = self.tail(offset)?;
+        Some(self.cut(tail))
+    }
+
+    /// The name at an offset, if it exists and is one of those that need no budget.
+    #[inline]
+    pub(crate) fn find_short(&self, offset: StrOffset) -> Option<Name<'a>> {
+        let tail = self.tail(offset)?;
+        let len = put::len_of_string(short(tail))?;
+        Some(Name::start_of(tail, len, false))
+    }
+
+    /// The strings from an offset on, if it exists.
+    #[inline]
+    pub(crate) fn tail(&self, offset: StrOffset) -> Option<&'a [u8]> {
         let tail = self.sections.iter().find_map(|&(first, strings)| {
             let offset = offset.0.checked_sub(first)?;
             Some(strings.get(offset as usize..).unwrap_or_default())
         });
-        let tail = tail.filter(|tail| !tail.is_empty())?;
-        Some(self.cut(tail))
+        tail.filter(|tail| !tail.is_empty())
     }
 
     /// The string at the start of `tail`, or as much of it as may be printed.
     #[inline]
     pub(crate) fn cut(&mut self, tail: &'a [u8]) -> Name<'a> {
-        let short = tail.get(..LONG).unwrap_or(tail);
-        match put::len_of_string(short) {
+        match put::len_of_string(short(tail)) {
             Some(len) => Name::start_of(tail, len, false),
             None => self.cut_long(tail),
         }

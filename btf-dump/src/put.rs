@@ -95,7 +95,7 @@ pub(crate) fn len_of_word(tail: &[u8]) -> Option<usize> {
 
 /// The two numbers that 16 bytes make.
 #[inline]
-fn halves(block: [u8; 16]) -> (u64, u64) {
+pub(crate) fn halves(block: [u8; 16]) -> (u64, u64) {
     let number = u128::from_le_bytes(block);
     #[expect(clippy::cast_possible_truncation, reason = "the other half follows")]
     let low = number as u64;
@@ -135,7 +135,7 @@ fn others(number: u64) -> u64 {
 /// Not 0 if a byte of `number` is; then the lowest bit that is set is the highest of the first such byte. A borrow can only go
 /// wrong behind it.
 #[inline]
-fn zeroes(number: u64) -> u64 {
+pub(crate) fn zeroes(number: u64) -> u64 {
     number.wrapping_sub(ONES) & !number & (ONES << 7)
 }
 

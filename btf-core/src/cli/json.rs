@@ -34,12 +34,17 @@ pub struct JsonArray<'o> {
 #[must_use]
 pub fn json_line(tag: &str, write: impl FnOnce(&mut JsonObject<'_>)) -> String {
     let mut line = String::new();
-    JsonObject::write(&mut line, |object| {
+    push_json_line(&mut line, tag, write);
+    line
+}
+
+/// Appends such a line to others.
+pub fn push_json_line(lines: &mut String, tag: &str, write: impl FnOnce(&mut JsonObject<'_>)) {
+    JsonObject::write(lines, |object| {
         object.text("type", tag);
         write(object);
     });
-    line.push('\n');
-    line
+    lines.push('\n');
 }
 
 /// Text as a JSON string, in quotes.
@@ -188,6 +193,17 @@ impl JsonArray<'_> {
 
 fn push_text(out: &mut String, text: &str) {
     out.push('"');
+    // Nearly all text stands for itself, which is seen many bytes at a time.
+    let is_plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        out.push_str(text);
+    } else {
+        push_escaped(out, text);
+    }
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -202,7 +218,6 @@ fn push_text(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }
 
 fn push_base64(out: &mut String, bytes: &[u8]) {

@@ -21,8 +21,8 @@ use super::order::Step;
 use super::shape::{Piece, Shapes};
 use super::tags::Tags;
 use super::text::put_decl_tag;
-use super::texts::Texts;
 use super::view::{View, composite, enumeration, is_enumeration, tag_kind};
+use crate::texts::Texts;
 
 /// The longest header in bytes that BTF of so many bytes may give. Those of kernels are shorter than their BTF, or, with
 /// assertions, some three times as long.

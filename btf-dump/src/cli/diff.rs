@@ -14,6 +14,7 @@ use btf_dump::diff::breaking::is_breaking;
 use btf_dump::diff::html::Page;
 use btf_dump::diff::{Change, Counts, Diff, What, is_consequence, json, text};
 use clap::ValueEnum;
+use rayon::prelude::*;
 
 use super::{TOOL, missing};
 use files::{Pair, Sides};
@@ -154,13 +155,13 @@ impl DiffArgs {
 
     /// Whether a change is shown.
     fn wants(&self, diff: &Diff<'_>, change: &Change) -> bool {
-        let is_through = matches!(change.what, What::Through(..));
         let of_kind = || self.kind.iter().any(|kind| kind.word() == change.word());
         let has_name = || {
             let name = diff.name(change);
             self.names.iter().any(|pattern| pattern.matches(name))
         };
-        let is_indirect = || is_through || is_consequence(diff, change);
+        let is_indirect =
+            || matches!(change.what, What::Through(..)) || is_consequence(diff, change);
         !(self.direct && is_indirect())
             && (self.kind.is_empty() || of_kind())
             && (self.names.is_empty() || has_name())
@@ -248,8 +249,7 @@ impl<'a> Report<'a> {
         }
         let is_breaking = |change: &Change| is_breaking(diff, change);
         let wanted = diff
-            .changes
-            .iter()
+            .changes()
             .filter(|change| args.wants(diff, change) && (!args.breaking || is_breaking(change)));
         let changes: Vec<&'a Change> = wanted.collect();
         if changes.is_empty() {
@@ -257,13 +257,16 @@ impl<'a> Report<'a> {
         }
         self.warn_of_cut(&changes);
         self.is_empty = false;
-        self.total = Counts::sum(&self.total, &Counts::of(changes.iter().copied()));
+        if args.summary || args.json {
+            let counts = Counts::of(changes.iter().copied());
+            self.total = Counts::sum(&self.total, &counts);
+        }
         if args.html {
             self.page.add(&pair.name, diff, &changes);
         } else if args.json {
             self.put_json(pair);
             if !args.summary {
-                self.out.push(json::write(diff, &changes).into());
+                self.out.extend(json::write(diff, &changes));
             }
         } else if !self.is_one {
             let texts = text::write_each(diff, &changes, self.text_options());
@@ -293,10 +296,10 @@ impl<'a> Report<'a> {
     /// Warns if not all members are told one by one.
     fn warn_of_cut(&mut self, changes: &[&Change]) {
         let is_cut = |change: &&Change| match &change.what {
-            What::Changed(_, _, detail) => detail.is_cut(),
+            What::Changed(_, _, detail) => detail.is_cut,
             What::Added(_) | What::Removed(_) | What::Through(..) => false,
         };
-        if changes.iter().any(is_cut) {
+        if changes.par_iter().any(is_cut) {
             self.warn_once(
                 "structures hold too many unnamed ones to tell what has changed in each",
             );

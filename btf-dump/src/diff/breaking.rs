@@ -135,9 +135,9 @@ fn breaks_users(diff: &Diff<'_>, detail: &Detail) -> bool {
 fn breaks_accesses(diff: &Diff<'_>, detail: &Detail) -> bool {
     // Of an array of structures without a name all but the first have moved.
     let is_strided = |member: &MemberChange| {
-        let leaf = member.old.and_then(|old| detail.leaves.0.all.get(old));
+        let leaf = member.old;
         let is_array = |leaf: &Leaf| Leaves::has_elements(diff.old, leaf.ty);
-        member.has_own_size && leaf.is_some_and(is_array)
+        member.has_own_size && leaf.as_ref().is_some_and(is_array)
     };
     // What has been added is nobody's loss.
     let is_lost = |member: &MemberChange| {

@@ -5,12 +5,15 @@
 //! old and the new place are multiples of it. So a place follows if the gap in front of it is what it was, or if it is the first
 //! multiple in both layouts of what the two places have in common.
 
+use btf_core::TypeId;
+
+use super::detail::Comparison;
 use super::{Change, Detail, Diff, Leaf, What};
 
 /// Whether an item has changed itself, but in nothing that does not follow from the sizes of types that it holds.
 #[must_use]
 pub fn is_consequence(diff: &Diff<'_>, change: &Change) -> bool {
-    let What::Changed(_, _, detail) = &change.what else {
+    let What::Changed(old, new, detail) = &change.what else {
         return false;
     };
     let says_the_same = detail.ty.is_none()
@@ -23,25 +26,25 @@ pub fn is_consequence(diff: &Diff<'_>, change: &Change) -> bool {
     says_the_same
         && detail.members.iter().any(is_caused)
         && members.all(|member| member.old.is_some() && !member.is_lost())
-        && Layouts::new(diff, detail).is_some_and(|layouts| layouts.follow(detail))
+        && Layouts::new(diff, (*old, *new)).is_some_and(|layouts| layouts.follow(detail))
 }
 
 /// Where the members end in both layouts, in bits.
-struct Layouts<'d> {
+struct Layouts {
     /// In the order of the old ends: where a member and those that end before it do at last, in the old layout and in the new one.
     ends: Vec<(u64, u64)>,
     /// The members in both.
-    members: Vec<(&'d Leaf, &'d Leaf)>,
+    members: Vec<(Leaf, Leaf)>,
 }
 
-impl<'d> Layouts<'d> {
+impl Layouts {
     /// `None` if something behind a pointer has moved, which is another layout.
-    fn new(diff: &Diff<'_>, detail: &'d Detail) -> Option<Self> {
-        let (olds, news) = (&detail.leaves.0, &detail.leaves.1);
+    fn new(diff: &Diff<'_>, ids: (TypeId, TypeId)) -> Option<Self> {
+        let detail = Comparison::of_all(diff).detail(ids)?;
         let (mut ends, mut members) = (Vec::new(), Vec::new());
-        for change in detail.all_members() {
-            let (was, is) = (olds.all.get(change.old?)?, news.all.get(change.new?)?);
-            if news.is_elsewhere(is) {
+        for change in &detail.members {
+            let (was, is) = (change.old?, change.new?);
+            if detail.prefixes.1.is_elsewhere(&is) {
                 if change.is_moved {
                     return None;
                 }
@@ -53,7 +56,7 @@ impl<'d> Layouts<'d> {
                 u64::from(leaf.bit_offset).saturating_add(len.unwrap_or(0))
             };
             members.push((was, is));
-            let (old_end, new_end) = (end(diff.old, was), end(diff.new, is));
+            let (old_end, new_end) = (end(diff.old, &was), end(diff.new, &is));
             // What takes no room is in front of nothing.
             if old_end > was.bit_offset.into() {
                 ends.push((old_end, new_end));

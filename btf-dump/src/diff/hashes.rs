@@ -1,201 +1,213 @@
 //! Hashes of names, so that names of two blobs are compared without a look at their bytes.
 //!
-//! The string section is gone over once. A bit for each byte tells where strings start and a population count which string
-//! it is: both stay in the processor's cache, which a table by offset would not, and in one line of it. Names that start inside a string (a linker may
-//! share the ends of names) are hashed one by one, and kept.
+//! A name is hashed wherever it is met: most end in their first 16 bytes, and to find a hash that was kept for an offset takes no less
+//! than those. Only names that are longer than kernels accept are hashed once and kept, and all of them together are bounded.
 //!
 //! The seed is random for each run, so nobody can make two names that collide; no order depends on hashes.
 
 use btf_core::dedup::FastMap;
-use btf_core::{ErrorKind, Result};
+use btf_core::overlap::BoundedStrings;
+use btf_core::{Btf, Result, StrOffset};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// How many bytes of names inside of strings are hashed for each byte of the section: hostile input uses all ends of one long
-/// string as names.
-const INSIDE_FACTOR: usize = 16;
+use crate::names::{Names, short};
+use crate::put::{halves, zeroes};
 
-/// What may be hashed in any case, in bytes.
-const INSIDE_BYTES: usize = 1 << 20;
+/// Spreads a seed over all bits: any odd number does that has many of them.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The bytes of a string section that stand together: as many as a word has bits.
-#[derive(Clone, Copy, Debug, Default)]
-struct Block {
-    /// At which of them strings start.
-    is_start: u32,
-    /// How many strings start before them.
-    rank: u32,
-}
-
-impl Block {
-    const LEN: usize = u32::BITS as usize;
-}
-
-/// How long a string of a kernel is with its NUL, in bytes, or a little less.
-const MEAN_LEN: usize = 16;
-
-/// The hashes of the strings of one blob, without its base's.
+/// The hashes of the names of one blob and its bases.
 #[derive(Debug)]
 pub(super) struct Hashes<'b> {
-    section: &'b [u8],
-    /// The offset of the first byte of `section`.
-    first: u32,
+    names: Names<'b>,
+    /// The own string section, and the offset of its first byte.
+    own: (&'b [u8], u32),
     seed: u64,
-    blocks: Vec<Block>,
-    /// The hash of each string.
-    strings: Vec<u64>,
-    /// Where each string ends in `section`.
-    ends: Vec<u32>,
-    /// The same of names inside of strings, by offset.
-    inside: FastMap<u32, (u64, &'b [u8])>,
-    budget: usize,
+    /// The hashes and the bytes of long names, by their offsets.
+    long: FastMap<StrOffset, (u64, &'b [u8])>,
+    strings: BoundedStrings<'b>,
 }
 
 impl<'b> Hashes<'b> {
-    /// Hashes all strings of `section`, which ends with NUL as every section does that has been read.
-    pub(super) fn new(section: &'b [u8], first: u32, seed: u64) -> Self {
-        let mut blocks = vec![Block::default(); section.len() / Block::LEN + 1];
-        let expected = section.len() / MEAN_LEN;
-        let mut strings = Vec::with_capacity(expected);
-        let mut ends = Vec::with_capacity(expected);
-        let mut start = 0;
-        for end in memchr::memchr_iter(0, section) {
-            if let Some(block) = blocks.get_mut(start / Block::LEN) {
-                block.is_start |= 1 << (start % Block::LEN);
-            }
-            let string = section.get(start..end).unwrap_or_default();
-            strings.push(xxh3_64_with_seed(string, seed));
-            // The reader has seen to it that offsets fit 32 bits.
-            ends.push(u32::try_from(end).unwrap_or(u32::MAX));
-            start = end + 1;
-        }
-        let mut rank = 0;
-        for block in &mut blocks {
-            block.rank = rank;
-            rank += block.is_start.count_ones();
-        }
+    pub(super) fn new(btf: &'b Btf, seed: u64) -> Self {
         Self {
-            section,
-            first,
+            names: Names::new(btf),
+            own: (btf.string_bytes(), btf.first_string()),
             seed,
-            blocks,
-            strings,
-            ends,
-            inside: FastMap::default(),
-            budget: section.len().saturating_mul(INSIDE_FACTOR) + INSIDE_BYTES,
+            long: FastMap::default(),
+            strings: BoundedStrings::new(btf),
         }
     }
 
-    /// Sees to it that the name at `offset`, which the blob itself has, is known.
+    /// Sees to it that a name is known, and returns its hash.
     ///
     /// # Errors
-    /// [`ErrorKind::StringOutOfRange`]; [`ErrorKind::TooLarge`] if names inside of strings are out of all proportion.
-    #[inline]
-    pub(super) fn learn(&mut self, offset: u32) -> Result<()> {
-        match self.rank(offset) {
-            Some(_) => Ok(()),
-            None if self.inside.contains_key(&offset) => Ok(()),
-            None => self.learn_inside(offset),
-        }
-    }
-
+    /// Those of [`BoundedStrings::get`].
     #[cold]
-    fn learn_inside(&mut self, offset: u32) -> Result<()> {
-        let missing = || ErrorKind::StringOutOfRange(offset);
-        let local = offset.checked_sub(self.first).ok_or_else(missing)?;
-        let tail = self.section.get(local as usize..).ok_or_else(missing)?;
-        let len = memchr::memchr(0, tail).ok_or_else(missing)?;
-        let name = tail.get(..len).unwrap_or_default();
-        let hash = self.hash_inside(name)?;
-        self.inside.insert(offset, (hash, name));
-        Ok(())
-    }
-
-    /// The hash of a name that is the end of another one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TooLarge`] if such names are out of all proportion.
-    pub(super) fn hash_inside(&mut self, name: &[u8]) -> Result<u64> {
-        let Some(left) = self.budget.checked_sub(name.len()) else {
-            let limit = (self.section.len() * INSIDE_FACTOR + INSIDE_BYTES) as u64;
-            return Err(ErrorKind::TooLarge {
-                what: "length of names that are ends of other names, in bytes",
-                value: limit + name.len() as u64,
-                limit,
-            }
-            .into());
-        };
-        self.budget = left;
-        Ok(xxh3_64_with_seed(name, self.seed))
-    }
-
-    /// Which string starts at `offset`, if one does.
-    #[inline]
-    fn rank(&self, offset: u32) -> Option<usize> {
-        let local = offset.checked_sub(self.first)? as usize;
-        let block = self.blocks.get(local / Block::LEN)?;
-        let bit = 1_u32 << (local % Block::LEN);
-        let is_start = block.is_start & bit != 0;
-        is_start.then(|| (block.rank + (block.is_start & (bit - 1)).count_ones()) as usize)
-    }
-
-    /// The hash of the name at `offset`, if it has been learned or is a whole string.
-    #[inline]
-    pub(super) fn hash(&self, offset: u32) -> Option<u64> {
-        match self.rank(offset) {
-            Some(rank) => self.strings.get(rank).copied(),
-            None => self.inside.get(&offset).map(|&(hash, _)| hash),
+    pub(super) fn learn(&mut self, offset: StrOffset) -> Result<u64> {
+        if let Some(hash) = self.hash(offset) {
+            return Ok(hash);
         }
+        let name = self.strings.get(offset)?;
+        let hash = xxh3_64_with_seed(name, self.seed);
+        self.long.insert(offset, (hash, name));
+        Ok(hash)
     }
 
-    /// The name at `offset`, if it has been learned or is a whole string.
+    /// The hash of the name at `offset`, if it has been learned or is short.
     #[inline]
-    pub(super) fn name(&self, offset: u32) -> Option<&'b [u8]> {
-        let Some(rank) = self.rank(offset) else {
-            return self.inside.get(&offset).map(|&(_, name)| name);
-        };
-        let (start, &end) = (offset - self.first, self.ends.get(rank)?);
-        self.section.get(start as usize..end as usize)
+    pub(super) fn hash(&self, offset: StrOffset) -> Option<u64> {
+        let (own, first) = self.own;
+        let start = offset.0.wrapping_sub(first) as usize;
+        if let Some(&block) = own.get(start..).and_then(<[u8]>::first_chunk)
+            && let (low, high) = halves(block)
+            && let Some(ends) = ends(low, high)
+        {
+            return Some(last(self.seed, (low, high), ends, key(self.seed)));
+        }
+        self.hash_whole(offset)
     }
 
-    /// The offset of the first string.
-    pub(super) fn first(&self) -> u32 {
-        self.first
+    /// The same of what does not end in its first 16 bytes, or stands elsewhere.
+    #[inline(never)]
+    fn hash_whole(&self, offset: StrOffset) -> Option<u64> {
+        let tail = self.names.tail(offset)?;
+        let long = || self.long.get(&offset).map(|&(hash, _)| hash);
+        hash_short(short(tail), self.seed).or_else(long)
     }
+
+    /// The name at `offset`, if it has been learned or is short.
+    #[inline]
+    pub(super) fn name(&self, offset: StrOffset) -> Option<&'b [u8]> {
+        let long = || self.long.get(&offset).map(|&(_, name)| name);
+        let name = self.names.find_short(offset).map(|name| name.bytes);
+        name.or_else(long)
+    }
+}
+
+/// The hash of the string at the start of `tail`, if it ends there.
+fn hash_short(tail: &[u8], seed: u64) -> Option<u64> {
+    let key = key(seed);
+    let mut hash = seed;
+    let (blocks, rest) = tail.as_chunks::<16>();
+    for &block in blocks {
+        let (low, high) = halves(block);
+        if let Some(ends) = ends(low, high) {
+            return Some(last(hash, (low, high), ends, key));
+        }
+        hash = fold(hash ^ low, key ^ high);
+    }
+    // What stands at the end of the section.
+    let len = memchr::memchr(0, rest)?;
+    let mut block = [0; 16];
+    block[..len].copy_from_slice(&rest[..len]);
+    let (low, high) = halves(block);
+    Some(fold(hash ^ low, key ^ high))
+}
+
+/// Another number than the seed.
+#[inline]
+fn key(seed: u64) -> u64 {
+    seed.wrapping_mul(FACTOR)
+}
+
+/// Where NUL bytes are in both halves of 16 bytes, see [`zeroes`]; `None` if there is none.
+#[inline]
+fn ends(low: u64, high: u64) -> Option<(u64, u64)> {
+    let ends = (zeroes(low), zeroes(high));
+    (ends.0 | ends.1 != 0).then_some(ends)
+}
+
+/// The hash of a string that ends in 16 bytes, without what is behind its end, if `hash` is that of what is before them.
+#[inline]
+fn last(hash: u64, (low, high): (u64, u64), ends: (u64, u64), key: u64) -> u64 {
+    // Without an end in the lower half all of it counts, otherwise nothing of the upper one.
+    let (low, high) = if ends.0 == 0 {
+        (low, high & before(ends.1))
+    } else {
+        (low & before(ends.0), 0)
+    };
+    fold(hash ^ low, key ^ high)
+}
+
+/// The bits of all bytes before the one that the lowest bit of `ends` is in the highest place of.
+#[inline]
+fn before(ends: u64) -> u64 {
+    ((ends & ends.wrapping_neg()) >> 7).wrapping_sub(1)
+}
+
+/// Multiplies, and puts both halves of the product together.
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let (low, high) = halves((u128::from(a) * u128::from(b)).to_le_bytes());
+    low ^ high
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use btf_core::{Builder, ErrorKind};
+
     use super::*;
 
-    #[test]
-    fn names_are_known_by_their_bytes() {
-        let long = [b"\0abc\0bc\0".as_slice(), &[b'x'; 200], b"\0c\0"].concat();
-        let mut hashes = Hashes::new(&long, 100, 7);
-        for (offset, name) in [
-            (100, &b""[..]),
-            (101, b"abc"),
-            (105, b"bc"),
-            (102, b"bc"),
-            (309, b"c"),
-        ] {
-            hashes.learn(offset).unwrap();
-            assert_eq!(hashes.name(offset), Some(name), "{offset}");
-            let hash = xxh3_64_with_seed(name, 7);
-            assert_eq!(hashes.hash(offset), Some(hash), "{offset}");
+    /// BTF with these strings behind the empty one, each of which none other ends with.
+    fn blob(strings: &[&[u8]], base: Option<Arc<Btf>>) -> Btf {
+        let mut builder = base.map_or_else(Builder::new, Builder::with_base);
+        for string in strings {
+            builder.add_string(string).unwrap();
         }
-        for missing in [0, 99, 311, u32::MAX] {
-            let error = hashes.learn(missing).unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::StringOutOfRange(_)));
-        }
+        builder.finish().unwrap()
     }
 
     #[test]
-    fn ends_of_one_string_have_a_budget() {
-        let mut section = vec![b'a'; 1 << 16];
-        section[0] = 0;
-        section.push(0);
-        let mut hashes = Hashes::new(&section, 0, 7);
-        let failed = (1..1 << 16).find_map(|offset| hashes.learn(offset).err());
-        assert!(matches!(failed.unwrap().kind(), ErrorKind::TooLarge { .. }));
+    fn names_are_known_by_their_bytes() {
+        let text: Vec<u8> = (b'a'..=b'z').cycle().take(700).collect();
+        let lens = (1..100).chain([500, 511, 512, 513, 700]);
+        let btf = |text: &[u8]| {
+            let strings: Vec<_> = lens.clone().map(|len| &text[..len]).collect();
+            blob(&strings, None)
+        };
+        let btfs = [btf(&text), btf(&text[1..].repeat(2))];
+        let mut known = FastMap::default();
+        for btf in &btfs {
+            let mut hashes = Hashes::new(btf, 7);
+            let end = u32::try_from(btf.string_bytes().len()).unwrap();
+            for offset in (0..end).map(StrOffset) {
+                let name = btf.string(offset).unwrap();
+                let is_short = name.len() < 512;
+                assert_eq!(hashes.hash(offset).is_some(), is_short, "{offset:?}");
+                let Ok(hash) = hashes.learn(offset) else {
+                    continue;
+                };
+                assert_eq!(hashes.name(offset), Some(name));
+                assert_eq!(hashes.hash(offset), Some(hash));
+                assert_eq!(*known.entry(name).or_insert(hash), hash, "{offset:?}");
+            }
+            let missing = hashes.learn(StrOffset(end)).unwrap_err();
+            assert!(matches!(missing.kind(), ErrorKind::StringOutOfRange(_)));
+        }
+        let mut hashes: Vec<_> = known.values().collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), known.len());
+    }
+
+    #[test]
+    fn a_base_has_names_and_long_ones_are_bounded() {
+        let long = vec![b'a'; 1 << 14];
+        let base = Arc::new(blob(&[&long], None));
+        let split = blob(&[b"own"], Some(base.clone()));
+        let (mut of_base, mut of_split) = (Hashes::new(&base, 7), Hashes::new(&split, 7));
+        for offset in [1, 2, 1 << 13, (1 << 14) - 9].map(StrOffset) {
+            let hash = of_base.learn(offset).unwrap();
+            assert_eq!(of_split.learn(offset).unwrap(), hash);
+        }
+        let own = StrOffset(split.first_string());
+        let names = [own, StrOffset(own.0 + 1)].map(|offset| of_split.name(offset));
+        assert!(names.contains(&Some(b"own")), "{names:?}");
+        let all = (1..1 << 14).map(StrOffset);
+        let failed = all.clone().find_map(|offset| of_base.learn(offset).err());
+        assert!(failed.unwrap().to_string().contains("as too many do"));
     }
 }

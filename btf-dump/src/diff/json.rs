@@ -31,7 +31,7 @@
 //! spaces. `revalued` is an enumerator that has another value, or a member of an enumeration without a name: what has changed in that
 //! is in its `enumerators`.
 
-use btf_core::cli::{JsonArray, JsonObject, json_line};
+use btf_core::cli::{JsonArray, JsonObject, json_line, push_json_line};
 use btf_core::types::{Enumeration, Param};
 use btf_core::{Type, TypeId};
 use rayon::prelude::*;
@@ -39,26 +39,34 @@ use rayon::prelude::*;
 use super::breaking::is_breaking;
 use super::detail::{encoding_word, linkage_word, values};
 use super::spell::Spell;
-use super::{Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, Value, What};
+use super::{Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, Prefixes, Value, What};
 
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
 
-/// Writes the changes of a diff, or those of them that are wanted.
+/// So many bytes are expected of each item.
+const BYTES: usize = 256;
+
+/// Writes the changes of a diff, or those of them that are wanted, in parts that follow each other.
 #[must_use]
-pub fn write(diff: &Diff<'_>, changes: &[&Change]) -> String {
-    let parts: Vec<String> = changes
+pub fn write(diff: &Diff<'_>, changes: &[&Change]) -> Vec<Vec<u8>> {
+    let writer = || Writer {
+        diff,
+        old: Spell::new(diff.old),
+        new: Spell::new(diff.new),
+    };
+    let parts = changes
         .par_chunks(CHUNK)
-        .map(|changes| {
-            let mut writer = Writer {
-                diff,
-                old: Spell::new(diff.old),
-                new: Spell::new(diff.new),
-            };
-            changes.iter().map(|change| writer.line(change)).collect()
-        })
-        .collect();
-    parts.concat()
+        .map_init(writer, |writer, changes| {
+            writer.old.restart();
+            writer.new.restart();
+            let mut lines = String::with_capacity(CHUNK * BYTES);
+            for change in changes {
+                writer.put(change, &mut lines);
+            }
+            lines.into_bytes()
+        });
+    parts.collect()
 }
 
 /// The line before those of a file.
@@ -97,14 +105,14 @@ struct Writer<'d, 'b> {
 }
 
 impl Writer<'_, '_> {
-    fn line(&mut self, change: &Change) -> String {
+    fn put(&mut self, change: &Change, lines: &mut String) {
         let tag = match change.what {
             What::Added(_) => "added",
             What::Removed(_) => "removed",
             What::Changed(..) => "changed",
             What::Through(..) => "through",
         };
-        json_line(tag, |object| {
+        push_json_line(lines, tag, |object| {
             object.text("kind", change.word());
             object.name("name", self.diff.name(change));
             for (key, id) in [("old_id", change.old_id()), ("new_id", change.new_id())] {
@@ -129,7 +137,7 @@ impl Writer<'_, '_> {
                     });
                 }
             }
-        })
+        });
     }
 
     fn put_detail(&mut self, detail: &Detail, object: &mut JsonObject<'_>) {
@@ -150,11 +158,11 @@ impl Writer<'_, '_> {
             object.name(&format!("old_{}", words.what), &words.old);
             object.name(&format!("new_{}", words.what), &words.new);
         }
-        put_is_cut(detail.is_cut(), object);
+        put_is_cut(detail.is_cut, object);
         if !detail.members.is_empty() {
             object.array("members", |array| self.put_members(detail, array));
         }
-        let own = detail.enumerators_of(None);
+        let own = detail.own_enumerators();
         if !own.is_empty() {
             object.array("enumerators", |array| self.put_enumerators(own, array));
         }
@@ -164,16 +172,15 @@ impl Writer<'_, '_> {
     }
 
     fn put_members(&mut self, detail: &Detail, array: &mut JsonArray<'_>) {
-        let (olds, news) = (&detail.leaves.0, &detail.leaves.1);
+        let (olds, news) = (&detail.prefixes.0, &detail.prefixes.1);
         for change in &detail.members {
-            let old = change.old.and_then(|index| olds.all.get(index));
-            let new = change.new.and_then(|index| news.all.get(index));
+            let (old, new) = (change.old.as_ref(), change.new.as_ref());
             let words = [
                 (change.is_renamed, "renamed"),
                 (change.is_moved, "moved"),
                 (change.is_retyped, "retyped"),
                 (change.is_resized || change.is_rewidened, "resized"),
-                (change.is_revalued, "revalued"),
+                (change.is_revalued(), "revalued"),
             ];
             array.object(|object| {
                 put_change(object, old.is_some(), new.is_some(), &words);
@@ -183,9 +190,9 @@ impl Writer<'_, '_> {
                 if let Some(leaf) = new {
                     object.object("new", |object| put_leaf(&mut self.new, news, leaf, object));
                 }
-                if change.is_revalued {
+                if change.is_revalued() {
                     object.array("enumerators", |array| {
-                        self.put_enumerators(detail.enumerators_of(change.new), array);
+                        self.put_enumerators(detail.enumerators_of(change), array);
                     });
                 }
             });
@@ -360,14 +367,19 @@ fn put_leaves(
     put_is_cut(leaves.is_cut, object);
     object.array(key, |array| {
         for leaf in &leaves.all {
-            array.object(|object| put_leaf(spell, &leaves, leaf, object));
+            array.object(|object| put_leaf(spell, &leaves.prefixes, leaf, object));
         }
     });
 }
 
-fn put_leaf(spell: &mut Spell<'_, '_>, leaves: &Leaves, leaf: &Leaf, object: &mut JsonObject<'_>) {
+fn put_leaf(
+    spell: &mut Spell<'_, '_>,
+    prefixes: &Prefixes,
+    leaf: &Leaf,
+    object: &mut JsonObject<'_>,
+) {
     let mut name = Vec::new();
-    leaves.put_name(spell.side(), leaf, &mut name);
+    prefixes.put_name(spell.side(), leaf, &mut name);
     object.name("name", &name);
     object.name("type", &spell.type_text(leaf.ty));
     object.number("bit_offset", leaf.bit_offset.into());

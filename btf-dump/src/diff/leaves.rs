@@ -3,15 +3,19 @@
 //! Unnamed structures and unions are no more than parentheses around members: what is in them has names of its own, in the
 //! structure around them or, if the member has a name, behind that.
 
+mod prefixes;
+mod way;
+
 use std::hash::Hasher as _;
 
-use btf_core::dedup::MulHasher;
 use btf_core::graph::MAX_DEPTH;
 use btf_core::kind::Kind;
 use btf_core::types::{Composite, Enumeration};
 use btf_core::{Info, StrOffset, Type, TypeId};
 
 use super::side::Side;
+pub use prefixes::Prefixes;
+use way::{Inner, Way, has_inner, inner};
 
 /// How deep unnamed structures are opened.
 const MAX_NESTING: usize = 32;
@@ -30,8 +34,13 @@ pub struct Leaf {
     /// The number of bits, if it is a bitfield.
     pub bits: Option<u32>,
     name: StrOffset,
-    /// The index plus 1 of what stands before the name.
+    /// The number of what stands before the name; 0 for nothing.
     prefix: u32,
+}
+
+/// What a member is known by in both structures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
     /// The hash of the whole name.
     pub(super) path: u64,
     /// What its type means; of what is opened, without what is inside.
@@ -43,18 +52,12 @@ pub struct Leaf {
 pub struct Leaves {
     /// The members in their order, what is opened before what is inside.
     pub all: Vec<Leaf>,
+    /// The key of each.
+    pub(super) keys: Vec<Key>,
     /// Whether some unnamed structures are not opened, as there are too many.
     pub is_cut: bool,
-    prefixes: Vec<Prefix>,
-}
-
-/// A name that others stand behind.
-#[derive(Clone, Copy, Debug)]
-struct Prefix {
-    before: u32,
-    name: StrOffset,
-    link: &'static str,
-    hash: u64,
+    /// What stands before their names.
+    pub prefixes: Prefixes,
 }
 
 /// A structure that is being gone through.
@@ -63,15 +66,6 @@ struct Frame<'b> {
     next: usize,
     bit_offset: u32,
     prefix: u32,
-}
-
-/// A structure without a name, and what leads to it.
-struct Inner<'b> {
-    composite: Composite<'b>,
-    link: &'static str,
-    is_elsewhere: bool,
-    /// The hash of what leads to it.
-    wrapping: u64,
 }
 
 /// An enumeration without a name.
@@ -87,6 +81,16 @@ impl Leaves {
     #[must_use]
     pub fn new(side: &Side<'_>, id: TypeId, room: usize) -> Self {
         let mut leaves = Self::default();
+        leaves.take(side, id, room);
+        leaves
+    }
+
+    /// Takes other members than before.
+    pub(super) fn take(&mut self, side: &Side<'_>, id: TypeId, room: usize) {
+        self.all.clear();
+        self.keys.clear();
+        self.is_cut = false;
+        self.prefixes.clear();
         let ty = side.ty(id);
         let composite = if let Type::Struct(composite) | Type::Union(composite) = ty {
             Some((composite, ""))
@@ -96,11 +100,11 @@ impl Leaves {
         if let Some((composite, link)) = composite {
             let mut prefix = 0;
             if link.len() > 1 {
-                prefix = leaves.add_prefix(side, 0, StrOffset::EMPTY, link.trim_end_matches('.'));
+                let link = link.trim_end_matches('.');
+                prefix = self.prefixes.add(side, 0, StrOffset::EMPTY, link);
             }
-            leaves.fill(side, composite, prefix, room);
+            self.fill(side, composite, prefix, room);
         }
-        leaves
     }
 
     /// Whether `id` leads to an unnamed structure, and what the types on the way to it mean.
@@ -132,16 +136,20 @@ impl Leaves {
 
     fn fill<'b>(&mut self, side: &Side<'b>, composite: Composite<'b>, prefix: u32, room: usize) {
         let limit = composite.len() + room.min(MAX_ADDED);
-        self.all.reserve_exact(composite.len());
-        let mut stack = vec![Frame {
+        self.all.reserve(composite.len());
+        self.keys.reserve(composite.len());
+        let mut frame = Frame {
             composite,
             next: 0,
             bit_offset: 0,
             prefix,
-        }];
-        while let Some(frame) = stack.last_mut() {
+        };
+        // Those around it.
+        let mut stack = Vec::new();
+        loop {
             let Some(member) = frame.composite.members().nth(frame.next) else {
-                stack.pop();
+                let Some(holder) = stack.pop() else { break };
+                frame = holder;
                 continue;
             };
             frame.next += 1;
@@ -149,7 +157,7 @@ impl Leaves {
             let bit_offset = base_offset.saturating_add(member.bit_offset);
             let inner = if !has_inner(side, member.ty) {
                 None
-            } else if stack.len() < MAX_NESTING && self.all.len() < limit {
+            } else if stack.len() + 1 < MAX_NESTING && self.all.len() < limit {
                 inner(side, member.ty)
             } else {
                 self.is_cut = true;
@@ -162,12 +170,13 @@ impl Leaves {
             }) = inner
                 && member.name == StrOffset::EMPTY
             {
-                stack.push(Frame {
+                let inner = Frame {
                     composite,
                     next: 0,
                     bit_offset,
                     prefix,
-                });
+                };
+                stack.push(std::mem::replace(&mut frame, inner));
                 continue;
             }
             let (bit_offset, bits) = place(side, member.ty, bit_offset, member.bitfield_size);
@@ -177,86 +186,25 @@ impl Leaves {
                 bits,
                 name: member.name,
                 prefix,
-                path: self.path(side, prefix, member.name),
+            });
+            self.keys.push(Key {
+                path: self.prefixes.path(side, prefix, member.name),
                 meaning: inner
                     .as_ref()
                     .map_or_else(|| side.meaning(member.ty), |inner| inner.wrapping),
             });
             if let Some(inner) = inner {
-                let prefix = self.add_prefix(side, prefix, member.name, inner.link);
+                let prefix = self.prefixes.add(side, prefix, member.name, inner.link);
                 let bit_offset = if inner.is_elsewhere { 0 } else { bit_offset };
-                stack.push(Frame {
+                let inner = Frame {
                     composite: inner.composite,
                     next: 0,
                     bit_offset,
                     prefix,
-                });
+                };
+                stack.push(std::mem::replace(&mut frame, inner));
             }
         }
-    }
-
-    #[inline]
-    fn path(&self, side: &Side<'_>, prefix: u32, name: StrOffset) -> u64 {
-        let before = self.prefix(prefix).map_or(0, |prefix| prefix.hash);
-        if before == 0 {
-            return side.name_hash(name);
-        }
-        let mut hasher = side.hasher(before);
-        hasher.write_u64(side.name_hash(name));
-        hasher.finish()
-    }
-
-    fn add_prefix(
-        &mut self,
-        side: &Side<'_>,
-        before: u32,
-        name: StrOffset,
-        link: &'static str,
-    ) -> u32 {
-        let mut hasher = side.hasher(self.path(side, before, name));
-        hasher.write(link.as_bytes());
-        let hash = hasher.finish();
-        self.prefixes.push(Prefix {
-            before,
-            name,
-            link,
-            hash,
-        });
-        u32::try_from(self.prefixes.len()).unwrap_or(0)
-    }
-
-    fn prefix(&self, number: u32) -> Option<&Prefix> {
-        self.prefixes.get((number as usize).checked_sub(1)?)
-    }
-
-    /// Whether a leaf is behind a pointer, so that its place is one in something else.
-    pub(super) fn is_elsewhere(&self, leaf: &Leaf) -> bool {
-        let mut number = leaf.prefix;
-        while let Some(prefix) = self.prefix(number) {
-            if prefix.link.contains("->") {
-                return true;
-            }
-            number = prefix.before;
-        }
-        false
-    }
-
-    /// Appends the whole name of a leaf.
-    pub fn put_name(&self, side: &Side<'_>, leaf: &Leaf, out: &mut Vec<u8>) {
-        if leaf.prefix == 0 {
-            return out.extend_from_slice(side.name(leaf.name));
-        }
-        let mut parts = Vec::new();
-        let mut number = leaf.prefix;
-        while let Some(prefix) = self.prefix(number) {
-            parts.push(prefix);
-            number = prefix.before;
-        }
-        for prefix in parts.into_iter().rev() {
-            out.extend_from_slice(side.name(prefix.name));
-            out.extend_from_slice(prefix.link.as_bytes());
-        }
-        out.extend_from_slice(side.name(leaf.name));
     }
 }
 
@@ -297,113 +245,4 @@ fn place(side: &Side<'_>, ty: TypeId, bit_offset: u32, bitfield_size: u32) -> (u
         break;
     }
     (bit_offset, None)
-}
-
-/// Whether a type leads to a structure or union without a name, by way of types without names.
-fn has_inner(side: &Side<'_>, id: TypeId) -> bool {
-    let mut current = id.0;
-    for _ in 0..=MAX_DEPTH {
-        let record = side.btf().record(TypeId(current)).unwrap_or_default();
-        let &[name, info, third, ref rest @ ..] = record else {
-            return false;
-        };
-        current = match Info(info).kind() {
-            Some(Kind::Struct | Kind::Union) => return name == 0,
-            Some(Kind::Ptr | Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag) => {
-                third
-            }
-            Some(Kind::Array) => rest.first().copied().unwrap_or(0),
-            _ => return false,
-        };
-    }
-    false
-}
-
-/// What a type leads to by way of pointers, arrays and qualifiers.
-struct Way<'b> {
-    end: Type<'b>,
-    link: &'static str,
-    is_elsewhere: bool,
-    /// The hash of what leads there.
-    hasher: MulHasher,
-}
-
-impl<'b> Way<'b> {
-    /// `None` for a way without end.
-    fn new(side: &Side<'b>, id: TypeId) -> Option<Self> {
-        let mut way = Self {
-            end: side.ty(id),
-            link: ".",
-            is_elsewhere: false,
-            hasher: side.hasher(0),
-        };
-        for _ in 0..=MAX_DEPTH {
-            let kind = way.end.kind().map_or(0, |kind| kind as u64);
-            let next = match way.end {
-                Type::Ptr { target } => {
-                    way.hasher.write_u64(kind);
-                    way.link = if way.is_elsewhere {
-                        "->->"
-                    } else if way.link == "[]." {
-                        "[]->"
-                    } else {
-                        "->"
-                    };
-                    way.is_elsewhere = true;
-                    target
-                }
-                Type::Array { element, count, .. } => {
-                    way.hasher.write_u64(kind);
-                    way.hasher.write_u64(count.into());
-                    way.link = if way.is_elsewhere { "->[]." } else { "[]." };
-                    element
-                }
-                Type::Const { target } | Type::Volatile { target } | Type::Restrict { target } => {
-                    way.hasher.write_u64(kind);
-                    target
-                }
-                Type::TypeTag { name, target, .. } => {
-                    if side.has_tags() {
-                        way.hasher.write_u64(kind);
-                        way.hasher.write_u64(side.name_hash(name));
-                    }
-                    target
-                }
-                Type::Void
-                | Type::Int(_)
-                | Type::Struct(_)
-                | Type::Union(_)
-                | Type::Enum(_)
-                | Type::Enum64(_)
-                | Type::Fwd { .. }
-                | Type::Typedef { .. }
-                | Type::Func { .. }
-                | Type::FuncProto(_)
-                | Type::Var { .. }
-                | Type::Datasec(_)
-                | Type::Float { .. }
-                | Type::DeclTag { .. }
-                | Type::Unknown { .. } => {
-                    way.hasher.write_u64(kind);
-                    return Some(way);
-                }
-            };
-            way.end = side.ty(next);
-        }
-        None
-    }
-}
-
-/// The unnamed structure or union that a type leads to by way of types without names.
-fn inner<'b>(side: &Side<'b>, id: TypeId) -> Option<Inner<'b>> {
-    let way = Way::new(side, id)?;
-    let (Type::Struct(composite) | Type::Union(composite)) = way.end else {
-        return None;
-    };
-    (composite.name == StrOffset::EMPTY).then(|| Inner {
-        composite,
-        link: way.link,
-        is_elsewhere: way.is_elsewhere,
-        wrapping: way.hasher.finish(),
-    })
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use btf_core::dedup::FastMap;
 use btf_core::{Type, TypeId};
+use rayon::prelude::*;
 
 use super::side::{Item, Side, Sort};
 
@@ -33,21 +34,34 @@ pub(super) struct Pairs {
 
 impl Pairs {
     pub(super) fn new(old: &Side<'_>, new: &Side<'_>) -> Self {
-        let ((old_low, old_high), (new_low, new_high)) = (halves(&old.items), halves(&new.items));
-        let (mut pairs, others) = rayon::join(
-            || Self::of_named((old, old_low), (new, new_low)),
+        let parts = old.items.parts(&new.items);
+        let (mut pairs, nameless) = rayon::join(
             || {
-                let mut pairs = Self::of_named((old, old_high), (new, new_high));
+                let parts = parts.par_iter().map(|&[olds, news]| {
+                    let mut pairs = Self::default();
+                    pairs.put_named((old, olds), (new, news));
+                    pairs
+                });
+                parts.reduce(Self::default, Self::and)
+            },
+            || {
+                let mut pairs = Self::default();
                 pairs.put_nameless(old, new);
                 pairs
             },
         );
-        pairs.equal.extend(others.equal);
-        pairs.different.extend(others.different);
-        pairs.removed.extend(others.removed);
-        pairs.added.extend(others.added);
+        pairs = pairs.and(nameless);
         pairs.put_bases(old, new);
         pairs
+    }
+
+    /// These and others.
+    fn and(mut self, others: Self) -> Self {
+        self.equal.extend(others.equal);
+        self.different.extend(others.different);
+        self.removed.extend(others.removed);
+        self.added.extend(others.added);
+        self
     }
 
     /// Pairs types that one blob has itself with what the other one's base has.
@@ -87,8 +101,7 @@ impl Pairs {
     }
 
     /// Pairs what has a name; the items are sorted by label.
-    fn of_named(old: (&Side<'_>, &[Item]), new: (&Side<'_>, &[Item])) -> Self {
-        let mut pairs = Self::default();
+    fn put_named(&mut self, old: (&Side<'_>, &[Item]), new: (&Side<'_>, &[Item])) {
         let ((old, mut olds), (new, mut news)) = (old, new);
         loop {
             let label = match (olds.first(), news.first()) {
@@ -101,13 +114,12 @@ impl Pairs {
             match (old_group, new_group) {
                 // Nearly all.
                 ([a], [b]) if a.content == b.content && a.sort == b.sort => {
-                    pairs.equal.push((a.id, b.id));
+                    self.equal.push((a.id, b.id));
                 }
-                ([a], [b]) if a.sort == b.sort => pairs.different.push((a.sort, a.id, b.id)),
-                _ => pairs.put_group((old, old_group), (new, new_group)),
+                ([a], [b]) if a.sort == b.sort => self.different.push((a.sort, a.id, b.id)),
+                _ => self.put_group((old, old_group), (new, new_group)),
             }
         }
-        pairs
     }
 
     /// Pairs the items of one name, of which there are several or only one blob's.
@@ -274,20 +286,16 @@ fn in_base(base: &Side<'_>, (side, sort, id): (&Side<'_>, Sort, TypeId)) -> Opti
     Some((found.id, equal.is_some()))
 }
 
-/// The items with a label of the lower half, and the others.
-fn halves(items: &[Item]) -> (&[Item], &[Item]) {
-    items.split_at(items.partition_point(|item| item.label >> 63 == 0))
-}
-
 /// Whether an item only says that there is something of its name, see [`definitions`].
 fn is_declaration(side: &Side<'_>, item: &Item) -> bool {
-    let ty = side.ty(item.id);
-    if let Type::Int(int) = ty {
-        !int.is_whole()
-    } else if let Type::Enum(values) | Type::Enum64(values) = ty {
-        values.is_empty()
-    } else {
-        item.sort == Sort::Forward
+    match item.sort {
+        Sort::Forward => true,
+        Sort::Number => matches!(side.ty(item.id), Type::Int(int) if !int.is_whole()),
+        Sort::Enum => {
+            let ty = side.ty(item.id);
+            matches!(ty, Type::Enum(values) | Type::Enum64(values) if values.is_empty())
+        }
+        Sort::Struct | Sort::Union | Sort::Typedef | Sort::Func | Sort::Var => false,
     }
 }
 

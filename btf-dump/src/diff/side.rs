@@ -16,7 +16,10 @@
 //! References lead from an unnamed type to unnamed types without end in no language; hostile blobs do that. Types
 //! on such cycles, and what leads to them, mean what they say up to a number of references away.
 
+mod content;
+mod items;
 mod maker;
+mod sort;
 
 use std::hash::Hasher as _;
 use std::sync::Arc;
@@ -27,60 +30,14 @@ use btf_core::kind::{Kind, Third};
 use btf_core::{Btf, Info, Result, StrOffset, Type, TypeId};
 
 use super::hashes::Hashes;
+use items::Items;
 use maker::Maker;
+pub use sort::Sort;
+pub(super) use sort::sort_of;
+use sort::sort_of_record;
 
 /// What a reference to `void` means.
 const VOID: u64 = 0x9ae1_6a3b_2f90_404f;
-
-/// What a name is one of. Types of one sort and name are the same item in both blobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sort {
-    /// A structure.
-    Struct,
-    /// A union.
-    Union,
-    /// An enumeration.
-    Enum,
-    /// A typedef.
-    Typedef,
-    /// An integer or floating-point number.
-    Number,
-    /// A function.
-    Func,
-    /// A variable.
-    Var,
-    /// A structure or union that is only declared.
-    Forward,
-}
-
-impl Sort {
-    /// All, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
-        Self::Struct,
-        Self::Union,
-        Self::Enum,
-        Self::Typedef,
-        Self::Number,
-        Self::Func,
-        Self::Var,
-        Self::Forward,
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Struct => "struct",
-            Self::Union => "union",
-            Self::Enum => "enum",
-            Self::Typedef => "typedef",
-            Self::Number => "number",
-            Self::Func => "func",
-            Self::Var => "var",
-            Self::Forward => "forward",
-        }
-    }
-}
 
 /// How sides are read.
 #[derive(Clone, Copy, Debug)]
@@ -122,12 +79,12 @@ pub struct Side<'b> {
     /// Whether its enumerations tell if they are signed: older encoders did not.
     knows_signs: bool,
     hashes: Hashes<'b>,
-    /// Names inside of the base's strings that the base itself does not have.
-    foreign: FastMap<u32, (u64, &'b [u8])>,
     /// What a reference to each own type means.
     meanings: Vec<u64>,
     /// The section that each own variable is in.
     sections: FastMap<TypeId, StrOffset>,
+    /// The ids of the own tags on declarations.
+    decl_tags: Vec<TypeId>,
     /// The tags on own declarations, if they count: what is tagged, the tagged component, the text.
     tags: Vec<(TypeId, i32, StrOffset)>,
     /// Which own functions BPF programs may call; empty if nobody knows.
@@ -135,7 +92,7 @@ pub struct Side<'b> {
     /// Which own functions and variables modules may use; `None` if nobody knows.
     is_exported: Option<Vec<bool>>,
     /// The own items with names, by label.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Items,
     /// Own structures, unions and enumerations without a name that nothing with a name leads to.
     pub(super) nameless: Vec<Item>,
 }
@@ -161,17 +118,22 @@ impl<'b> Side<'b> {
             seed,
             has_tags: options.tags,
             knows_signs: false,
-            hashes: Hashes::new(btf.string_bytes(), btf.first_string(), seed),
-            foreign: FastMap::default(),
+            hashes: Hashes::new(btf, seed),
             meanings: vec![0; own],
             sections: FastMap::default(),
+            decl_tags: Vec::new(),
             tags: Vec::new(),
             is_kfunc: Vec::new(),
             is_exported: None,
-            items: Vec::new(),
+            items: Items::default(),
             nameless: Vec::new(),
         };
         Maker::new(side).make()
+    }
+
+    /// The ids of the own tags on declarations.
+    pub fn decl_tags(&self) -> impl Iterator<Item = TypeId> {
+        self.decl_tags.iter().copied()
     }
 
     /// Says which own functions BPF programs may call; without it nobody knows.
@@ -279,13 +241,8 @@ impl<'b> Side<'b> {
 
     #[inline]
     fn known_name(&self, offset: StrOffset) -> Option<&'b [u8]> {
-        match &self.base {
-            Some(base) if offset.0 < self.hashes.first() => {
-                let foreign = || self.foreign.get(&offset.0).map(|&(_, name)| name);
-                base.known_name(offset).or_else(foreign)
-            }
-            _ => self.hashes.name(offset.0),
-        }
+        let own = self.hashes.name(offset);
+        own.or_else(|| self.base.as_ref()?.known_name(offset))
     }
 
     /// The name of an item; empty for what has none.
@@ -309,13 +266,8 @@ impl<'b> Side<'b> {
 
     #[inline]
     fn known_hash(&self, offset: StrOffset) -> Option<u64> {
-        match &self.base {
-            Some(base) if offset.0 < self.hashes.first() => {
-                let foreign = || self.foreign.get(&offset.0).map(|&(hash, _)| hash);
-                base.known_hash(offset).or_else(foreign)
-            }
-            _ => self.hashes.hash(offset.0),
-        }
+        let own = self.hashes.hash(offset);
+        own.or_else(|| self.base.as_ref()?.known_hash(offset))
     }
 
     /// What a reference to `id` means; 0 if that is not known yet.
@@ -331,12 +283,10 @@ impl<'b> Side<'b> {
 
     /// The items of this label, those of the blob itself or, if it has none, of its base.
     pub(super) fn labelled(&self, label: u64) -> &[Item] {
-        let start = self.items.partition_point(|item| item.label < label);
-        let own = self.items.get(start..).unwrap_or_default();
-        let count = own.partition_point(|item| item.label == label);
+        let own = self.items.labelled(label);
         match &self.base {
-            Some(base) if count == 0 => base.labelled(label),
-            _ => own.get(..count).unwrap_or_default(),
+            Some(base) if own.is_empty() => base.labelled(label),
+            _ => own,
         }
     }
 
@@ -457,55 +407,4 @@ pub(super) fn plain_value(value: u64, size: u32) -> u64 {
 /// The size in bytes in the third word of a record, if that is what it holds.
 fn own_size(kind: Kind, third: u32) -> Option<u32> {
     (kind.info().third == Third::Size).then_some(third)
-}
-
-/// [`sort_of`] for what has not been decoded.
-fn sort_of_record(record: &[u32]) -> Option<Sort> {
-    let info = Info(record.get(1).copied().unwrap_or(0));
-    Some(match info.kind()? {
-        Kind::Fwd if info.kind_flag() => Sort::Union,
-        Kind::Struct | Kind::Fwd => Sort::Struct,
-        Kind::Union => Sort::Union,
-        Kind::Enum | Kind::Enum64 => Sort::Enum,
-        Kind::Typedef => Sort::Typedef,
-        Kind::Int | Kind::Float => Sort::Number,
-        Kind::Func => Sort::Func,
-        Kind::Var => Sort::Var,
-        Kind::Ptr
-        | Kind::Array
-        | Kind::Volatile
-        | Kind::Const
-        | Kind::Restrict
-        | Kind::FuncProto
-        | Kind::Datasec
-        | Kind::DeclTag
-        | Kind::TypeTag => return None,
-    })
-}
-
-/// The sort of item that a type is, if it has a name; a forward declaration counts as what it declares.
-pub(super) fn sort_of(ty: Type<'_>) -> Option<Sort> {
-    Some(match ty {
-        Type::Struct(_)
-        | Type::Fwd {
-            is_union: false, ..
-        } => Sort::Struct,
-        Type::Union(_) | Type::Fwd { is_union: true, .. } => Sort::Union,
-        Type::Enum(_) | Type::Enum64(_) => Sort::Enum,
-        Type::Typedef { .. } => Sort::Typedef,
-        Type::Int(_) | Type::Float { .. } => Sort::Number,
-        Type::Func { .. } => Sort::Func,
-        Type::Var { .. } => Sort::Var,
-        Type::Void
-        | Type::Ptr { .. }
-        | Type::Array { .. }
-        | Type::Volatile { .. }
-        | Type::Const { .. }
-        | Type::Restrict { .. }
-        | Type::FuncProto(_)
-        | Type::Datasec(_)
-        | Type::DeclTag { .. }
-        | Type::TypeTag { .. }
-        | Type::Unknown { .. } => return None,
-    })
 }

@@ -4,22 +4,27 @@ use btf_core::kind::Kind;
 use btf_core::types::FuncProto;
 use btf_core::{Info, StrOffset, Type, TypeId};
 
+use super::leaves::{Leaf, Prefixes};
 use super::side::Side;
 use crate::layout::spell::Speller;
+use crate::names::{Name, Names};
+use crate::texts::Texts;
 
 /// As many pointers and qualifiers around a name are written without a detour.
 const MAX_PLAIN: usize = 16;
-
-/// Names up to this length need no budget: what kernels accept (`KSYM_NAME_LEN`).
-const MAX_NAME: usize = 512;
 
 /// Spells the types of one side.
 #[derive(Debug)]
 pub(super) struct Spell<'s, 'b> {
     side: &'s Side<'b>,
     speller: Speller<'b>,
+    names: Names<'b>,
+    /// Those that are a name with pointers and qualifiers around it.
+    texts: Texts,
     /// Room for what is tidied up.
     buffer: Vec<u8>,
+    /// Room for the whole name of a member.
+    member: Vec<u8>,
 }
 
 impl<'s, 'b> Spell<'s, 'b> {
@@ -27,8 +32,23 @@ impl<'s, 'b> Spell<'s, 'b> {
         Self {
             side,
             speller: Speller::marking_nameless(side.btf(), side.has_tags()),
+            names: Names::new(side.btf()),
+            texts: Texts::new(),
             buffer: Vec::new(),
+            member: Vec::new(),
         }
+    }
+
+    /// Forgets what has been written so far as far as it decides about what is written next.
+    pub(super) fn restart(&mut self) {
+        self.speller = Speller::marking_nameless(self.side.btf(), self.side.has_tags());
+    }
+
+    /// The name at an offset.
+    fn name(&self, offset: StrOffset) -> Name<'b> {
+        // Where most of them end is found sooner than where they are known from.
+        let short = self.names.find_short(offset);
+        short.unwrap_or_else(|| Name::whole(self.side.name(offset)))
     }
 
     /// Says whether enumerations without a name are written without their values from now on.
@@ -54,6 +74,18 @@ impl<'s, 'b> Spell<'s, 'b> {
 
     /// Appends a type that is a name with pointers and qualifiers around it, as most are; `false` for all others.
     fn put_plain(&mut self, out: &mut Vec<u8>, id: TypeId) -> bool {
+        if self.texts.put(id, out) {
+            return true;
+        }
+        let start = out.len();
+        let is_plain = self.spell_plain(out, id);
+        if is_plain && let Some(text) = out.get(start..) {
+            self.texts.keep(id, text);
+        }
+        is_plain
+    }
+
+    fn spell_plain(&self, out: &mut Vec<u8>, id: TypeId) -> bool {
         let btf = self.side.btf();
         let (mut around, mut len) = ([""; MAX_PLAIN], 0);
         // How many of them end with the innermost pointer: what is left qualifies the name.
@@ -103,18 +135,18 @@ impl<'s, 'b> Spell<'s, 'b> {
                 pointers = len;
             }
         };
-        let name = name.map(StrOffset);
-        let name_text = name.map_or(&[][..], |name| self.side.name(name));
-        if name.is_some() && name_text.is_empty() || name_text.len() > MAX_NAME {
-            return false;
-        }
+        let name = match name.map(|name| self.names.find_short(StrOffset(name))) {
+            None => Name::EMPTY,
+            Some(Some(name)) if !name.bytes.is_empty() => name,
+            Some(_) => return false,
+        };
         let (pointers, qualifiers) = around[..len].split_at(pointers);
         for word in qualifiers {
             out.extend_from_slice(word.as_bytes());
             out.push(b' ');
         }
         out.extend_from_slice(keyword.as_bytes());
-        out.extend_from_slice(name_text);
+        name.put(out);
         for &word in pointers.iter().rev() {
             if word != "*" || !out.ends_with(b"*") {
                 out.push(b' ');
@@ -132,25 +164,25 @@ impl<'s, 'b> Spell<'s, 'b> {
     }
 
     /// Appends the declaration of `name`.
-    pub(super) fn put_declaration(&mut self, out: &mut Vec<u8>, id: TypeId, name: &[u8]) {
+    pub(super) fn put_declaration(&mut self, out: &mut Vec<u8>, id: TypeId, name: Name<'_>) {
         if self.put_plain(out, id) {
-            if !out.ends_with(b"*") && !name.is_empty() {
+            if !out.ends_with(b"*") && !name.bytes.is_empty() {
                 out.push(b' ');
             }
-            return out.extend_from_slice(name);
+            return name.put(out);
         }
         let mut text = std::mem::take(&mut self.buffer);
         text.clear();
         let mut left = id;
         let mut around = None;
         if self.speller.has_declarator(id) {
-            let declaration = self.speller.unwind(id, name, false);
+            let declaration = self.speller.unwind(id, name.bytes, false);
             text.extend_from_slice(&declaration.qualifiers);
             left = declaration.left;
             around = Some(declaration.declarator);
         }
         // Where nothing stands around the name the type is written as one, with its qualifiers.
-        let declarator = around.as_deref().unwrap_or(name);
+        let declarator = around.as_deref().unwrap_or(name.bytes);
         self.speller.put_name(&mut text, left);
         if !text.ends_with(b"*") && !declarator.is_empty() {
             text.push(b' ');
@@ -160,8 +192,26 @@ impl<'s, 'b> Spell<'s, 'b> {
         self.buffer = text;
     }
 
+    /// Appends the declaration of a member, without its width.
+    pub(super) fn put_member(&mut self, out: &mut Vec<u8>, leaf: &Leaf, prefixes: &Prefixes) {
+        if !leaf.is_nested() {
+            let name = self.name(leaf.name());
+            return self.put_declaration(out, leaf.ty, name);
+        }
+        let mut whole = std::mem::take(&mut self.member);
+        whole.clear();
+        prefixes.put_name(self.side, leaf, &mut whole);
+        self.put_declaration(out, leaf.ty, Name::whole(&whole));
+        self.member = whole;
+    }
+
     /// Appends a function's prototype.
-    pub(super) fn put_prototype(&mut self, out: &mut Vec<u8>, name: &[u8], proto: &FuncProto<'_>) {
+    pub(super) fn put_prototype(
+        &mut self,
+        out: &mut Vec<u8>,
+        name: Name<'_>,
+        proto: &FuncProto<'_>,
+    ) {
         self.put_declaration(out, proto.result, name);
         out.push(b'(');
         if proto.is_empty() {
@@ -174,7 +224,8 @@ impl<'s, 'b> Spell<'s, 'b> {
             if param.is_variadic() {
                 out.extend_from_slice(b"...");
             } else {
-                self.put_declaration(out, param.ty, self.side.name(param.name));
+                let name = self.name(param.name);
+                self.put_declaration(out, param.ty, name);
             }
         }
         out.push(b')');
@@ -183,7 +234,7 @@ impl<'s, 'b> Spell<'s, 'b> {
     /// Appends an item as it is declared: `struct s`, `int f(void)`, `typedef int t`.
     pub(super) fn put_item(&mut self, out: &mut Vec<u8>, id: TypeId) {
         let ty = self.side.ty(id);
-        let name = self.side.name(ty.name());
+        let name = self.name(ty.name());
         if let Type::Func { proto, .. } = ty
             && let Type::FuncProto(proto) = self.side.ty(proto)
         {
@@ -203,9 +254,9 @@ impl<'s, 'b> Spell<'s, 'b> {
         const SHOWN: usize = 3;
         let ty = self.side.ty(id);
         out.extend_from_slice(crate::layout::spell::keyword(ty).as_bytes());
-        let name = self.side.name(ty.name());
-        out.extend_from_slice(name);
-        if !name.is_empty() {
+        let name = self.name(ty.name());
+        name.put(out);
+        if !name.bytes.is_empty() {
             return;
         }
         let mut inside: Vec<StrOffset> = Vec::new();
@@ -224,7 +275,7 @@ impl<'s, 'b> Spell<'s, 'b> {
             if index == SHOWN {
                 out.extend_from_slice("…".as_bytes());
             } else {
-                out.extend_from_slice(self.side.name(name));
+                self.name(name).put(out);
             }
         }
         out.push(b'}');

@@ -10,6 +10,8 @@
 //! `24` is the byte, `72:3` the bit in it at which a bitfield starts. Members that have moved together stand on one line. Names and
 //! types are escaped, as nobody knows what a name does to a terminal.
 
+mod members;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -18,22 +20,13 @@ use btf_core::cli::{Style, escape_name};
 use rayon::prelude::*;
 
 use super::spell::Spell;
-use super::{
-    Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, MemberChange, Side, Sort, Value,
-    What,
-};
+use super::{Change, Counts, Detail, Diff, EnumeratorChange, Side, Sort, Value, What};
 
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
 
 /// So many bytes are expected of each item.
 const BYTES: usize = 128;
-
-/// As many members that have moved together are listed one by one.
-const FEW: usize = 2;
-
-/// Among so many changes of a structure those are looked for that say the same twice.
-const MAX_REPEATED: usize = 512;
 
 /// Stands in a structure in which not all members are told one by one.
 pub(super) const CUT: &str = "too many unnamed structures to look into each";
@@ -52,13 +45,16 @@ pub struct Options {
 pub fn write(diff: &Diff<'_>, changes: &[&Change], options: Options) -> Vec<Vec<u8>> {
     changes
         .par_chunks(CHUNK)
-        .map(|changes| {
-            let mut writer = Writer::new(diff, options);
-            for change in changes {
-                writer.put(change);
-            }
-            writer.out
-        })
+        .map_init(
+            || Writer::new(diff, options),
+            |writer, changes| {
+                writer.restart();
+                for change in changes {
+                    writer.put(change);
+                }
+                std::mem::take(&mut writer.out)
+            },
+        )
         .collect()
 }
 
@@ -137,8 +133,6 @@ struct Writer<'d, 'b> {
     old: Spell<'b, 'b>,
     new: Spell<'b, 'b>,
     out: Vec<u8>,
-    /// Room for the name of a member.
-    buffer: Vec<u8>,
 }
 
 impl<'d, 'b> Writer<'d, 'b> {
@@ -148,9 +142,15 @@ impl<'d, 'b> Writer<'d, 'b> {
             options,
             old: Spell::new(diff.old),
             new: Spell::new(diff.new),
-            out: Vec::with_capacity(CHUNK * BYTES),
-            buffer: Vec::new(),
+            out: Vec::new(),
         }
+    }
+
+    /// Starts a part, which does not depend on those before it.
+    fn restart(&mut self) {
+        self.old.restart();
+        self.new.restart();
+        self.out.reserve(CHUNK * BYTES);
     }
 
     /// Writes a line that starts with a sign.
@@ -177,7 +177,7 @@ impl<'d, 'b> Writer<'d, 'b> {
     }
 
     fn put_number(&mut self, number: u64) {
-        self.put_str(itoa::Buffer::new().format(number));
+        crate::put::number(&mut self.out, number);
     }
 
     fn put_bytes(&mut self, size: u64) {
@@ -278,172 +278,10 @@ impl<'d, 'b> Writer<'d, 'b> {
             self.line(Sign::Added, 2, |writer| writer.put_item(new, true));
         }
         self.put_members(detail);
-        if detail.is_cut() {
+        if detail.is_cut {
             self.line(Sign::Changed, 2, |writer| writer.put_str(CUT));
         }
-        self.put_enumerators(detail.enumerators_of(None), 2);
-    }
-
-    fn put_members(&mut self, detail: &Detail) {
-        let mut index = 0;
-        let shown: Vec<_> = detail
-            .members
-            .iter()
-            .filter(|change| !is_repeated(detail, change))
-            .collect();
-        while let Some(&change) = shown.get(index) {
-            let run = if self.options.lists_all {
-                0
-            } else {
-                moved_together(detail, &shown[index..])
-            };
-            if run > FEW {
-                self.put_run(detail, &shown[index..index + run]);
-                index += run;
-            } else {
-                self.put_member(detail, change);
-                index += 1;
-            }
-        }
-    }
-
-    /// Writes members that have moved together.
-    fn put_run(&mut self, detail: &Detail, run: &[&MemberChange]) {
-        let ends = run
-            .first()
-            .and_then(|first| leaves(detail, first))
-            .zip(run.last().and_then(|last| leaves(detail, last)));
-        let Some(((was, is), (_, last))) = ends else {
-            return;
-        };
-        self.line(Sign::Changed, 2, |writer| {
-            writer.put_places(Some(was), Some(is));
-            writer.put_number(run.len() as u64);
-            writer.put_str(" members, ");
-            writer.put_name(detail, is);
-            writer.put_str(" to ");
-            writer.put_name(detail, last);
-            writer.put_str(": moved by ");
-            writer.put_distance(was, is);
-        });
-    }
-
-    /// Writes the whole name of a new member.
-    fn put_name(&mut self, detail: &Detail, leaf: &Leaf) {
-        self.put_escaped(|writer| {
-            let side = writer.new.side();
-            detail.leaves.1.put_name(side, leaf, &mut writer.out);
-        });
-    }
-
-    fn put_member(&mut self, detail: &Detail, change: &MemberChange) {
-        let old = change.old.and_then(|index| detail.leaves.0.all.get(index));
-        let new = change.new.and_then(|index| detail.leaves.1.all.get(index));
-        if let (Some(old), Some(new)) = (old, new)
-            && !change.is_respelled()
-        {
-            self.line(Sign::Changed, 2, |writer| {
-                writer.put_places(Some(old), Some(new));
-                writer.new.elides_values(change.is_revalued);
-                writer.put_declaration(detail, new, true);
-                writer.new.elides_values(false);
-                if change.is_moved {
-                    writer.put_str("  moved by ");
-                    writer.put_distance(old, new);
-                }
-                if change.is_resized {
-                    writer.put_sizes(old, new);
-                }
-            });
-            if change.is_revalued {
-                self.put_enumerators(detail.enumerators_of(change.new), 4);
-            }
-            return;
-        }
-        if let Some(leaf) = old {
-            self.line(Sign::Removed, 2, |writer| {
-                writer.put_places(Some(leaf), None);
-                writer.put_declaration(detail, leaf, false);
-            });
-        }
-        if let Some(leaf) = new {
-            self.line(Sign::Added, 2, |writer| {
-                writer.put_places(None, Some(leaf));
-                writer.put_declaration(detail, leaf, true);
-                writer.put_str(if change.is_renamed { "  renamed" } else { "" });
-            });
-        }
-    }
-
-    /// Writes how large a member was and is; of an array without a length, its elements.
-    fn put_sizes(&mut self, old: &Leaf, new: &Leaf) {
-        let size = |side: &Side<'_>, leaf: &Leaf| side.size_of(leaf.ty).unwrap_or(0);
-        let mut sizes = (size(self.diff.old, old), size(self.diff.new, new));
-        self.put_str("  ");
-        if sizes.0 == sizes.1 {
-            let size = |side: &Side<'_>, leaf: &Leaf| side.element_size(leaf.ty).unwrap_or(0);
-            sizes = (size(self.diff.old, old), size(self.diff.new, new));
-            self.put_str("elements ");
-        }
-        self.put_number(sizes.0);
-        self.put_str(" -> ");
-        self.put_bytes(sizes.1);
-    }
-
-    /// Writes where a member lay and lies.
-    fn put_places(&mut self, old: Option<&Leaf>, new: Option<&Leaf>) {
-        const WIDTH: usize = 7;
-        for (leaf, end) in [(old, " "), (new, "  ")] {
-            let start = self.out.len();
-            if let Some(leaf) = leaf {
-                self.put_place(leaf);
-            }
-            let missing = (start + WIDTH).saturating_sub(self.out.len());
-            self.put_str(&"       "[..missing]);
-            self.out[start..].rotate_right(missing);
-            self.put_str(end);
-        }
-    }
-
-    /// Writes where a member lies: the byte, and of a bitfield the bit in it.
-    fn put_place(&mut self, leaf: &Leaf) {
-        let (byte, bit) = (leaf.bit_offset / 8, leaf.bit_offset % 8);
-        self.put_number(byte.into());
-        if leaf.bits.is_some() || bit != 0 {
-            self.put_str(":");
-            self.put_number(bit.into());
-        }
-    }
-
-    /// Writes how far a member has moved.
-    fn put_distance(&mut self, was: &Leaf, is: &Leaf) {
-        let bits = i64::from(is.bit_offset) - i64::from(was.bit_offset);
-        if bits % 8 == 0 {
-            self.put_fmt(format_args!("{:+}", bits / 8));
-        } else {
-            self.put_fmt(format_args!("{bits:+} bits"));
-        }
-    }
-
-    /// Writes a member as C declares it.
-    fn put_declaration(&mut self, detail: &Detail, leaf: &Leaf, is_new: bool) {
-        let mut name = std::mem::take(&mut self.buffer);
-        name.clear();
-        self.put_escaped(|writer| {
-            let (leaves, spell) = if is_new {
-                (&detail.leaves.1, &mut writer.new)
-            } else {
-                (&detail.leaves.0, &mut writer.old)
-            };
-            leaves.put_name(spell.side(), leaf, &mut name);
-            spell.put_declaration(&mut writer.out, leaf.ty, &name);
-        });
-        self.buffer = name;
-        if let Some(bits) = leaf.bits {
-            self.put_str(":");
-            self.put_number(bits.into());
-        }
-        self.put_str(";");
+        self.put_enumerators(detail.own_enumerators(), 2);
     }
 
     fn put_enumerators(&mut self, changes: &[EnumeratorChange], indent: usize) {
@@ -468,56 +306,6 @@ impl<'d, 'b> Writer<'d, 'b> {
         self.put_escaped(|writer| writer.out.extend_from_slice(side.name(value.name)));
         self.put_fmt(format_args!(" = {value}"));
     }
-}
-
-/// Whether a member of a named unnamed structure says again what a member without that name says: so it is in the
-/// kernel's `struct_group`.
-fn is_repeated(detail: &Detail, change: &MemberChange) -> bool {
-    let (old, new) = (&detail.leaves.0, &detail.leaves.1);
-    let old_leaf = change.old.and_then(|index| old.all.get(index));
-    let new_leaf = change.new.and_then(|index| new.all.get(index));
-    let is_nested = old_leaf.or(new_leaf).is_some_and(Leaf::is_nested);
-    is_nested && {
-        let is_same = |leaf: Option<&Leaf>, other: Option<usize>, leaves: &Leaves| {
-            let other = other.and_then(|index| leaves.all.get(index));
-            match (leaf, other) {
-                (Some(leaf), Some(other)) => {
-                    !other.is_nested()
-                        && other.name() == leaf.name()
-                        && (other.bit_offset, other.bits) == (leaf.bit_offset, leaf.bits)
-                }
-                (None, None) => true,
-                _ => false,
-            }
-        };
-        let others = detail.members.iter();
-        let mut others = others
-            .take(MAX_REPEATED)
-            .filter(|other| is_same(old_leaf, other.old, old) && is_same(new_leaf, other.new, new));
-        others.next().is_some()
-    }
-}
-
-/// How many of the changes, from the first on, are members that have moved by the same distance and nothing else.
-fn moved_together(detail: &Detail, changes: &[&MemberChange]) -> usize {
-    let distance = |change: &&&MemberChange| {
-        let (was, is) = leaves(detail, change).filter(|_| change.is_only_moved())?;
-        Some(i64::from(is.bit_offset) - i64::from(was.bit_offset))
-    };
-    let first = changes.first().as_ref().and_then(distance);
-    if first.is_none() {
-        return 0;
-    }
-    changes
-        .iter()
-        .take_while(|change| distance(change) == first)
-        .count()
-}
-
-/// The old and the new leaf of a member that both have.
-fn leaves<'d>(detail: &'d Detail, change: &MemberChange) -> Option<(&'d Leaf, &'d Leaf)> {
-    let was = detail.leaves.0.all.get(change.old?)?;
-    Some((was, detail.leaves.1.all.get(change.new?)?))
 }
 
 fn or_none(text: &str) -> &str {

@@ -10,6 +10,7 @@ use btf_core::cli::sources::{STDIN, Source, check_stdin, open as open_sources};
 use btf_core::{Btf, TypeId};
 use btf_dump::diff::breaking::Exports;
 use btf_dump::diff::{Causes, Diff, Options, Side};
+use btf_dump::kfuncs::sets::{self, Sets};
 use btf_dump::kfuncs::{self, Kfunc};
 use btf_dump::pointer;
 use rayon::prelude::*;
@@ -271,13 +272,12 @@ fn side<'b>(
 ) -> Result<Arc<Side<'b>>> {
     let made = side_of(&source.btf, base, source.pointer_size, options);
     let mut made = made.with_context(|| source.title())?;
-    let mut found: Vec<_> = ids(&kfuncs::find(&source.btf, None));
-    let mut is_known = !found.is_empty();
-    if !is_known && is_file(source) {
+    let find = |sets: Option<&Sets>| ids(&kfuncs::find_by(&source.btf, made.decl_tags(), sets));
+    let mut found = Some(find(None)).filter(|found| !found.is_empty());
+    if found.is_none() && is_file(source) {
         // Kernels before 6.10 tell by sets only.
-        let sets = kfuncs::sets::read(&source.path).with_context(|| source.title())?;
-        is_known = sets.is_some();
-        found = ids(&kfuncs::find(&source.btf, sets.as_ref()));
+        let sets = sets::read(&source.path).with_context(|| source.title())?;
+        found = sets.map(|sets| find(Some(&sets)));
     }
     let exports = if options.exports && is_file(source) {
         Exports::read(&source.path).with_context(|| source.title())?
@@ -285,7 +285,7 @@ fn side<'b>(
         None
     };
     if let Some(made) = Arc::get_mut(&mut made) {
-        if is_known {
+        if let Some(found) = found {
             made.set_kfuncs(found);
         }
         if let Some(exports) = exports {

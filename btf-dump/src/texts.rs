@@ -16,8 +16,9 @@ const PLACES: usize = 1 << 10;
 pub(crate) struct Texts(Vec<(Option<TypeId>, Word)>);
 
 impl Texts {
+    /// No texts. What they take is there from the first one on.
     pub(crate) fn new() -> Self {
-        Self(vec![(None, Word::new("")); PLACES])
+        Self(Vec::new())
     }
 
     /// Appends the text of a type, if it is known.
@@ -34,6 +35,9 @@ impl Texts {
 
     /// Keeps the text of a type, unless it is too long.
     pub(crate) fn keep(&mut self, id: TypeId, text: &[u8]) {
+        if self.0.is_empty() {
+            self.0.resize(PLACES, (None, Word::new("")));
+        }
         if let Some(text) = Word::of(text)
             && let Some(place) = self.0.get_mut(id.0 as usize % PLACES)
         {
