@@ -160,13 +160,15 @@ guest() {
     rm -rf "$root" && mkdir -p "$root"/{bin,lib64,lib/x86_64-linux-gnu,expected}
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$HERE/init" "$root/init" && chmod +x "$root/init"
-    cp "$(find peers/root -name bpftool -type f -perm -u+x -path '*bin/*' -print -quit)" "$root/bin/bpftool"
+    # The program itself: what stands in its place starts it with the loader and libraries of its folder.
+    cp peers/root/usr/sbin/bpftool.elf "$root/bin/bpftool"
     cp -L "$libraries/ld-linux-x86-64.so.2" "$root/lib64/"
     # Those that the program and its libraries need, found as the loader finds them.
-    for library in $("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --list "$root/bin/bpftool" |
-        sed -n 's/.* => \(.*\) (.*/\1/p'); do
+    "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --list "$root/bin/bpftool" >"$root.libraries" ||
+        fail "the guest cannot have $root/bin/bpftool"
+    while read -r library; do
         cp -L "$library" "$root/lib/x86_64-linux-gnu/"
-    done
+    done < <(sed -n 's/.* => \(.*\) (.*/\1/p' "$root.libraries")
     cp core.bpf.o core-*.bpf.o foreign.bpf.o "$root/"
 }
 
