@@ -262,6 +262,24 @@ fn elements_that_have_moved_break_others() {
 }
 
 #[test]
+fn a_qualifier_is_written_once() {
+    let pair = Pair::new(|builder, is_new| {
+        let number = number(builder);
+        let element = builder.qualifier(Kind::Const, number).unwrap();
+        let size = if is_new { 4 } else { 2 };
+        let array = builder.array(element, number, size).unwrap();
+        let array = builder.qualifier(Kind::Const, array).unwrap();
+        let members = [member("name", array, 0)];
+        structure(builder, "s", 4 * size, &members);
+    });
+    let change = pair.json("s");
+    assert_eq!(
+        change["members"][0]["new"]["type"], "const int [4]",
+        "{change}"
+    );
+}
+
+#[test]
 fn another_width_is_another_size() {
     let pair = Pair::new(|builder, is_new| {
         let number = builder.int(b"int", 4, 0).unwrap();

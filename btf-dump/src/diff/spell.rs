@@ -282,13 +282,21 @@ impl<'s, 'b> Spell<'s, 'b> {
     }
 }
 
-/// Appends a type as people space it: pahole's way has spaces between stars, two behind qualifiers, and one at the end.
+/// Appends a type as people write it: pahole's way has spaces between stars, two behind qualifiers, and one at the end. A qualifier
+/// stands once, though compilers describe an array of constants as a constant array of constants.
 fn put_tidy(out: &mut Vec<u8>, text: &[u8]) {
     let text = text.strip_suffix(b" ").unwrap_or(text);
-    let mut start = 0;
+    let (mut start, mut last) = (0, &b""[..]);
     for space in memchr::memchr_iter(b' ', text) {
-        out.extend_from_slice(text.get(start..space).unwrap_or_default());
+        let word = text.get(start..space).unwrap_or_default();
         start = space + 1;
+        if word == last && matches!(word, b"const" | b"volatile") {
+            continue;
+        }
+        if !word.is_empty() {
+            last = word;
+        }
+        out.extend_from_slice(word);
         let next = text.get(start);
         let is_before = matches!(next, Some(b' ' | b',' | b')'));
         let is_between = next == Some(&b'*') && out.ends_with(b"*");
