@@ -171,7 +171,8 @@ impl Entry {
     fn is_at(&self, section: &[u8], string: &[u8]) -> bool {
         let tail = section.get(self.offset as usize..);
         let rest = tail.and_then(|tail| tail.strip_prefix(string));
-        rest.is_some_and(|rest| rest.first() == Some(&0))
+        // Two strings of the section, one behind the other, are no string.
+        rest.is_some_and(|rest| rest.first() == Some(&0)) && memchr::memchr(0, string).is_none()
     }
 }
 

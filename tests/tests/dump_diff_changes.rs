@@ -477,3 +477,31 @@ fn definitions_of_one_name_take_no_longer_than_those_of_many() {
     assert!(outcome.elapsed.as_secs() < 20, "{outcome}");
     drop(pair.dir);
 }
+
+#[test]
+fn nothing_in_many_unnamed_structures_takes_no_time() {
+    let pair = Pair::new(|builder, is_new| {
+        let number = number(builder);
+        let mut floor = structure(builder, "", 0, &[]);
+        for _ in 0..30 {
+            floor = structure(
+                builder,
+                "",
+                0,
+                &[member("", floor, 0), member("", floor, 0)],
+            );
+        }
+        let name = if is_new { "new" } else { "old" };
+        let members = [member(name, number, 0), member("", floor, 32)];
+        structure(builder, "s", 4, &members);
+    });
+    for args in [
+        &[][..],
+        &["--json"],
+        &["--html"],
+        &["--breaking"],
+        &["--direct"],
+    ] {
+        assert_eq!(pair.diff(args).status, Some(1));
+    }
+}

@@ -508,6 +508,15 @@ fn answers_and_exit_status() {
     let roots = btf_dump(&["c", "-r", "holy", name]);
     hint(roots, 1, "did you mean `holey`?");
     hint(btf_dump(&["holey"]), 2, "`btf-dump layout holey`");
+    // Neither the running kernel's types nor a file is what was meant.
+    let file_last = btf_dump(&["layout", "holey", name]);
+    assert_eq!(file_last.stdout, "");
+    hint(file_last, 2, &format!("`--file {name}`"));
+    hint(
+        btf_dump(&[name, "layout", "holey"]),
+        2,
+        "a command comes first",
+    );
     let saved = layout(&["--reorganize", "holey"], &file).success().stdout;
     assert!(saved.contains("};   /* saved 8 bytes! */\n"), "{saved}");
     let none = run(&ours("btf-dump"), ["layout", "--file", "/nosuch"]);

@@ -12,7 +12,7 @@ use btf_core::cli::sources::{Source, warn_of_packed};
 use btf_core::cli::{ExitStatus, Printer, Stream, Style, escape_text, ignore_broken_pipe, output};
 use btf_dump::diff::breaking::is_breaking;
 use btf_dump::diff::html::Page;
-use btf_dump::diff::{Change, Counts, Diff, What, is_consequence, json, text};
+use btf_dump::diff::{Change, Counts, Diff, Sort, What, is_consequence, json, text};
 use clap::ValueEnum;
 use rayon::prelude::*;
 
@@ -244,7 +244,8 @@ impl<'a> Report<'a> {
     /// Writes what has changed in a file.
     fn put_pair(&mut self, (number, pair): (usize, &Pair), diff: &'a Diff<'_>) {
         let args = self.args;
-        if args.breaking {
+        let is_function = |change: &Change| change.sort == Sort::Func && args.wants(diff, change);
+        if args.breaking && diff.changes().any(is_function) {
             self.warn_of_exports(diff);
         }
         let is_breaking = |change: &Change| is_breaking(diff, change);

@@ -5,7 +5,7 @@ mod terminal;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use btf_core::TypeId;
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::{Source, open, warn_of_packed};
@@ -185,9 +185,15 @@ fn parse_pointer_size(text: &str) -> Result<u8, String> {
 
 /// Shows layouts.
 pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
+    let patterns = args.patterns();
+    let mut names = patterns.iter().map(Pattern::text);
+    let is_path = |name: &&str| name.contains('/') && Path::new(name).is_file();
+    if let Some(file) = names.find(is_path).filter(|_| args.file.is_empty()) {
+        // Not a layout of the running kernel, which nobody has asked for.
+        bail!("`{file}` is a file: `--file {file}` shows the types in it");
+    }
     let sources = open(&args.file, args.base.as_deref())?;
     warn_of_packed(TOOL, printer, &args.file);
-    let patterns = args.patterns();
     let mut report = Report {
         args,
         printer,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use btf_core::cli::Printer;
 use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw, warn_of_packed};
+use clap::CommandFactory as _;
 
 use super::TOOL;
 
@@ -31,6 +32,9 @@ impl SourceArgs {
             Err(error) => anyhow::Error::from(error),
         };
         if let Some(name) = self.missing_type() {
+            if super::Args::command().find_subcommand(name).is_some() {
+                bail!("{error:#}; a command comes first: `{TOOL} {name} …`");
+            }
             bail!("{error:#}; to look for a type of this name: `{TOOL} layout {name}`");
         }
         Err(error)

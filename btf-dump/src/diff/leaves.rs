@@ -20,8 +20,8 @@ use way::{Inner, Way, has_inner, inner};
 /// How deep unnamed structures are opened.
 const MAX_NESTING: usize = 32;
 
-/// How many members unnamed structures may add to one structure; the largest of a kernel adds some hundreds. Hostile ones
-/// hold each other twice, 32 times over.
+/// How many members unnamed structures may add to one structure, and how many of them are opened; the largest of a kernel adds some
+/// hundreds. Hostile ones hold each other twice, 32 times over, with nothing in the last.
 const MAX_ADDED: usize = 4096;
 
 /// A member, or a member of a member.
@@ -66,6 +66,17 @@ struct Frame<'b> {
     next: usize,
     bit_offset: u32,
     prefix: u32,
+}
+
+impl<'b> Frame<'b> {
+    fn new(composite: Composite<'b>, bit_offset: u32, prefix: u32) -> Self {
+        Self {
+            composite,
+            next: 0,
+            bit_offset,
+            prefix,
+        }
+    }
 }
 
 /// An enumeration without a name.
@@ -138,14 +149,10 @@ impl Leaves {
         let limit = composite.len() + room.min(MAX_ADDED);
         self.all.reserve(composite.len());
         self.keys.reserve(composite.len());
-        let mut frame = Frame {
-            composite,
-            next: 0,
-            bit_offset: 0,
-            prefix,
-        };
+        let mut frame = Frame::new(composite, 0, prefix);
         // Those around it.
         let mut stack = Vec::new();
+        let mut opened = 0;
         loop {
             let Some(member) = frame.composite.members().nth(frame.next) else {
                 let Some(holder) = stack.pop() else { break };
@@ -157,7 +164,7 @@ impl Leaves {
             let bit_offset = base_offset.saturating_add(member.bit_offset);
             let inner = if !has_inner(side, member.ty) {
                 None
-            } else if stack.len() + 1 < MAX_NESTING && self.all.len() < limit {
+            } else if stack.len() + 1 < MAX_NESTING && self.all.len().max(opened) < limit {
                 inner(side, member.ty)
             } else {
                 self.is_cut = true;
@@ -170,12 +177,8 @@ impl Leaves {
             }) = inner
                 && member.name == StrOffset::EMPTY
             {
-                let inner = Frame {
-                    composite,
-                    next: 0,
-                    bit_offset,
-                    prefix,
-                };
+                opened += 1;
+                let inner = Frame::new(composite, bit_offset, prefix);
                 stack.push(std::mem::replace(&mut frame, inner));
                 continue;
             }
@@ -196,12 +199,7 @@ impl Leaves {
             if let Some(inner) = inner {
                 let prefix = self.prefixes.add(side, prefix, member.name, inner.link);
                 let bit_offset = if inner.is_elsewhere { 0 } else { bit_offset };
-                let inner = Frame {
-                    composite: inner.composite,
-                    next: 0,
-                    bit_offset,
-                    prefix,
-                };
+                let inner = Frame::new(inner.composite, bit_offset, prefix);
                 stack.push(std::mem::replace(&mut frame, inner));
             }
         }

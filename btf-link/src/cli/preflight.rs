@@ -56,6 +56,8 @@ impl PreflightArgs {
 struct Named {
     title: String,
     kernel: Kernel,
+    /// Whether it told its version.
+    tells_version: bool,
 }
 
 /// Checks each module against each kernel.
@@ -122,6 +124,7 @@ fn open_kernel(path: &Path, default: KernelVersion, printer: &Printer) -> Result
             btf: source.btf,
             version: version.unwrap_or(default),
         },
+        tells_version: version.is_some(),
     })
 }
 
@@ -149,7 +152,13 @@ fn to_table(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) ->
     let mut out = String::new();
     for (kernel, number) in kernels.iter().zip(1..) {
         let title = escape_text(&kernel.title).into_owned();
-        let _ = writeln!(out, "[{number}] Linux {}, {title}", kernel.kernel.version);
+        let taken = if kernel.tells_version {
+            ""
+        } else {
+            "taken for "
+        };
+        let version = kernel.kernel.version;
+        let _ = writeln!(out, "[{number}] {taken}Linux {version}, {title}");
     }
     let titles: Vec<_> = modules.iter().map(title_of).collect();
     let width = titles

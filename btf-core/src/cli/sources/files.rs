@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
 }
 
 /// Reads the BTF of a regular file into memory that was used before, and tells what the file was like; `None` if it has a base
-/// beside the BTF, or cannot be read for whatever reason.
+/// beside the BTF, or cannot be read for whatever reason, and then the memory holds nothing of use.
 pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
     // A path of something else, say of a pipe, is not opened: what it says may be read once only.
     let metadata = path.metadata().ok().filter(Metadata::is_file)?;
@@ -160,8 +160,8 @@ pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
         return Some(stamp);
     }
     ByteOrder::of_magic(&start)?;
-    // What was there before is overwritten, not cleared.
-    into.resize(usize::try_from(metadata.len()).ok()?, 0);
+    // What was there before is overwritten, not cleared. No BTF is longer than its offsets of 32 bits reach.
+    into.resize(u32::try_from(metadata.len()).ok()? as usize, 0);
     file.read_exact_at(into, 0).ok()?;
     Some(stamp)
 }
