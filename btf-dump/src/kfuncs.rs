@@ -68,13 +68,11 @@ impl<'a> Kfunc<'a> {
 #[must_use]
 pub fn find<'a>(btf: &'a Btf, sets: Option<&'a Sets>) -> Vec<Kfunc<'a>> {
     // Most types are no tags: look at the kind before the rest is decoded.
-    let kind = |start: u32| {
-        let info = btf.words().get(start as usize + 1);
-        info.and_then(|&info| Info(info).kind())
-    };
-    let ids = btf.starts().iter().zip(btf.first_id()..btf.end_id());
-    let tags = ids.filter(|&(&start, _)| kind(start) == Some(Kind::DeclTag));
-    find_by(btf, tags.map(|(_, id)| TypeId(id)), sets)
+    let kind = |record: &[u32]| Info(record.get(1).copied().unwrap_or(0)).kind();
+    let tags = btf
+        .records()
+        .filter(|&(_, record)| kind(record) == Some(Kind::DeclTag));
+    find_by(btf, tags.map(|(id, _)| id), sets)
 }
 
 /// As [`find`], for those who know the ids of all tags on declarations.

@@ -146,22 +146,21 @@ impl Base {
 
     /// The name of a string of more than three bytes.
     pub(crate) fn find_name(&self, string: &[u8]) -> Option<Name> {
-        let found = self.btf.find_string(string);
-        found.map_or_else(|| self.find_end(string), |found| Some(Name(found.0)))
+        self.name_of(self.btf.find_string(string), string)
     }
 
     /// The names of strings of more than three bytes.
     pub(crate) fn find_names(&self, strings: &[&[u8]]) -> impl Iterator<Item = Option<Name>> {
         let found = self.btf.find_strings(strings).into_iter();
-        found.zip(strings).map(|(found, string)| {
-            found.map_or_else(|| self.find_end(string), |found| Some(Name(found.0)))
-        })
+        found
+            .zip(strings)
+            .map(|(found, string)| self.name_of(found, string))
     }
 
-    /// The name of a string that is only the end of others.
-    fn find_end(&self, string: &[u8]) -> Option<Name> {
-        let ends = &self.index.as_ref()?.ends;
-        ends.get(string).copied().map(Name)
+    /// The name of a string that was `found`, or else is only the end of others.
+    fn name_of(&self, found: Option<StrOffset>, string: &[u8]) -> Option<Name> {
+        let end = || self.index.as_ref()?.ends.get(string).copied();
+        found.map(|offset| offset.0).or_else(end).map(Name)
     }
 
     /// The string of a name that is not short.

@@ -192,10 +192,12 @@ impl KnownClasses {
     fn index_of(&mut self, key: [u64; 2]) -> u32 {
         let [guess, _] = self.guesses();
         match self.all.get(guess as usize) {
-            Some(known) if known.key == key => self.confirm(guess),
-            _ => _ = self.search(key),
+            Some(known) if known.key == key => {
+                self.confirm(guess);
+                guess
+            }
+            _ => self.search(key),
         }
-        self.last
     }
 
     /// As `index_of`, where the guess is wrong.

@@ -190,7 +190,7 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     let is_path = |name: &&str| name.contains('/') && Path::new(name).is_file();
     if let Some(file) = names.find(is_path).filter(|_| args.file.is_empty()) {
         // Not a layout of the running kernel, which nobody has asked for.
-        bail!("`{file}` is a file: `--file {file}` shows the types in it");
+        bail!(file_hint(file));
     }
     let sources = open(&args.file, args.base.as_deref())?;
     warn_of_packed(TOOL, printer, &args.file);
@@ -220,10 +220,14 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
     missing::warn(printer, WHAT, &missing, &names);
     let mut files = missing.iter().map(Pattern::text);
     if let Some(file) = files.find(|name| Path::new(name).is_file()) {
-        let text = format!("`{file}` is a file: `--file {file}` shows the types in it");
-        printer.warning(TOOL, &text);
+        printer.warning(TOOL, &file_hint(file));
     }
     Ok(ExitStatus::no_if(report.is_empty || !missing.is_empty()))
+}
+
+/// What to say of a name that is a file's.
+fn file_hint(file: &str) -> String {
+    format!("`{file}` is a file: `--file {file}` shows the types in it")
 }
 
 /// What is collected over all files.
