@@ -175,12 +175,29 @@ impl Report {
                 out.push('\n');
             }
         }
+        if names.is_some_and(|mut names| self.has_names_of_rust(&mut names)) {
+            let line =
+                "  … names of Rust: encode without its units (`dwarf2btf --exclude-language rust`)";
+            out += &paint(Style::Faint, line);
+            out.push('\n');
+        }
         if let Some(live) = &self.live {
             let (style, text) = live.text(self);
             let word = printer.paint(Stream::Out, style, "live   ");
             let _ = writeln!(out, "  {word} {}", escape_text(&text));
         }
         out
+    }
+
+    /// Whether names are to blame that only Rust's compiler makes, as far as the first of them tell.
+    fn has_names_of_rust(&self, names: &mut Names<'_>) -> bool {
+        const MAX_ASKED: usize = 100;
+        let findings = self.findings.iter();
+        let mut invalid = findings.filter(|finding| finding.rule == Rule::NameInvalid);
+        invalid.by_ref().take(MAX_ASKED).any(|finding| {
+            self.type_of(finding, Some(names))
+                .is_some_and(|(_, name)| memmem::find(name.bytes, b"::").is_some())
+        })
     }
 
     /// How many faults and warnings there are, with the comma before them.

@@ -111,7 +111,7 @@ impl<'b> Diff<'b> {
             (Vec::new(), std::mem::take(&mut equal))
         };
         let suspects = suspects.into_iter().filter_map(|(a, b)| {
-            let sort = side::sort_of(new.ty(b))?;
+            let sort = new.sort(b)?;
             Some((sort, a, b))
         });
         let different: Vec<_> = pairs.different.into_iter().chain(suspects).collect();
@@ -143,7 +143,7 @@ impl<'b> Diff<'b> {
         let through = same.into_par_iter().with_min_len(MIN_SAME);
         let through: Vec<_> = through
             .filter_map(|(a, b)| {
-                let (cause, sort) = (causes.get(b)?, side::sort_of(new.ty(b))?);
+                let (cause, sort) = (causes.get(b)?, new.sort(b)?);
                 Some(What::Through(a, b, cause).of(sort))
             })
             .collect();

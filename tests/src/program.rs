@@ -300,6 +300,17 @@ pub fn kernels_with_modules() -> Vec<(PathBuf, PathBuf)> {
         .collect()
 }
 
+/// The few modules beside one of [`kernels`], sorted; none if there is no folder of them.
+#[must_use]
+pub fn modules_beside(kernel: &Path) -> Vec<PathBuf> {
+    let folder = kernel.with_file_name("modules");
+    if folder.is_dir() {
+        files_below(&folder, &[".ko"])
+    } else {
+        Vec::new()
+    }
+}
+
 /// All files below a folder with one of these endings, sorted.
 ///
 /// # Panics

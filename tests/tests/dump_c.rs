@@ -13,7 +13,7 @@ use btf_core::wire::{ByteOrder, int};
 use btf_core::{Kind, TypeId};
 use btf_dump::c::{Options, Summary, header};
 use btf_tests::corpus;
-use btf_tests::program::{TestDir, kernels, ours, peer, run, run_within};
+use btf_tests::program::{TestDir, kernels, modules_beside, ours, peer, run, run_within};
 use btf_tests::random::Random;
 use dwarf2btf::Unobserved;
 use dwarf2btf::input::Image;
@@ -82,16 +82,6 @@ fn assertions(header: &str) -> usize {
     header.lines().filter(is_assertion).count()
 }
 
-/// The modules beside a kernel.
-fn modules(kernel: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = kernel.with_file_name("modules").read_dir() else {
-        return Vec::new();
-    };
-    let mut modules: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    modules.sort();
-    modules
-}
-
 #[test]
 fn headers_of_kernels_have_their_layout() {
     for kernel in kernels() {
@@ -112,7 +102,7 @@ fn headers_of_kernels_have_their_layout() {
 fn the_order_of_modules_does_not_matter() {
     for kernel in kernels() {
         let dir = TestDir::new();
-        let mut modules = modules(&kernel);
+        let mut modules = modules_beside(&kernel);
         let mut header = |name: &str| {
             modules.reverse();
             let inputs = [Path::new("--assert"), &kernel].into_iter();
@@ -143,7 +133,7 @@ fn modules_stand_on_their_kernels_header() {
         let dir = TestDir::new();
         write_header(&dir, "vmlinux.h", &[&kernel]);
         // Each compiler reads the whole kernel's header again.
-        for module in modules(&kernel).into_iter().take(MODULES) {
+        for module in modules_beside(&kernel).into_iter().take(MODULES) {
             let options = ["--assert", "--on-top-of", "vmlinux.h", "-B"].map(Path::new);
             let args: Vec<_> = options.into_iter().chain([&*kernel, &*module]).collect();
             write_header(&dir, "module.h", &args);

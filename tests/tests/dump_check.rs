@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use btf_core::Kind;
+use btf_core::builder::{Builder, WriteOptions};
 use btf_core::validate::KernelVersion;
+use btf_core::wire::ByteOrder;
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, kernels, ours, run, skip, unheard};
 
@@ -90,6 +93,25 @@ fn json_has_a_line_for_each_finding_and_file() {
     for line in outcome.stdout.lines() {
         let _: serde_json::Value = serde_json::from_str(line).unwrap();
     }
+}
+
+#[test]
+fn names_of_rust_have_an_answer() {
+    let dir = TestDir::new();
+    let check_names = |names: &[&[u8]]| {
+        let mut builder = Builder::new();
+        for name in names {
+            builder.composite(Kind::Struct, name, 0, &[]).unwrap();
+        }
+        let blob = builder.write(ByteOrder::Little, WriteOptions::default());
+        check(&[], &[&dir.write("names.btf", &blob.unwrap())])
+    };
+    let hint = "--exclude-language rust";
+    let rust = check_names(&[b"a", b"core::fmt::Arguments"]);
+    assert!(rust.stdout.contains(hint), "{rust}");
+    let other = check_names(&[b"a", b"1b"]);
+    assert!(!other.stdout.contains(hint), "{other}");
+    assert_eq!((rust.status, other.status), (Some(1), Some(1)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use btf_core::builder::{Builder, WriteOptions};
 use btf_core::wire::{ByteOrder, int, linkage};
 use btf_core::{Kind, TypeId};
 use btf_tests::input::read_btf;
-use btf_tests::program::{TestDir, kernels, ours, peer, run, skip};
+use btf_tests::program::{TestDir, kernels, modules_beside, ours, peer, run, skip};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use serde_json::Value;
 
@@ -101,10 +101,7 @@ fn old_kernels_have_what_is_in_their_sets() {
         let declared: BTreeSet<_> = declarations(&declared).into_iter().map(name).collect();
         assert!(declared.len() > 30, "{}", kernel.display());
         assert_eq!(declared, functions_in_sets(&kernel));
-        let Ok(entries) = kernel.with_file_name("modules").read_dir() else {
-            continue;
-        };
-        for module in entries.map(|entry| entry.unwrap().path()) {
+        for module in modules_beside(&kernel) {
             let words = [Path::new("kfuncs"), &module];
             let outcome = run(&ours("btf-dump"), words);
             let declared = declarations(&outcome.stdout).into_iter().map(name);
@@ -143,10 +140,7 @@ fn modules_have_what_bpftool_adds_to_the_kernel() {
     for kernel in marked_kernels() {
         let mut count = 0;
         let in_kernel = names(&kfuncs(&[&kernel]));
-        let Ok(entries) = kernel.with_file_name("modules").read_dir() else {
-            continue;
-        };
-        for module in entries.map(|entry| entry.unwrap().path()) {
+        for module in modules_beside(&kernel) {
             let theirs = names(&header(&bpftool, &module, Some(&kernel)));
             let own: BTreeSet<_> = theirs.difference(&in_kernel).cloned().collect();
             let words = [Path::new("kfuncs"), &module];

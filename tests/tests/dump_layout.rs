@@ -494,6 +494,12 @@ fn answers_and_exit_status() {
     check(&["--contains", "holey", "nosuch"], 1, "");
     check(&["--pointers-to", "holey"], 1, "");
     check(&["holey_t"], 0, "typedef struct holey holey_t;\n\n");
+    check(&["-C", "holey_t"], 0, "typedef struct holey holey_t;\n\n");
+    check(
+        &["--sizes", "-C", "tight,holey"],
+        0,
+        "tight\t32\t0\nholey\t24\t1\n",
+    );
     check(&["--holes", "2"], 1, "");
     check(&["--cacheline", "48"], 2, "");
     check(&["--contains", "holey", "--sort", "size"], 2, "");
@@ -516,6 +522,11 @@ fn answers_and_exit_status() {
         btf_dump(&[name, "layout", "holey"]),
         2,
         "a command comes first",
+    );
+    hint(
+        btf_dump(&["dump", "file", name]),
+        2,
+        "types are listed without a word for it",
     );
     let saved = layout(&["--reorganize", "holey"], &file).success().stdout;
     assert!(saved.contains("};   /* saved 8 bytes! */\n"), "{saved}");

@@ -17,7 +17,7 @@ use btf_core::{Kind, StrOffset, TypeId};
 use btf_dump::listing::{Options, Parts, Request, write_json, write_text};
 use btf_dump::select::{Root, Selection};
 use btf_tests::corpus;
-use btf_tests::program::{Outcome, TestDir, kernels, ours, peer, run, run_within};
+use btf_tests::program::{Outcome, TestDir, kernels, modules_beside, ours, peer, run, run_within};
 use btf_tests::random::Random;
 use dwarf2btf::Unobserved;
 use dwarf2btf::input::Image;
@@ -124,11 +124,7 @@ fn kernels_and_modules_are_listed_as_bpftool_does() {
     for kernel in kernels() {
         let name = kernel.display().to_string();
         check_like_bpftool(&bpftool, &name, &kernel, None);
-        let modules = kernel.with_file_name("modules");
-        let Ok(entries) = modules.read_dir() else {
-            continue;
-        };
-        for module in entries.map(|entry| entry.unwrap().path()) {
+        for module in modules_beside(&kernel) {
             let name = module.display().to_string();
             check_like_bpftool(&bpftool, &name, &module, Some(&kernel));
         }

@@ -110,7 +110,7 @@ fn check_sections(header: &Header, blob_len: u64, report: &mut Report<'_>) -> bo
         let start = u64::from(off);
         let next = start + u64::from(len);
         if next > body {
-            report.add_at(Rule::SectionOutside, Some(at), off);
+            report.add_at(Rule::SectionOutside, Some(at), next - body);
             is_readable = false;
         }
         if start > end {

@@ -90,7 +90,7 @@ rules! {
     HeaderLength, "header-length", Kernel, Format, "the header is shorter than 24 bytes";
     HeaderUnknown, "header-unknown", Kernel, Format, "the header says more than the kernel knows";
     NoData, "no-data", Kernel, Format, "there is nothing behind the header";
-    SectionOutside, "section-outside", Kernel, Format, "a section ends behind the blob";
+    SectionOutside, "section-outside", Kernel, Format, "a section ends behind the blob, which may have been cut off; bytes that are missing";
     SectionOverlap, "section-overlap", Kernel, Format, "a section starts inside another one";
     SectionGap, "section-gap", Kernel, Own, "the sections do not fill the blob without gaps";
     SectionAlignment, "section-alignment", Kernel, Format, "a section is not aligned to 4 bytes";

@@ -60,6 +60,16 @@ pub(crate) struct LayoutArgs {
     #[arg(value_name = "TYPE", value_parser = Pattern::parse)]
     types: Vec<Pattern>,
 
+    /// As TYPE, for those who are used to `pahole -C`
+    #[arg(
+        short = 'C',
+        value_name = "TYPE",
+        value_parser = Pattern::parse,
+        value_delimiter = ',',
+        hide = true
+    )]
+    class: Vec<Pattern>,
+
     /// Raw BTF, ELF, a folder of these, or `-` for standard input; may be repeated [default: /sys/kernel/btf/vmlinux]
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
@@ -162,10 +172,15 @@ impl LayoutArgs {
         contains.or_else(|| points_to.map(|pattern| (pattern, Relation::PointsTo)))
     }
 
+    /// The types that are named.
+    fn named(&self) -> impl Iterator<Item = &Pattern> {
+        self.types.iter().chain(&self.class)
+    }
+
     /// All patterns, those to look for first.
     fn patterns(&self) -> Vec<Pattern> {
         let question = self.question().map(|(pattern, _)| pattern);
-        question.into_iter().chain(&self.types).cloned().collect()
+        question.into_iter().chain(self.named()).cloned().collect()
     }
 }
 
@@ -364,7 +379,7 @@ impl Report<'_> {
                     None => text.put(out, id),
                 }
                 // As pahole does: types that are named one by one are set apart.
-                if !args.types.is_empty() {
+                if args.named().next().is_some() {
                     out.push(b'\n');
                 }
             } else if let Some(layout) = layout {

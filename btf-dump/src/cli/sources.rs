@@ -9,6 +9,9 @@ use clap::CommandFactory as _;
 
 use super::TOOL;
 
+/// What stands before the file in the command lines of other programs, such as `bpftool btf dump file FILE`.
+const HABITS: [&str; 7] = ["btf", "dump", "file", "format", "list", "show", "text"];
+
 /// Where the BTF comes from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SourceArgs {
@@ -34,6 +37,11 @@ impl SourceArgs {
         if let Some(name) = self.missing_type() {
             if super::Args::command().find_subcommand(name).is_some() {
                 bail!("{error:#}; a command comes first: `{TOOL} {name} …`");
+            }
+            if HABITS.contains(&name) {
+                bail!(
+                    "{error:#}; types are listed without a word for it: `{TOOL} FILE`, and as C by `{TOOL} c FILE`"
+                );
             }
             bail!("{error:#}; to look for a type of this name: `{TOOL} layout {name}`");
         }

@@ -39,7 +39,9 @@ use rayon::prelude::*;
 use super::breaking::is_breaking;
 use super::detail::{encoding_word, linkage_word, values};
 use super::spell::Spell;
-use super::{Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, Prefixes, Value, What};
+use super::{
+    Change, Counts, Detail, Diff, EnumeratorChange, Leaf, Leaves, Prefixes, Sort, Value, What,
+};
 
 /// So many items are written by one thread at a time.
 const CHUNK: usize = 256;
@@ -128,8 +130,7 @@ impl Writer<'_, '_> {
                 What::Removed(id) => put_whole(&mut self.old, *id, self.diff.room, object),
                 What::Changed(_, _, detail) => self.put_detail(detail, object),
                 What::Through(_, _, cause) => {
-                    let ty = self.diff.new.ty(*cause);
-                    let word = super::side::sort_of(ty).map_or("", super::Sort::word);
+                    let word = self.diff.new.sort(*cause).map_or("", Sort::word);
                     object.object("cause", |object| {
                         object.text("kind", word);
                         object.name("name", self.diff.new.name_of(*cause));

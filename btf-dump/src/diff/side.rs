@@ -9,9 +9,9 @@
 //! apart from each other, side by side, and equal contents are found without another look at the types.
 //!
 //! What is encoded in two ways has one content: enumerations of 32 and 64 bits, structures with and without `kind_flag`.
-//! So have types with and without tags, unless tags count. What is left for a closer look ([`super::detail`]): the order of members and of enumerators, unnamed
-//! structures around members, bitfields of the old form, values of enumerations that do not tell
-//! their sign.
+//! So have types with and without tags, unless tags count. What is left for a closer look ([`super::detail`]): the order of
+//! members and of enumerators, unnamed structures around members, bitfields of the old form, values of enumerations that
+//! do not tell their sign.
 //!
 //! References lead from an unnamed type to unnamed types without end in no language; hostile blobs do that. Types
 //! on such cycles, and what leads to them, mean what they say up to a number of references away.
@@ -33,8 +33,6 @@ use super::hashes::Hashes;
 use items::Items;
 use maker::Maker;
 pub use sort::Sort;
-pub(super) use sort::sort_of;
-use sort::sort_of_record;
 
 /// What a reference to `void` means.
 const VOID: u64 = 0x9ae1_6a3b_2f90_404f;
@@ -249,7 +247,7 @@ impl<'b> Side<'b> {
     #[must_use]
     pub fn name_of(&self, id: TypeId) -> &'b [u8] {
         let record = self.btf.record(id).unwrap_or_default();
-        let name = record.first().filter(|_| sort_of_record(record).is_some());
+        let name = record.first().filter(|_| Sort::of_record(record).is_some());
         name.map_or(&[], |&name| self.name(StrOffset(name)))
     }
 
@@ -257,6 +255,11 @@ impl<'b> Side<'b> {
     #[must_use]
     pub fn ty(&self, id: TypeId) -> Type<'b> {
         self.btf.ty(id).unwrap_or(Type::Void)
+    }
+
+    /// The sort of item that a type is; `None` for one without a name.
+    pub(super) fn sort(&self, id: TypeId) -> Option<Sort> {
+        self.btf.info(id).and_then(Sort::of)
     }
 
     /// The hash of a name; 0 for what does not exist.

@@ -59,7 +59,10 @@ impl Error {
 
     /// The base that was named is not the right one.
     pub(super) fn wrong_base(what: &str, base: &Path, error: crate::Error) -> Self {
-        let text = format!("{what}: does not continue {}", base.display());
+        let text = format!(
+            "{what}: does not continue {}, which may be that of another build",
+            base.display()
+        );
         Self {
             text,
             source: Some(error),

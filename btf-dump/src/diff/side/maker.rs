@@ -9,7 +9,7 @@ use btf_core::{ErrorKind, Info, Result, StrOffset, Type, TypeId};
 
 use super::super::parts::targets;
 use super::items::Items;
-use super::{Item, Side, Sort, label_of, sort_of, sort_of_record};
+use super::{Item, Side, Sort, label_of};
 
 /// How far apart two unnamed types on a cycle may differ and be told apart.
 const CYCLE_ROUNDS: usize = 16;
@@ -145,7 +145,7 @@ impl<'b> Maker<'b> {
             }
             let hash = self.name_hash(StrOffset(name));
             if let (Some(sort), Some(slot)) =
-                (sort_of_record(record), self.side.meanings.get_mut(index))
+                (Sort::of_record(record), self.side.meanings.get_mut(index))
             {
                 *slot = label_of(self.side.seed, sort, hash);
                 self.named += 1;
@@ -250,8 +250,7 @@ impl<'b> Maker<'b> {
         let side = &self.side;
         let first = side.btf.first_id();
         let is_nameless = |id: TypeId| {
-            let ty = side.ty(id);
-            id.0 >= first && (sort_of(ty).is_none() || ty.name() == StrOffset::EMPTY)
+            id.0 >= first && (side.sort(id).is_none() || side.ty(id).name() == StrOffset::EMPTY)
         };
         let index = |id: TypeId| (id.0 - first) as usize;
         let mut edges = Vec::new();
@@ -297,7 +296,7 @@ impl<'b> Maker<'b> {
             .enumerate()
             .filter_map(|(index, (id, record))| {
                 let is_remarked = remarked.next_if_eq(&id).is_some();
-                let (Some(sort), &[name, info, ..]) = (sort_of_record(record), record) else {
+                let (Some(sort), &[name, info, ..]) = (Sort::of_record(record), record) else {
                     return None;
                 };
                 // Functions and variables without a name are wrong, but they are there.
@@ -329,7 +328,7 @@ impl<'b> Maker<'b> {
     fn reach_from_nameless(&mut self) {
         let btf = self.side.btf;
         let leads_on =
-            |record: &[u32]| record.first() == Some(&0) || sort_of_record(record).is_none();
+            |record: &[u32]| record.first() == Some(&0) || Sort::of_record(record).is_none();
         let reached = btf.records().zip(&self.is_reached);
         let reached = reached.filter(|&((_, record), &is_reached)| is_reached && leads_on(record));
         self.stack.clear();
@@ -355,7 +354,7 @@ impl<'b> Maker<'b> {
             if is_reached || record.first() != Some(&0) {
                 continue;
             }
-            let sort = sort_of_record(record);
+            let sort = Sort::of_record(record);
             let is_forward = Info(record.get(1).copied().unwrap_or(0)).kind() == Some(Kind::Fwd);
             if let Some(sort @ (Sort::Struct | Sort::Union | Sort::Enum)) = sort
                 && !is_forward

@@ -1,7 +1,7 @@
 //! What there may be of a name: structures, functions and the like.
 
+use btf_core::Info;
 use btf_core::kind::Kind;
-use btf_core::{Info, Type};
 
 /// What a name is one of. Types of one sort and name are the same item in both blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,76 +51,32 @@ impl Sort {
             Self::Forward => "forward",
         }
     }
-}
 
-/// [`sort_of`] for what has not been decoded.
-pub(super) fn sort_of_record(record: &[u32]) -> Option<Sort> {
-    let info = Info(record.get(1).copied().unwrap_or(0));
-    Some(match info.kind()? {
-        Kind::Fwd if info.kind_flag() => Sort::Union,
-        Kind::Struct | Kind::Fwd => Sort::Struct,
-        Kind::Union => Sort::Union,
-        Kind::Enum | Kind::Enum64 => Sort::Enum,
-        Kind::Typedef => Sort::Typedef,
-        Kind::Int | Kind::Float => Sort::Number,
-        Kind::Func => Sort::Func,
-        Kind::Var => Sort::Var,
-        Kind::Ptr
-        | Kind::Array
-        | Kind::Volatile
-        | Kind::Const
-        | Kind::Restrict
-        | Kind::FuncProto
-        | Kind::Datasec
-        | Kind::DeclTag
-        | Kind::TypeTag => return None,
-    })
-}
+    /// The sort of item that a type is, if it has a name; a forward declaration counts as what it declares.
+    pub(super) fn of(info: Info) -> Option<Self> {
+        Some(match info.kind()? {
+            Kind::Fwd if info.kind_flag() => Self::Union,
+            Kind::Struct | Kind::Fwd => Self::Struct,
+            Kind::Union => Self::Union,
+            Kind::Enum | Kind::Enum64 => Self::Enum,
+            Kind::Typedef => Self::Typedef,
+            Kind::Int | Kind::Float => Self::Number,
+            Kind::Func => Self::Func,
+            Kind::Var => Self::Var,
+            Kind::Ptr
+            | Kind::Array
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::FuncProto
+            | Kind::Datasec
+            | Kind::DeclTag
+            | Kind::TypeTag => return None,
+        })
+    }
 
-/// The sort of item that a type is, if it has a name; a forward declaration counts as what it declares.
-pub(in super::super) fn sort_of(ty: Type<'_>) -> Option<Sort> {
-    Some(match ty {
-        Type::Struct(_)
-        | Type::Fwd {
-            is_union: false, ..
-        } => Sort::Struct,
-        Type::Union(_) | Type::Fwd { is_union: true, .. } => Sort::Union,
-        Type::Enum(_) | Type::Enum64(_) => Sort::Enum,
-        Type::Typedef { .. } => Sort::Typedef,
-        Type::Int(_) | Type::Float { .. } => Sort::Number,
-        Type::Func { .. } => Sort::Func,
-        Type::Var { .. } => Sort::Var,
-        Type::Void
-        | Type::Ptr { .. }
-        | Type::Array { .. }
-        | Type::Volatile { .. }
-        | Type::Const { .. }
-        | Type::Restrict { .. }
-        | Type::FuncProto(_)
-        | Type::Datasec(_)
-        | Type::DeclTag { .. }
-        | Type::TypeTag { .. }
-        | Type::Unknown { .. } => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sorts_need_no_decoding() {
-        for kind in Kind::ALL {
-            for flag in [false, true] {
-                let info = Info::new(kind, 0, flag);
-                let mut record = vec![1; kind.record_words(0)];
-                record[1] = info.0;
-                assert_eq!(
-                    sort_of_record(&record),
-                    sort_of(Type::from_record(&record)),
-                    "{kind}"
-                );
-            }
-        }
+    /// [`Self::of`] for a record.
+    pub(super) fn of_record(record: &[u32]) -> Option<Self> {
+        Self::of(Info(*record.get(1)?))
     }
 }
