@@ -14,8 +14,8 @@ mod release;
 mod write;
 
 pub use plan::Plan;
-pub(crate) use read::out_of_file;
-pub use read::{Loaded, Places, Sections, load, places, sections};
+pub use read::{Loaded, Places, Sections, load, load_static, places, sections};
+pub(crate) use read::{as_words, out_of_file};
 pub use release::{kernel_release, module_release};
 pub use write::{NewSection, put_sections};
 

@@ -107,6 +107,23 @@ kinds! {
     Enum64 = 19, "ENUM64", Size, [], [Name, Value, Value], true;
 }
 
+/// For each kind, by its number, how many words a record has without its elements, and each element: [`TABLE`] in a
+/// form that is quick to look up, since that is asked of every record.
+const RECORD_WORDS: [(u8, u8); TABLE.len() + 1] = {
+    let mut words = [(0, 0); TABLE.len() + 1];
+    let mut index = 0;
+    while index < TABLE.len() {
+        let KindInfo {
+            trailer, element, ..
+        } = TABLE[index];
+        #[expect(clippy::cast_possible_truncation, reason = "a handful of words")]
+        let row = (3 + trailer.len() as u8, element.len() as u8);
+        words[index + 1] = row;
+        index += 1;
+    }
+    words
+};
+
 impl Kind {
     /// The kind of this number, if it is one that this library knows.
     #[must_use]
@@ -135,8 +152,8 @@ impl Kind {
     /// FUNC uses `vlen` for its linkage and has no elements, which the table's empty `element` expresses.
     #[must_use]
     pub const fn record_words(self, vlen: u32) -> usize {
-        let info = self.info();
-        3 + info.trailer.len() + info.element.len() * vlen as usize
+        let (fixed, each) = RECORD_WORDS[self as usize];
+        fixed as usize + each as usize * vlen as usize
     }
 
     /// Whether the third header word is a type id.

@@ -1,7 +1,8 @@
 //! Turns the bytes of BTF into a checked index.
 //!
 //! Every field of the type section is a 32-bit word, so the section is converted to native words once, and one more
-//! list tells where each type starts: two allocations, none per type. From there on the byte order is forgotten.
+//! list tells where each type starts: two allocations, none per type. From there on the byte order is forgotten. Bytes
+//! that stay to the end of the process need not even be copied, if they are words of the machine as they stand.
 //!
 //! The reader is strict about what everything else relies on: sections inside the blob that do not overlap, records
 //! that fill the type section exactly, strings that end. Whether ids, names and values make sense is `validate`'s
@@ -12,12 +13,13 @@
 
 mod check;
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
 use crate::names::{NameIndex, first_unsorted, has_name};
-use crate::strings::{StringIndex, string_at, string_start};
+use crate::strings::{StringIndex, StringScan, string_at, string_start};
 use crate::types::Type;
 use crate::wire::{ByteOrder, Header, Info, LayoutEntry};
 use check::{check_sections, check_strings, find_records, fits, section};
@@ -34,25 +36,67 @@ pub struct Btf {
     base: Option<Arc<Btf>>,
     first_id: u32,
     end_id: u32,
-    words: Vec<u32>,
+    words: Cow<'static, [u32]>,
     starts: Vec<u32>,
     first_string: u32,
     end_string: u32,
-    strings: Vec<u8>,
+    strings: Cow<'static, [u8]>,
     layout: Option<Vec<LayoutEntry>>,
     names: OnceLock<NameIndex>,
     string_index: OnceLock<StringIndex>,
+    /// What is known without the index; `None` if that was found not to do.
+    string_scan: OnceLock<Option<StringScan>>,
 }
 
 /// What a [`Btf`] is made of, before it is checked.
-pub(crate) struct Parts {
+pub(crate) struct Parts<Words = Vec<u32>, Strings = Vec<u8>> {
     pub(crate) order: ByteOrder,
     pub(crate) header: Header,
     pub(crate) blob_len: u64,
     pub(crate) base: Option<Arc<Btf>>,
-    pub(crate) words: Vec<u32>,
-    pub(crate) strings: Vec<u8>,
+    pub(crate) words: Words,
+    pub(crate) strings: Strings,
     pub(crate) layout: Option<Vec<LayoutEntry>>,
+}
+
+/// As [`Parts`], of words and strings that may be borrowed.
+type CowParts = Parts<Cow<'static, [u32]>, Cow<'static, [u8]>>;
+
+impl<Words, Strings> Parts<Words, Strings> {
+    fn map<W, S>(
+        self,
+        words: impl FnOnce(Words) -> W,
+        strings: impl FnOnce(Strings) -> S,
+    ) -> Parts<W, S> {
+        Parts {
+            order: self.order,
+            header: self.header,
+            blob_len: self.blob_len,
+            base: self.base,
+            words: words(self.words),
+            strings: strings(self.strings),
+            layout: self.layout,
+        }
+    }
+}
+
+/// Finds the sections of a blob.
+fn split(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Parts<&[u8], &[u8]>> {
+    let (order, header) = Header::parse(bytes).map_err(|error| error.at(SECTION, 0))?;
+    check_sections(&header)?;
+    let section = |off, len| section(bytes, &header, off, len);
+    let layout = section(header.layout_off, header.layout_len)?;
+    let (entries, _) = layout.as_chunks::<4>();
+    let entry = |&entry| LayoutEntry::parse(order, entry);
+    Ok(Parts {
+        order,
+        header,
+        blob_len: bytes.len() as u64,
+        base,
+        words: section(header.type_off, header.type_len)?,
+        strings: section(header.str_off, header.str_len)?,
+        layout: (!entries.is_empty()).then(|| entries.iter().map(entry).collect()),
+    })
 }
 
 /// What a [`Btf`] holds itself, taken out.
@@ -76,29 +120,62 @@ impl Btf {
     ///
     /// Spec: Documentation/bpf/btf.rst, 2 "BTF Type and String Encoding".
     pub fn parse(bytes: &[u8], base: Option<Arc<Self>>) -> Result<Self> {
-        let (order, header) = Header::parse(bytes).map_err(|error| error.at(SECTION, 0))?;
-        check_sections(&header)?;
-        let section = |off, len| section(bytes, &header, off, len);
-        let types = section(header.type_off, header.type_len)?;
-        let strings = section(header.str_off, header.str_len)?;
-        let layout = section(header.layout_off, header.layout_len)?;
-        let (entries, _) = layout.as_chunks::<4>();
+        let parts = split(bytes, base)?;
+        let order = parts.order;
+        Self::from_parts(parts.map(|words| order.words(words), <[u8]>::to_vec))
+    }
+
+    /// As [`Btf::parse`], of bytes that stay where they are: they are borrowed if they are words of this machine's byte
+    /// order at addresses for such words, and copied otherwise.
+    ///
+    /// If the bytes can change, as those of a mapped file can, names and ids that made sense may make none when they are
+    /// looked at again.
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`].
+    #[cfg(feature = "elf")]
+    pub fn parse_static(bytes: &'static [u8], base: Option<Arc<Self>>) -> Result<Self> {
+        let parts = split(bytes, base)?;
+        let order = parts.order;
+        let words = |bytes| {
+            let words = crate::elf::as_words(bytes).filter(|_| order == ByteOrder::NATIVE);
+            words.map_or_else(|| Cow::Owned(order.words(bytes)), Cow::Borrowed)
+        };
+        Self::from_parts(parts.map(words, Cow::Borrowed))
+    }
+
+    /// The same BTF in memory of its own, which nobody else can change.
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`], if the bytes that it was borrowed from have changed.
+    pub fn copied(&self) -> Result<Self> {
         Self::from_parts(Parts {
-            order,
-            header,
-            blob_len: bytes.len() as u64,
-            base,
-            words: order.words(types),
-            strings: strings.to_vec(),
-            layout: (!entries.is_empty()).then(|| {
-                let entries = entries.iter();
-                entries.map(|&e| LayoutEntry::parse(order, e)).collect()
-            }),
+            order: self.order,
+            header: self.header,
+            blob_len: self.blob_len,
+            base: self.base.clone(),
+            words: self.words.to_vec(),
+            strings: self.strings.to_vec(),
+            layout: self.layout.clone(),
         })
     }
 
+    /// Whether it is borrowed from bytes that others may change.
+    #[must_use]
+    pub fn is_borrowed(&self) -> bool {
+        matches!(self.words, Cow::Borrowed(_)) || matches!(self.strings, Cow::Borrowed(_))
+    }
+
     /// Checks the strings and finds the records.
-    pub(crate) fn from_parts(parts: Parts) -> Result<Self> {
+    pub(crate) fn from_parts<Words, Strings>(parts: Parts<Words, Strings>) -> Result<Self>
+    where
+        Words: Into<Cow<'static, [u32]>>,
+        Strings: Into<Cow<'static, [u8]>>,
+    {
+        Self::check(parts.map(Words::into, Strings::into))
+    }
+
+    fn check(parts: CowParts) -> Result<Self> {
         let base = parts.base.as_deref();
         let first_string = base.map_or(0, |base| base.end_string);
         let end_string = check_strings(&parts, first_string)?;
@@ -121,6 +198,7 @@ impl Btf {
             layout: parts.layout,
             names: OnceLock::new(),
             string_index: OnceLock::new(),
+            string_scan: OnceLock::new(),
         })
     }
 
@@ -128,9 +206,9 @@ impl Btf {
     pub(crate) fn into_own_parts(self) -> OwnParts {
         OwnParts {
             base: self.base,
-            words: self.words,
+            words: self.words.into_owned(),
             starts: self.starts,
-            strings: self.strings,
+            strings: self.strings.into_owned(),
             layout: self.layout,
         }
     }
@@ -322,16 +400,26 @@ impl Btf {
 
     /// The offset of `string` if this BTF or its base has it; the deepest base counts first.
     ///
-    /// Only whole strings are found, not the ends of longer ones. The first call builds an index of all strings.
+    /// Only whole strings are found, not the ends of longer ones. The first call builds an index of all strings, unless
+    /// [`Btf::scan_strings`] was called.
     #[must_use]
     pub fn find_string(&self, string: &[u8]) -> Option<StrOffset> {
         // The deepest BTF comes last, so the last find counts.
         let found = self.chain().filter_map(|btf| {
-            let index = btf.string_index();
-            let own = index.find(&btf.strings, string)?;
+            let own = btf.find_own_string(string)?;
             Some(StrOffset(btf.first_string + own))
         });
         found.last()
+    }
+
+    fn find_own_string(&self, string: &[u8]) -> Option<u32> {
+        if self.string_index.get().is_none()
+            && let Some(Some(scan)) = self.string_scan.get()
+            && let Ok(answer) = scan.find(&self.strings, string)
+        {
+            return answer;
+        }
+        self.string_index().find(&self.strings, string)
     }
 
     /// As [`Self::find_string`], for many at once, which takes less time for each.
@@ -349,10 +437,26 @@ impl Btf {
         all
     }
 
-    /// Whether no two own strings are equal.
+    /// As [`Self::find_strings`], for those who will ask for few others: in one pass over the own strings, which builds no
+    /// index. `None` if there is a base, if own strings are equal, or if that cannot be told without one.
+    ///
+    /// No two of `strings` may be equal.
     #[must_use]
-    pub fn has_unique_strings(&self) -> bool {
-        self.string_index().is_unique()
+    pub fn scan_strings(&self, strings: &[&[u8]]) -> Option<Vec<Option<StrOffset>>> {
+        if self.base.is_some() {
+            return None;
+        }
+        let mut is_new = false;
+        let scan = self.string_scan.get_or_init(|| {
+            is_new = true;
+            StringScan::new(&self.strings, strings)
+        });
+        let scan = scan.as_ref()?;
+        let found = strings.iter().enumerate().map(|(index, string)| {
+            let found = scan.of_wanted(index).filter(|_| is_new);
+            found.map_or_else(|| self.find_string(string), |own| Some(StrOffset(own)))
+        });
+        Some(found.collect())
     }
 
     fn string_index(&self) -> &StringIndex {

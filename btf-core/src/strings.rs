@@ -9,12 +9,16 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
-use hashbrown::{HashTable, hash_table};
+use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{ErrorKind, Result};
 use crate::ids::StrOffset;
 use crate::reader::Btf;
+
+mod scan;
+
+pub(crate) use scan::StringScan;
 
 /// The largest end of a string section in bytes, which libbpf sets; the kernel's limit is lower and `validate`'s task.
 pub const MAX_STRING_END: u32 = i32::MAX as u32;
@@ -38,7 +42,6 @@ pub(crate) fn string_start(tail: &[u8], max_len: usize) -> &[u8] {
 pub(crate) struct StringIndex {
     seed: u64,
     table: HashTable<Entry>,
-    is_unique: bool,
 }
 
 /// A string of the indexed section.
@@ -56,13 +59,7 @@ impl StringIndex {
         Self {
             seed: RandomState::new().hash_one(0),
             table: HashTable::new(),
-            is_unique: true,
         }
-    }
-
-    /// Whether no two strings of the section that was indexed are equal.
-    pub(crate) fn is_unique(&self) -> bool {
-        self.is_unique
     }
 
     /// An index of all strings of `section`; of equal ones the first counts, and middles of strings do not count.
@@ -139,12 +136,9 @@ impl StringIndex {
         };
         let hash = self.hash(string);
         let is_same = |entry: &Entry| entry.hash == hash && entry.is_at(section, string);
-        match self.table.entry(spread(hash), is_same, Entry::rehash) {
-            hash_table::Entry::Occupied(_) => self.is_unique = false,
-            hash_table::Entry::Vacant(vacant) => {
-                vacant.insert(Entry { offset, hash });
-            }
-        }
+        self.table
+            .entry(spread(hash), is_same, Entry::rehash)
+            .or_insert(Entry { offset, hash });
     }
 
     /// Adds the string of this hash at `offset`, which is not there; what 32 bits do not hold is not indexed.

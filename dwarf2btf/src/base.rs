@@ -13,12 +13,12 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::hash::Hasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use btf_core::dedup::{
     self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
 };
-use btf_core::elf::{kernel_release, module_release};
+use btf_core::elf::{Loaded, kernel_release, module_release};
 use btf_core::overlap::BoundedStrings;
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
@@ -35,8 +35,8 @@ pub struct Base {
     pointer_size: Option<u8>,
     /// The release of the kernel, if the file tells it.
     release: Option<String>,
-    /// All of it, if several modules need it or it is not plain: see [`is_plain`].
-    index: Option<Index>,
+    /// All of it, if several modules need it or it is not plain: see [`is_plain`] and [`Base::find_names`].
+    index: OnceLock<Index>,
 }
 
 /// The index of a whole base.
@@ -54,7 +54,19 @@ impl Base {
     /// # Errors
     /// Those of [`btf_core::elf::load`]; [`ErrorKind::Unsupported`] if the file is itself a module; those of [`Base::new`].
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let loaded = btf_core::elf::load(bytes, None)?;
+        Self::of_loaded(btf_core::elf::load(bytes, None)?, bytes)
+    }
+
+    /// As [`Base::parse`], of bytes that stay where they are, which saves copying them. They may change meanwhile, as those
+    /// of a mapped file can: then what is made with this base is of no use, but that is all.
+    ///
+    /// # Errors
+    /// Those of [`Base::parse`].
+    pub fn parse_static(bytes: &'static [u8]) -> Result<Self> {
+        Self::of_loaded(btf_core::elf::load_static(bytes, None)?, bytes)
+    }
+
+    fn of_loaded(loaded: Loaded, bytes: &[u8]) -> Result<Self> {
         if loaded.has_own_base {
             let what = "a base with a `.BTF.base` of its own: it is a module";
             return Err(ErrorKind::Unsupported(what.into()).into());
@@ -73,7 +85,7 @@ impl Base {
         let base = Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
             release: None,
-            index: None,
+            index: OnceLock::new(),
             btf,
         };
         if is_plain(&base.btf) {
@@ -87,11 +99,18 @@ impl Base {
     ///
     /// # Errors
     /// Those of [`Base::new`].
-    pub fn indexed(mut self) -> Result<Self> {
-        if self.index.is_none() {
-            self.index = Some(Index::new(&self.btf)?);
+    pub fn indexed(self) -> Result<Self> {
+        if self.index.get().is_none() {
+            self.set_index()?;
         }
         Ok(self)
+    }
+
+    fn set_index(&self) -> Result<()> {
+        let index = Index::new(&self.btf)?;
+        // Whoever was faster has the same one.
+        let _ = self.index.set(index);
+        Ok(())
     }
 
     /// The BTF.
@@ -100,9 +119,18 @@ impl Base {
         &self.btf
     }
 
+    /// The BTF in memory of its own, for what is not made for BTF that may change.
+    pub(crate) fn unborrowed(&self) -> Result<Arc<Btf>> {
+        if self.btf.is_borrowed() {
+            Ok(Arc::new(self.btf.copied()?))
+        } else {
+            Ok(Arc::clone(&self.btf))
+        }
+    }
+
     /// A merge that continues it.
     pub(crate) fn merger(&self) -> Merger<'_> {
-        match &self.index {
+        match self.index.get() {
             Some(index) => Merger::with_base(&index.types),
             None => Merger::with_unread(Unread {
                 words: self.btf.words(),
@@ -149,17 +177,30 @@ impl Base {
         self.name_of(self.btf.find_string(string), string)
     }
 
-    /// The names of strings of more than three bytes.
-    pub(crate) fn find_names(&self, strings: &[&[u8]]) -> impl Iterator<Item = Option<Name>> {
-        let found = self.btf.find_strings(strings).into_iter();
-        found
-            .zip(strings)
+    /// The names of strings of more than three bytes, no two of which are equal.
+    ///
+    /// This comes before all other questions: if it finds equal strings in the base, that is indexed now. In the BTF of
+    /// kernels there are none.
+    ///
+    /// # Errors
+    /// Those of [`Base::new`].
+    pub(crate) fn find_names(&self, strings: &[&[u8]]) -> Result<Vec<Option<Name>>> {
+        if self.index.get().is_none() {
+            if let Some(found) = self.btf.scan_strings(strings) {
+                let name = |found: Option<StrOffset>| found.map(|offset| Name(offset.0));
+                return Ok(found.into_iter().map(name).collect());
+            }
+            self.set_index()?;
+        }
+        let found = self.btf.find_strings(strings).into_iter().zip(strings);
+        Ok(found
             .map(|(found, string)| self.name_of(found, string))
+            .collect())
     }
 
     /// The name of a string that was `found`, or else is only the end of others.
     fn name_of(&self, found: Option<StrOffset>, string: &[u8]) -> Option<Name> {
-        let end = || self.index.as_ref()?.ends.get(string).copied();
+        let end = || self.index.get()?.ends.get(string).copied();
         found.map(|offset| offset.0).or_else(end).map(Name)
     }
 
@@ -176,14 +217,17 @@ impl Base {
         functions: impl Iterator<Item = &'n [u8]>,
         has_arenas: bool,
     ) -> Cow<'_, Made> {
-        if let Some(index) = &self.index {
+        if let Some(index) = self.index.get() {
             return Cow::Borrowed(&index.made);
         }
         let mut names = vec![0_u64; self.end_string() as usize / 64 + 1];
         for StrOffset(offset) in functions.filter_map(|name| self.btf.find_string(name)) {
             names[offset as usize / 64] |= 1 << (offset % 64);
         }
-        let is_named = |offset: u32| names[offset as usize / 64] >> (offset % 64) & 1 != 0;
+        let is_named = |offset: u32| {
+            let names = names.get(offset as usize / 64);
+            names.is_some_and(|names| names >> (offset % 64) & 1 != 0)
+        };
         let is_wanted = |kind, name| {
             if kind == Kind::Func {
                 is_named(name)
@@ -191,7 +235,7 @@ impl Base {
                 has_arenas
             }
         };
-        let first_equal = merged.first_equal_of_base();
+        let first_equal = |id| merged.first_equal_of_base(id);
         Cow::Owned(Made::new(&self.btf, first_equal, is_wanted, |name| name))
     }
 }
@@ -203,10 +247,13 @@ impl NameWords for Base {
     }
 
     fn name(&self, word: u32) -> Name {
-        let start = self.btf.string_bytes().get(word as usize..);
-        let window = start.map(|tail| tail.get(..4).unwrap_or(tail));
-        let short = window.filter(|window| window.contains(&0)).map(cut);
-        short.and_then(short_name).unwrap_or(Name(word))
+        let tail = self.btf.string_bytes().get(word as usize..);
+        let tail = tail.unwrap_or_default();
+        match *tail {
+            [0, ..] => Name(0),
+            [a, b, c, d, ..] if a != 0 && b != 0 && c != 0 && d != 0 => Name(word),
+            _ => short_name(cut(tail)).unwrap_or(Name(word)),
+        }
     }
 
     fn word(&self, name: Name) -> Option<u32> {
@@ -223,18 +270,14 @@ fn starts(btf: &Btf) -> &[u32] {
     starts.split_last().map_or(starts, |(_, starts)| starts)
 }
 
-/// Whether all types can be understood, and equal strings stand at one offset: that is so in the BTF of kernels.
+/// Whether all types can be understood, and names are whole strings: that is so in the BTF of kernels.
 fn is_plain(btf: &Btf) -> bool {
     let strings = btf.string_bytes();
     let is_name = |offset: u32| {
         let offset = offset as usize;
         offset == 0 || strings.get(offset - 1) == Some(&0) && offset < strings.len()
     };
-    let (has_unique_strings, has_plain_types) = rayon::join(
-        || btf.has_unique_strings(),
-        || dedup::is_plain(btf.words(), starts(btf), is_name),
-    );
-    btf.base().is_none() && has_unique_strings && has_plain_types
+    btf.base().is_none() && dedup::is_plain(btf.words(), starts(btf), is_name)
 }
 
 impl Index {
@@ -255,8 +298,7 @@ impl Index {
                 .map_err(|error| error.in_type(id))?;
         }
         let types = dedup::Base::new(content);
-        let ids = 1..btf.end_id();
-        let first_equal = ids.map(|id| types.first_equal(TypeId(id))).collect();
+        let first_equal = |id| types.first_equal(id);
         let canonical = |offset: StrOffset| {
             let name = strings.names.get(offset.0 as usize).copied().flatten();
             // Where the base has the string of one of its own names.
@@ -294,81 +336,55 @@ struct MadeType {
 }
 
 impl Made {
-    /// `first_equal` has for each type the first that equals it, `void` if that is not known; `is_wanted` tells by kind and
+    /// `first_equal` gives for a type the first that equals it, `void` if that is not known; `is_wanted` tells by kind and
     /// name which types are, tags apart; `canonical` gives the offset that stands for a string.
     fn new(
         btf: &Btf,
-        mut first_equal: Vec<TypeId>,
+        first_equal: impl Fn(TypeId) -> TypeId,
         is_wanted: impl Fn(Kind, u32) -> bool,
         canonical: impl Fn(StrOffset) -> StrOffset,
     ) -> Self {
-        let mut made = Self {
-            by_words: HashTable::new(),
-            words: Vec::new(),
+        let mut making = Making {
+            made: Self {
+                by_words: HashTable::new(),
+                words: Vec::new(),
+            },
+            first_equal,
+            canonical,
+            found: FastMap::default(),
         };
         let mut tags = Vec::new();
         let mut chain: Vec<&Btf> = btf.chain().collect();
         chain.reverse();
-        for (id, record) in chain.into_iter().flat_map(Btf::records) {
-            let Some(kind) = made_kind(record) else {
-                continue;
-            };
-            if kind == Kind::DeclTag {
-                // Tags lead to functions, which may stand behind them.
-                tags.push(id);
-                continue;
-            }
-            let first = first_equal[id.0 as usize - 1];
-            // Of the types that merges can have it is known what they equal, if that matters.
-            let is_first = first == id || kind == Kind::Func && first.is_void();
-            if is_first && is_wanted(kind, record[0]) {
-                made.add(id, record, &mut first_equal, &canonical);
+        for part in chain {
+            for (id, &start) in (part.first_id()..).zip(starts(part)) {
+                let start = start as usize;
+                let Some(&[name, info]) = part.words().get(start..start.saturating_add(2)) else {
+                    continue;
+                };
+                let Some(kind) = made_kind(Info(info)) else {
+                    continue;
+                };
+                let id = TypeId(id);
+                if kind == Kind::DeclTag {
+                    // Tags lead to functions, which may stand behind them.
+                    tags.push(id);
+                } else if is_wanted(kind, name) {
+                    let first = making.first(id);
+                    // Of the types that merges can have it is known what they equal, if that matters.
+                    if first == id || kind == Kind::Func && first.is_void() {
+                        making.add(id, btf.record(id).unwrap_or_default());
+                    }
+                }
             }
         }
         for id in tags {
-            let first = first_equal[id.0 as usize - 1];
+            let first = making.first(id);
             if first == id || first.is_void() {
-                let record = btf.record(id).unwrap_or_default();
-                made.add(id, record, &mut first_equal, &canonical);
+                making.add(id, btf.record(id).unwrap_or_default());
             }
         }
-        made
-    }
-
-    /// Adds a type, if it is known what its targets equal.
-    fn add(
-        &mut self,
-        id: TypeId,
-        record: &[u32],
-        first_equal: &mut [TypeId],
-        canonical: impl Fn(StrOffset) -> StrOffset,
-    ) {
-        let start = self.words.len();
-        self.words.extend_from_slice(record);
-        let mut is_known = true;
-        let target = |target: TypeId| {
-            let index = (target.0 as usize).checked_sub(1);
-            let first = index.map_or(TypeId::VOID, |index| first_equal[index]);
-            is_known &= index.is_none() || !first.is_void();
-            Ok::<_, Infallible>(first)
-        };
-        let Ok(()) = rewrite_refs(&mut self.words[start..], |name| Ok(canonical(name)), target);
-        let hash = hash(&self.words[start..]);
-        let same = is_known.then(|| self.find_hashed(hash, &self.words[start..]));
-        if same == Some(None) {
-            let made = MadeType {
-                hash,
-                id,
-                start: start as u32,
-                len: record.len() as u32,
-            };
-            self.by_words.insert_unique(hash, made, |made| made.hash);
-        } else {
-            self.words.truncate(start);
-        }
-        if let Some(same) = same {
-            first_equal[id.0 as usize - 1] = same.unwrap_or(id);
-        }
+        making.made
     }
 
     fn find_hashed(&self, hash: u64, words: &[u32]) -> Option<TypeId> {
@@ -385,14 +401,66 @@ impl Made {
     }
 }
 
+/// Collects what is [`Made`].
+struct Making<FirstEqual, Canonical> {
+    made: Made,
+    first_equal: FirstEqual,
+    canonical: Canonical,
+    /// The first types that equal those which were added.
+    found: FastMap<TypeId, TypeId>,
+}
+
+impl<FirstEqual, Canonical> Making<FirstEqual, Canonical>
+where
+    FirstEqual: Fn(TypeId) -> TypeId,
+    Canonical: Fn(StrOffset) -> StrOffset,
+{
+    /// The first type that equals `id`, `void` if that is not known.
+    fn first(&self, id: TypeId) -> TypeId {
+        let found = self.found.get(&id).copied();
+        found.unwrap_or_else(|| (self.first_equal)(id))
+    }
+
+    /// Adds a type, if it is known what its targets equal.
+    fn add(&mut self, id: TypeId, record: &[u32]) {
+        let mut words = record.to_vec();
+        let mut is_known = true;
+        let target = |target: TypeId| {
+            let first = self.first(target);
+            is_known &= target.is_void() || !first.is_void();
+            Ok::<_, Infallible>(first)
+        };
+        let Ok(()) = rewrite_refs(&mut words, |name| Ok((self.canonical)(name)), target);
+        if !is_known {
+            return;
+        }
+        let made = &mut self.made;
+        let hash = hash(&words);
+        let same = made.find_hashed(hash, &words).unwrap_or_else(|| {
+            let new = MadeType {
+                hash,
+                id,
+                start: made.words.len() as u32,
+                len: words.len() as u32,
+            };
+            made.words.extend_from_slice(&words);
+            made.by_words.insert_unique(hash, new, |made| made.hash);
+            id
+        });
+        self.found.insert(id, same);
+    }
+}
+
 /// The kind, if the encoder may make a type of it beside the merge: functions, tags, and what arena pointers need.
-fn made_kind(record: &[u32]) -> Option<Kind> {
-    let kind = Info(*record.get(1)?).kind()?;
-    let is_made = matches!(
-        kind,
-        Kind::Func | Kind::DeclTag | Kind::TypeTag | Kind::Ptr | Kind::FuncProto
-    );
-    is_made.then_some(kind)
+#[inline]
+fn made_kind(info: Info) -> Option<Kind> {
+    const MADE: u32 = 1 << Kind::Func as u32
+        | 1 << Kind::DeclTag as u32
+        | 1 << Kind::TypeTag as u32
+        | 1 << Kind::Ptr as u32
+        | 1 << Kind::FuncProto as u32;
+    let is_made = MADE >> (info.kind_number() % 32) & 1 != 0;
+    info.kind().filter(|_| is_made)
 }
 
 fn hash(words: &[u32]) -> u64 {

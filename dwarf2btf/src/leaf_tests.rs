@@ -1,7 +1,7 @@
 //! Goal: the short way to read members, enumerators, parameters and pointers (`UnitReader::add_leaf`) says what the long
 //! way (`UnitReader::open`) says.
-//! Method: every linked file of the corpus is encoded in both ways; bytes, findings and numbers are compared. Relocatable
-//! files are read in the long way only.
+//! Method: every linked file of the corpus is encoded in both ways, and every relocatable image; bytes, findings and numbers
+//! are compared.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -13,16 +13,21 @@ use crate::report::Encoded;
 use crate::unit::{LEAVES_READ, READS_LEAVES};
 use crate::{Unobserved, encode};
 
-fn linked_files() -> Vec<PathBuf> {
+fn files() -> Vec<PathBuf> {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus/dwarf");
     let mut files = Vec::new();
     for folder in std::fs::read_dir(corpus).unwrap() {
         let entries = std::fs::read_dir(folder.unwrap().path()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
-        files.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "elf")));
+        files.extend(paths.filter(|path| is_image(path)));
     }
     files.sort();
     files
+}
+
+fn is_image(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".elf") || name.ends_with(".relocatable.o")
 }
 
 fn encoded(path: &Path, features: &str, reads_leaves: bool) -> Encoded {
@@ -39,7 +44,7 @@ fn encoded(path: &Path, features: &str, reads_leaves: bool) -> Encoded {
 
 #[test]
 fn both_ways_to_read_a_leaf_say_the_same() {
-    let files = linked_files();
+    let files = files();
     assert!(files.len() >= 5, "{files:?}");
     for path in &files {
         for features in ["default", "all", "none"] {

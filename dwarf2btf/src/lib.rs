@@ -152,7 +152,7 @@ pub fn encode(
         },
         || Names::new(&image.debug_str.data, base, &options.kabi_prefix),
     );
-    let units = units?;
+    let (units, names) = (units?, names?);
     let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
     clock.end("prepare");
     // From here on strings are compared by name and functions by key.
@@ -202,7 +202,7 @@ pub fn encode(
     clock.end("emit");
 
     if options.verify {
-        verify(&btf, base.map(|base| base.btf().clone()))?;
+        verify(&btf, base.map(Base::unborrowed).transpose()?)?;
         clock.end("verify");
     }
     let mut distilled_base = None;
@@ -269,7 +269,7 @@ fn distill(
     order: ByteOrder,
     verifies: bool,
 ) -> Result<(Vec<u8>, Vec<u8>)> {
-    let split = Btf::parse(btf, Some(base.btf().clone()))?;
+    let split = Btf::parse(btf, Some(base.unborrowed()?))?;
     let split = btf_core::distill::distill(&split)?;
     let write = |btf| Builder::from_btf(btf).write(order, WriteOptions::default());
     let distilled = split.base().map(|base| write(base)).transpose()?;

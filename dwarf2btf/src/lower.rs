@@ -110,6 +110,7 @@ impl<'a> UnitReader<'_, 'a> {
             bytes.skip(leaf.text as usize);
             name = self.context.names.of(bytes.text()?);
         }
+        let start = bytes.position();
         let own = bytes.take(leaf.size)?;
         let mut link = Link::VOID;
         if leaf.link != Leaf::ABSENT {
@@ -123,7 +124,8 @@ impl<'a> UnitReader<'_, 'a> {
             link = Link::die(offset as u32);
         }
         if leaf.name != Leaf::ABSENT {
-            name = self.name_at(own.uint_at(leaf.name, 4)?, die as usize)?;
+            let offset = own.uint_at(leaf.name, 4)?;
+            name = self.name_of_offset(state, start + leaf.name as usize, offset)?;
         }
         if plan.action == Action::Derived {
             self.finish_derived(state, plan.tag, die, name, link);

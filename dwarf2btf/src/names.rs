@@ -21,8 +21,8 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use btf_core::StrOffset;
 use btf_core::dedup::Name;
+use btf_core::{Result, StrOffset};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -68,6 +68,16 @@ struct Distinct {
     index: u32,
 }
 
+/// A distinct string of a module.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    /// Where it stands first.
+    start: u32,
+    len: u32,
+    /// The one that came behind it last; no index if there is none.
+    next: u32,
+}
+
 /// How many distinct strings a module is taken to have at first. Its `.debug_str` is not merged: it has most of them many times.
 const DISTINCT_OF_MODULE: usize = 1 << 13;
 
@@ -82,9 +92,12 @@ struct Repeated {
 
 impl Repeated {
     /// Adds the string at `offset`; offsets must ascend.
+    #[inline]
     fn push(&mut self, offset: usize, index: u32) {
-        self.starts
-            .resize(offset / 64 + 1, (0, self.names.len() as u32));
+        if self.starts.len() <= offset / 64 {
+            let before = self.names.len() as u32;
+            self.starts.resize(offset / 64 + 1, (0, before));
+        }
         self.starts[offset / 64].0 |= 1 << (offset % 64);
         self.names.push(Name(index));
     }
@@ -141,7 +154,14 @@ struct Others<'a> {
 impl<'a> Names<'a> {
     /// Reads `.debug_str` once. It must not be longer than [`MAX_DEBUG_STR`], less what the base's strings take.
     /// Strings that begin with `prefix` are cut down to it; an empty one cuts none.
-    pub(crate) fn new(debug_str: &'a [u8], base: Option<&'a Base>, prefix: &'a [u8]) -> Self {
+    ///
+    /// # Errors
+    /// Those of [`Base::find_names`].
+    pub(crate) fn new(
+        debug_str: &'a [u8],
+        base: Option<&'a Base>,
+        prefix: &'a [u8],
+    ) -> Result<Self> {
         let capacity = match base {
             None => debug_str.len() / 24,
             Some(_) => DISTINCT_OF_MODULE.min(debug_str.len() / 24),
@@ -160,26 +180,79 @@ impl<'a> Names<'a> {
             of_distinct: Vec::with_capacity(capacity),
             others: Mutex::default(),
         };
-        let mut start = 0;
-        for end in memchr::memchr_iter(0, debug_str) {
-            let string = &debug_str[start..end];
-            if (4..=MAX_NAME_LEN).contains(&string.len())
-                && names.kept(string).len() == string.len()
-            {
-                names.add(start, string);
-            }
-            start = end + 1;
+        match base {
+            None => names.add_all(),
+            Some(_) => names.add_all_of_module(),
         }
         if let Some(base) = base {
-            names.take_from(base);
+            names.take_from(base)?;
         }
         for name in &mut names.repeated.names {
             *name = names.of_distinct[name.0 as usize];
         }
-        names
+        Ok(names)
     }
 
-    fn add(&mut self, start: usize, string: &'a [u8]) {
+    /// Adds all strings that are a name as a whole.
+    fn add_all(&mut self) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(0, self.debug_str) {
+            let string = &self.debug_str[start..end];
+            if self.is_whole_name(string) {
+                self.add(start, string);
+            }
+            start = end + 1;
+        }
+    }
+
+    /// As `add_all`, where each unit has brought its own strings: those of the headers that they share follow each other in
+    /// much the same order in all, so that four of five are what came next before. To see that takes no hash, and no look
+    /// for the end.
+    fn add_all_of_module(&mut self) {
+        let debug_str = self.debug_str;
+        let mut met: Vec<Met> = Vec::with_capacity(self.of_distinct.capacity());
+        let mut last = usize::MAX;
+        let mut start = 0;
+        while start < debug_str.len() {
+            let guess = met.get(last).map_or(usize::MAX, |last| last.next as usize);
+            if let Some(guessed) = met.get(guess)
+                && let Some(string) = debug_str.get(start..=start + guessed.len as usize)
+                && debug_str[guessed.start as usize..].starts_with(string)
+            {
+                self.repeated.push(start, guess as u32);
+                start += string.len();
+                last = guess;
+                continue;
+            }
+            let Some(len) = memchr::memchr(0, &debug_str[start..]) else {
+                break;
+            };
+            let string = &debug_str[start..start + len];
+            if self.is_whole_name(string) {
+                let index = self.add(start, string);
+                if index as usize == met.len() {
+                    met.push(Met {
+                        start: start as u32,
+                        len: len as u32,
+                        next: u32::MAX,
+                    });
+                }
+                if let Some(last) = met.get_mut(last) {
+                    last.next = index;
+                }
+                last = index as usize;
+            }
+            start += len + 1;
+        }
+    }
+
+    /// Whether a string is a name, neither short nor too long nor cut down to its beginning.
+    fn is_whole_name(&self, string: &[u8]) -> bool {
+        (4..=MAX_NAME_LEN).contains(&string.len()) && self.kept(string).len() == string.len()
+    }
+
+    /// Adds a string; gives its index among the distinct ones.
+    fn add(&mut self, start: usize, string: &'a [u8]) -> u32 {
         let tail = |distinct: &Distinct| &self.debug_str[distinct.offset as usize..];
         let is_same = |distinct: &Distinct| starts_with_string(tail(distinct), string);
         let rehash = |distinct: &Distinct| xxh3_64(cut(tail(distinct)));
@@ -191,28 +264,30 @@ impl<'a> Names<'a> {
                 self.of_distinct.push(Name(self.first + offset));
                 if self.base.is_none() {
                     *self.is_plain[start / 64].get_mut() |= 1 << (start % 64);
-                    return;
+                    return index;
                 }
                 index
             }
         };
         self.repeated.push(start, index);
+        index
     }
 
     /// Gives the distinct strings that the base has their names there.
-    fn take_from(&mut self, base: &Base) {
+    fn take_from(&mut self, base: &Base) -> Result<()> {
         let start = |name: &Name| (name.0 - self.first) as usize;
         let strings = self.of_distinct.iter();
         let strings: Vec<&[u8]> = strings
             .map(|name| cut(&self.debug_str[start(name)..]))
             .collect();
-        for (name, of_base) in self.of_distinct.iter_mut().zip(base.find_names(&strings)) {
+        for (name, of_base) in self.of_distinct.iter_mut().zip(base.find_names(&strings)?) {
             let start = start(name);
             match of_base {
                 Some(of_base) => *name = of_base,
                 None => *self.is_plain[start / 64].get_mut() |= 1 << (start % 64),
             }
         }
+        Ok(())
     }
 
     /// The name of the string at an offset of `.debug_str`; `None` if none begins there or it is longer than any name.
@@ -227,6 +302,15 @@ impl<'a> Names<'a> {
             return Some(Name(self.first + offset as u32));
         }
         self.at_other(offset)
+    }
+
+    /// As `at`, for modules, where most strings are repeated or the base's.
+    #[inline]
+    pub(crate) fn at_in_module(&self, offset: u64) -> Option<Name> {
+        let repeated = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.repeated.at(offset));
+        repeated.or_else(|| self.at(offset))
     }
 
     /// As `at`, for an offset that is not plain: few are in a linked image, so this does not grow what `at` is put into.
@@ -410,7 +494,7 @@ mod tests {
     #[test]
     fn equal_strings_are_equal_names_wherever_they_stand() {
         let section = b"\0first\0second\0first\0abc\0xfirst\0unterminated";
-        let names = Names::new(section, None, b"");
+        let names = Names::new(section, None, b"").unwrap();
         let first = names.at(1).unwrap();
         assert_eq!(names.bytes(first), b"first");
         assert_eq!(names.at(14), Some(first), "a second copy");
@@ -434,7 +518,7 @@ mod tests {
     #[test]
     fn a_beginning_may_be_the_whole_name() {
         let section = b"\0kept\0__kabi_one\0__kabi_two\0__kabi_\0not__kabi_one\0";
-        let names = Names::new(section, None, b"__kabi_");
+        let names = Names::new(section, None, b"__kabi_").unwrap();
         let prefix = names.at(6).unwrap();
         assert_eq!(names.bytes(prefix), b"__kabi_");
         assert_eq!(names.at(17), Some(prefix));
@@ -443,7 +527,7 @@ mod tests {
         assert_eq!(names.bytes(names.at(1).unwrap()), b"kept");
         assert_eq!(names.bytes(names.at(36).unwrap()), b"not__kabi_one");
         assert_eq!(names.at(39), Some(prefix), "the end of another string");
-        let names = Names::new(b"\0__one\0__\0__two\0", None, b"__");
+        let names = Names::new(b"\0__one\0__\0__two\0", None, b"__").unwrap();
         assert_eq!(names.at(1), names.at(10));
         assert_eq!(names.bytes(names.at(1).unwrap()), b"__");
     }

@@ -128,7 +128,7 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     let bar = printer.progress(TOOL);
     let encoded = encode(
         &image,
-        base.as_ref(),
+        base.as_ref().map(|base| &base.base),
         &job.options,
         &Watch {
             bar: Some(&bar),
@@ -138,6 +138,7 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     bar.finish();
     let mut encoded = encoded.with_context(in_input)?;
     input.check_unchanged().with_context(in_input)?;
+    base.map_or(Ok(()), |base| base.check_unchanged())?;
     encoded.timings.insert(0, ("open", opened));
     Ok(encoded)
 }
@@ -153,11 +154,36 @@ pub(crate) fn start_threads(count: NonZeroUsize) -> Result<()> {
 pub(crate) fn image_and_base<'i>(
     input: &'i Input,
     base: Option<&Path>,
-) -> (btf_core::Result<Image<'i>>, Result<Option<Base>>) {
-    rayon::join(|| input.image(), || base.map(read_base).transpose())
+) -> (btf_core::Result<Image<'i>>, Result<Option<MappedBase>>) {
+    let map_base = || base.map(MappedBase::open).transpose();
+    rayon::join(|| input.image(), map_base)
 }
 
-/// Reads what the output continues.
+/// What the output continues, where it stands in its file: the one module of a run reads little of it.
+pub(crate) struct MappedBase {
+    pub(crate) base: Base,
+    /// Mapped until the process ends, as long as the base is needed.
+    input: &'static Input,
+}
+
+impl MappedBase {
+    fn open(path: &Path) -> Result<Self> {
+        let open = || {
+            let input: &'static Input = Box::leak(Box::new(Input::open(path)?));
+            let base = Base::parse_static(input.bytes())?;
+            Ok::<_, btf_core::Error>(Self { base, input })
+        };
+        open().with_context(|| path.display().to_string())
+    }
+
+    /// Checks that nobody has written to the file since it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let in_base = || self.input.path().display().to_string();
+        self.input.check_unchanged().with_context(in_base)
+    }
+}
+
+/// Reads what the output of many modules continues.
 pub(crate) fn read_base(path: &Path) -> Result<Base> {
     let read = || {
         let input = Input::open(path)?;

@@ -384,7 +384,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         let table = Arc::clone(&state.table);
         let sizes = state.unit.sizes;
         let depth = self.scopes.len();
-        let is_plain = !state.is_relocated && !self.fetching && reads_leaves();
+        let is_plain = !self.fetching && reads_leaves();
         // Taken out so that `self` is free while it is read.
         let mut attributes = std::mem::take(&mut self.attributes);
         loop {

@@ -80,7 +80,7 @@ impl Fragment {
     /// Appends a record as it stands in BTF, with names and ids as `name` and `local` tell, and returns its local id.
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownKind`](crate::ErrorKind::UnknownKind), and the first error of `name` or `local`; the fragment then holds half a record and is
+    /// [`ErrorKind::UnknownKind`], and the first error of `name` or `local`; the fragment then holds half a record and is
     /// of no use.
     #[inline]
     pub fn push_renamed(

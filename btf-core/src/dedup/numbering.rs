@@ -24,11 +24,11 @@ pub struct Merged {
 }
 
 impl Merged {
-    /// For each type of a base that had not been indexed the first that equals it, by id minus 1; `void` for those that
-    /// this merge could do without.
+    /// The first type of a base that had not been indexed which equals `id`; `void` for those that this merge could do without.
     #[must_use]
-    pub fn first_equal_of_base(&self) -> Vec<TypeId> {
-        self.part.as_ref().map_or_else(Vec::new, Part::first_equal)
+    pub fn first_equal_of_base(&self, id: TypeId) -> TypeId {
+        let part = self.part.as_ref();
+        part.map_or(TypeId::VOID, |part| part.first_equal(id))
     }
 
     /// The output type that the type `id` of a fragment has become; `None` for `void` or if there is no such type.

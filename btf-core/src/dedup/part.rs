@@ -34,7 +34,8 @@ pub trait NameWords: Debug + Sync {
 }
 
 /// A base that has not been indexed. Its records are complete and of known kinds, and their ids are in range; equal name
-/// words are equal strings.
+/// words are equal strings. If words change while they are read, as those of a mapped file can, nothing comes of it but
+/// another result.
 #[derive(Clone, Copy, Debug)]
 pub struct Unread<'b> {
     /// The records, in the order of their ids.
@@ -46,20 +47,37 @@ pub struct Unread<'b> {
 }
 
 impl<'b> Unread<'b> {
+    /// What stands for a record that has become none.
+    const NOTHING: &'static [u32; 3] = &[0, Info::new(Kind::Fwd, 0, false).0, 0];
+
+    /// The words from the record of the type at `index` on; at least three.
+    #[inline]
+    fn words_at(&self, index: usize) -> &'b [u32] {
+        let start = self.starts.get(index).copied().unwrap_or(u32::MAX);
+        let words = self.words.get(start as usize..).unwrap_or_default();
+        if words.len() < 3 {
+            return Self::NOTHING;
+        }
+        words
+    }
+
     /// The kind and the words of the type at `index`.
     #[inline]
     fn record(&self, index: usize) -> (Kind, &'b [u32]) {
-        let words = &self.words[self.starts[index] as usize..];
+        let words = self.words_at(index);
         let info = Info(words[1]);
         let kind = info.kind().unwrap_or(Kind::Fwd);
-        (kind, &words[..kind.record_words(info.vlen())])
+        match words.get(..kind.record_words(info.vlen())) {
+            Some(record) => (kind, record),
+            None => (Kind::Fwd, Self::NOTHING),
+        }
     }
 
     /// The label of the type at `index`, with the word for its name.
     #[inline]
     fn label(&self, index: usize) -> Label {
-        let start = self.starts[index] as usize;
-        tag_label(Info(self.words[start + 1]), Name(self.words[start]))
+        let words = self.words_at(index);
+        tag_label(Info(words[1]), Name(words[0]))
     }
 }
 
@@ -67,21 +85,58 @@ impl<'b> Unread<'b> {
 /// `is_name` holds.
 #[must_use]
 pub fn is_plain(words: &[u32], starts: &[u32], is_name: impl Fn(u32) -> bool) -> bool {
+    let is_id = |id: u32| id as usize <= starts.len();
     starts.iter().all(|&start| {
-        let record = words.get(start as usize..).unwrap_or_default();
-        let info = Info(record.get(1).copied().unwrap_or(0));
+        let words = words.get(start as usize..).unwrap_or_default();
+        let &[name, info, third, ..] = words else {
+            return false;
+        };
+        let info = Info(info);
         let Some(kind) = info.kind() else {
             return false;
         };
-        let Some(record) = record.get(..kind.record_words(info.vlen())) else {
+        let rest = words.get(3..kind.record_words(info.vlen()));
+        let (true, Some(rest)) = (is_name(name), rest) else {
             return false;
         };
-        let mut is_plain = true;
-        for_each_name_word(kind, record.len(), |at| is_plain &= is_name(record[at]));
-        for_each_type_word(kind, record.len(), |at| {
-            is_plain &= record[at] as usize <= starts.len();
-        });
-        is_plain
+        // The most frequent kinds; the others say the same by the table.
+        match kind {
+            Kind::Func | Kind::Ptr | Kind::Const | Kind::Typedef => is_id(third),
+            Kind::Struct | Kind::Union => {
+                let (members, _) = rest.as_chunks();
+                members
+                    .iter()
+                    .all(|&[name, ty, _]| is_name(name) && is_id(ty))
+            }
+            Kind::FuncProto => {
+                let (parameters, _) = rest.as_chunks();
+                let are_plain = parameters
+                    .iter()
+                    .all(|&[name, ty]| is_name(name) && is_id(ty));
+                are_plain && is_id(third)
+            }
+            Kind::Enum => {
+                let (values, _) = rest.as_chunks();
+                values.iter().all(|&[name, _]| is_name(name))
+            }
+            Kind::Int
+            | Kind::Array
+            | Kind::Fwd
+            | Kind::Volatile
+            | Kind::Restrict
+            | Kind::Var
+            | Kind::Datasec
+            | Kind::Float
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Enum64 => {
+                let record = &words[..3 + rest.len()];
+                let mut is_plain = true;
+                for_each_name_word(kind, record.len(), |at| is_plain &= is_name(record[at]));
+                for_each_type_word(kind, record.len(), |at| is_plain &= is_id(record[at]));
+                is_plain
+            }
+        }
     })
 }
 
@@ -144,13 +199,12 @@ impl Part {
         self.ids.get(index).copied().unwrap_or(TypeId::VOID)
     }
 
-    /// For each type of the whole base the first that equals it, by id minus 1; `void` for what is not in the part.
-    pub(super) fn first_equal(&self) -> Vec<TypeId> {
-        let mut first_equal = vec![TypeId::VOID; self.whole_len];
-        for (own, id) in (1..).zip(&self.ids) {
-            first_equal[id.0 as usize - 1] = self.id(self.base.first_equal(TypeId(own)));
+    /// The first type of the whole base that equals `id`; `void` if that is not in the part.
+    pub(super) fn first_equal(&self, id: TypeId) -> TypeId {
+        match self.ids.binary_search(&id) {
+            Ok(index) => self.id(self.base.first_equal(TypeId(u32_len(index) + 1))),
+            Err(_) => TypeId::VOID,
         }
-        first_equal
     }
 }
 
@@ -218,6 +272,8 @@ struct Taking<'b> {
 struct Needed {
     /// A bit for each word that is a name.
     names: Vec<u64>,
+    /// A bit for each kind.
+    kinds: u32,
     labels: FastMap<Label, ()>,
 }
 
@@ -226,6 +282,7 @@ impl Needed {
     fn of(gathered: &[Gathered], names: &dyn NameWords) -> Option<Self> {
         let mut needed = Self {
             names: vec![0; names.end() as usize / 64 + 1],
+            kinds: 0,
             labels: FastMap::default(),
         };
         needed.names[0] |= 1;
@@ -244,6 +301,7 @@ impl Needed {
                     }
                 }
                 let Some(kind) = info.kind() else { continue };
+                needed.kinds |= 1 << kind as u32;
                 for_each_name_word(kind, kind.record_words(info.vlen()), |at| {
                     if let Some(word) = word_of(Name(record[at])) {
                         needed.names[word as usize / 64] |= 1 << (word % 64);
@@ -256,22 +314,32 @@ impl Needed {
 
     #[inline]
     fn has_name(&self, word: u32) -> bool {
-        self.names[word as usize / 64] >> (word % 64) & 1 != 0
+        let names = self.names.get(word as usize / 64);
+        names.is_some_and(|names| names >> (word % 64) & 1 != 0)
     }
 
-    /// Whether there are all names of a record. A tag's text is none: what the encoder makes itself may have others.
+    /// Whether there may be a record of this beginning. Functions and the like, of which a base has more than of all else, are
+    /// not merged by all who merge types. A tag's text is no name: what the encoder makes itself may have others.
     #[inline]
-    fn has_names(&self, kind: Kind, record: &[u32]) -> bool {
-        if kind == Kind::TypeTag {
-            return true;
+    fn may_have(&self, info: Info, name: u32) -> bool {
+        const RARE: u32 = 1 << Kind::Func as u32
+            | 1 << Kind::Var as u32
+            | 1 << Kind::Datasec as u32
+            | 1 << Kind::DeclTag as u32;
+        let number = info.kind_number();
+        (self.kinds | !RARE) >> (number % 32) & 1 != 0
+            && (number == Kind::TypeTag as u32 || self.has_name(name))
+    }
+
+    /// Whether there are the kind and all names of a record.
+    #[inline]
+    fn has(&self, kind: Kind, record: &[u32]) -> bool {
+        let mut has_all = self.may_have(Info(record[1]), record[0]);
+        if has_all && kind != Kind::TypeTag {
+            for_each_name_word(kind, record.len(), |at| {
+                has_all &= self.has_name(record[at]);
+            });
         }
-        if !self.has_name(record[0]) {
-            return false;
-        }
-        let mut has_all = true;
-        for_each_name_word(kind, record.len(), |at| {
-            has_all &= self.has_name(record[at]);
-        });
         has_all
     }
 }
@@ -284,8 +352,17 @@ impl Taking<'_> {
     fn label_all(&mut self) -> Vec<u32> {
         let unread = self.unread;
         let label = |index: u32| (unread.label(index as usize), index);
+        let kinds = 1 << Kind::Struct as u32
+            | 1 << Kind::Union as u32
+            | 1 << Kind::Enum as u32
+            | 1 << Kind::Enum64 as u32
+            | 1 << Kind::Fwd as u32;
+        let has_label = |&index: &u32| {
+            let info = Info(unread.words_at(index as usize)[1]);
+            kinds >> (info.kind_number() % 32) & 1 != 0 && label(index).0 != 0
+        };
         let indices = 0..u32_len(unread.starts.len());
-        let labelled: Vec<u32> = indices.filter(|&index| label(index).0 != 0).collect();
+        let labelled: Vec<u32> = indices.filter(has_label).collect();
         let mut once = LabelSet::new(labelled.len());
         let mut again = LabelSet::new(labelled.len());
         for &index in &labelled {
@@ -308,18 +385,33 @@ impl Taking<'_> {
         let Some(needed) = Needed::of(gathered, self.unread.names) else {
             return false;
         };
+        let mut labels = LabelSet::new(needed.labels.len());
+        needed.labels.keys().for_each(|&label| {
+            labels.insert(label);
+        });
         for &index in labelled {
             let label = self.unread.label(index as usize);
-            self.states[index as usize] = if needed.labels.contains_key(&label) {
-                State::In
-            } else {
-                State::Out
-            };
+            let is_in = labels.may_have(label) && needed.labels.contains_key(&label);
+            self.states[index as usize] = if is_in { State::In } else { State::Out };
         }
         let mut stack = Vec::new();
-        (0..self.states.len()).all(|root| {
-            self.states[root] != State::Unknown || self.decide(root, &needed, &mut stack)
-        })
+        for root in 0..self.states.len() {
+            if self.states[root] != State::Unknown {
+                continue;
+            }
+            // Most are out at first sight.
+            let words = self.unread.words_at(root);
+            if !needed.may_have(Info(words[1]), words[0]) {
+                self.states[root] = State::Out;
+            } else if !self.decide(root, &needed, &mut stack) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn state(&self, index: usize) -> State {
+        self.states.get(index).copied().unwrap_or(State::Out)
     }
 
     /// Decides about a type without a label, after those that it refers to; `false` at a cycle.
@@ -334,13 +426,13 @@ impl Taking<'_> {
                 continue;
             }
             let (kind, record) = self.unread.record(index);
-            let mut is_out = state == State::Unknown && !needed.has_names(kind, record);
+            let mut is_out = state == State::Unknown && !needed.has(kind, record);
             let mut is_complete = true;
             if !is_out {
                 for_each_type_word(kind, record.len(), |at| {
                     if let Some(target) = (record[at] as usize).checked_sub(1) {
-                        is_out |= self.states[target] == State::Out;
-                        is_complete &= self.states[target] == State::In;
+                        is_out |= self.state(target) == State::Out;
+                        is_complete &= self.state(target) == State::In;
                     }
                 });
             }
@@ -353,7 +445,7 @@ impl Taking<'_> {
             self.states[index] = State::Open;
             for_each_type_word(kind, record.len(), |at| {
                 if let Some(target) = record[at].checked_sub(1) {
-                    match self.states[target as usize] {
+                    match self.state(target as usize) {
                         State::Unknown => stack.push(target),
                         State::Open => is_cyclic = true,
                         State::In | State::Out => {}
@@ -388,10 +480,10 @@ impl Taking<'_> {
                 let Some(target) = record[at].checked_sub(1) else {
                     return;
                 };
-                if self.states[target as usize] == State::In {
-                    return;
+                match self.states.get_mut(target as usize) {
+                    None | Some(State::In) => return,
+                    Some(state) => *state = State::In,
                 }
-                self.states[target as usize] = State::In;
                 let label = self.unread.label(target as usize);
                 if label == 0 {
                     stack.push(target);
@@ -421,13 +513,20 @@ impl Taking<'_> {
             let start = content.words.len();
             content.push(record);
             let words = &mut content.words[start..];
-            for_each_name_word(kind, record.len(), |at| {
+            // From here on the copy alone counts.
+            let info = Info(words[1]);
+            if info.kind() != Some(kind) || kind.record_words(info.vlen()) != words.len() {
+                content.words.truncate(start);
+                content.words.extend(Unread::NOTHING);
+                continue;
+            }
+            for_each_name_word(kind, words.len(), |at| {
                 words[at] = unread.names.name(words[at]).0;
             });
-            for_each_type_word(kind, record.len(), |at| {
+            for_each_type_word(kind, words.len(), |at| {
                 if let Some(target) = (words[at] as usize).checked_sub(1) {
-                    words[at] = local[target];
-                    *is_cut |= local[target] == 0;
+                    words[at] = local.get(target).copied().unwrap_or_default();
+                    *is_cut |= words[at] == 0;
                 }
             });
         }

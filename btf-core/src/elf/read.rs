@@ -151,9 +151,25 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> R
 /// # Errors
 /// What [`sections`], [`Btf::parse`] and [`BtfExt::parse`] return, and [`ErrorKind::Elf`](crate::ErrorKind::Elf) if there is no `.BTF`.
 pub fn load(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Loaded> {
+    load_with(bytes, base, Btf::parse)
+}
+
+/// As [`load`], of bytes that stay where they are; see [`Btf::parse_static`].
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_static(bytes: &'static [u8], base: Option<Arc<Btf>>) -> Result<Loaded> {
+    load_with(bytes, base, Btf::parse_static)
+}
+
+fn load_with<'a>(
+    bytes: &'a [u8],
+    base: Option<Arc<Btf>>,
+    parse: impl Fn(&'a [u8], Option<Arc<Btf>>) -> Result<Btf>,
+) -> Result<Loaded> {
     if !is_elf(bytes) {
         return Ok(Loaded {
-            btf: Btf::parse(bytes, base)?,
+            btf: parse(bytes, base)?,
             ext: None,
             has_own_base: false,
             pointer_size: None,
@@ -163,13 +179,18 @@ pub fn load(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Loaded> {
     let Some(btf) = sections.btf else {
         return Err(elf_error("no section `.BTF`".to_owned()));
     };
-    let own_base = sections.base.map(|bytes| Btf::parse(bytes, None));
+    let own_base = sections.base.map(|bytes| parse(bytes, None));
     let own_base = own_base.transpose()?.map(Arc::new);
     let ext = sections.ext.map(BtfExt::parse).transpose()?;
     Ok(Loaded {
         has_own_base: own_base.is_some(),
-        btf: Btf::parse(btf, own_base.or(base))?,
+        btf: parse(btf, own_base.or(base))?,
         ext: ext.map(|(_, ext)| ext),
         pointer_size: Some(sections.pointer_size),
     })
+}
+
+/// Bytes as the words of this machine that they are; `None` if they do not start or end where words do.
+pub(crate) fn as_words(bytes: &[u8]) -> Option<&[u32]> {
+    object::pod::slice_from_all_bytes(bytes).ok()
 }

@@ -43,6 +43,58 @@ fn both_orders_give_the_same_words() {
     }
 }
 
+#[cfg(feature = "elf")]
+#[test]
+fn bytes_that_stay_are_borrowed_if_they_are_the_machines_words() {
+    for order in ORDERS {
+        let mut blob = Blob::new(order);
+        let name = blob.int().name("my_int");
+        blob.record(name, Info::new(Kind::Typedef, 0, false), 1, &[]);
+        let bytes = blob.bytes();
+        for shift in 0..8 {
+            let moved: &'static [u8] = [vec![0; shift], bytes.clone()].concat().leak();
+            let moved = &moved[shift..];
+            let btf = Btf::parse_static(moved, None).unwrap();
+            let types = &moved[24..24 + 4 * blob.words.len()];
+            let is_aligned = types.as_ptr().addr().is_multiple_of(4);
+            let is_copied = btf.words().as_ptr().addr() != types.as_ptr().addr();
+            assert_eq!(is_copied, order != ByteOrder::NATIVE || !is_aligned);
+            assert_eq!(btf.words(), blob.words);
+            assert_eq!(btf.name(TypeId(2)).unwrap(), b"my_int");
+            assert!(btf.is_borrowed(), "the strings are");
+            let copy = btf.copied().unwrap();
+            assert!(!copy.is_borrowed());
+            assert_eq!((copy.words(), copy.starts()), (btf.words(), btf.starts()));
+            assert_eq!(copy.string_bytes(), btf.string_bytes());
+        }
+    }
+}
+
+#[test]
+fn scanned_strings_are_those_of_the_index() {
+    let names = ["of_first", "second_name", "ab"];
+    let mut blob = Blob::new(ByteOrder::NATIVE);
+    blob.int();
+    let offsets = names.map(|name| StrOffset(blob.name(name)));
+    let wanted: [&[u8]; 3] = [b"second_name", b"missing", b"ab"];
+    let expect = [Some(offsets[1]), None, Some(offsets[2])];
+    let scanned = parse(&blob, None).unwrap();
+    for _ in 0..2 {
+        assert_eq!(scanned.scan_strings(&wanted).unwrap(), expect);
+    }
+    assert_eq!(parse(&blob, None).unwrap().find_strings(&wanted), expect);
+    assert_eq!(scanned.find_string(b"of_first"), Some(offsets[0]));
+    assert_eq!(scanned.find_string(b"first"), None);
+    let base = Arc::new(scanned);
+    let split = Builder::with_base(Arc::clone(&base)).finish().unwrap();
+    assert_eq!(split.scan_strings(&wanted), None, "of a base");
+    assert_eq!(split.find_strings(&wanted), expect);
+    blob.strings.extend(b"of_first\0");
+    let twice = parse(&blob, None).unwrap();
+    assert_eq!(twice.scan_strings(&wanted), None, "equal strings");
+    assert_eq!(twice.find_string(b"of_first"), Some(offsets[0]));
+}
+
 #[test]
 fn headers_may_be_longer_if_the_rest_is_zero() {
     for order in ORDERS {

@@ -396,20 +396,49 @@ impl RelocationCursor<'_> {
             value: in_place,
             section: None,
         };
-        if self.table.is_empty() || (self.reached <= offset && offset < self.next_offset) {
+        if self.reached <= offset && offset < self.next_offset {
             return Ok(before);
         }
-        self.relocate(offset, before)
+        match self.value_at_next(offset, in_place) {
+            Some(relocated) => Ok(relocated),
+            None => self.relocate(offset, before),
+        }
     }
 
+    /// The value at the offset of the next entry, if that stands alone there and does what the last one did, as nearly all
+    /// that a reader asks for; moves behind it. `None` says nothing.
+    #[inline]
+    pub(crate) fn value_at_next(&mut self, offset: u64, in_place: u64) -> Option<Relocated> {
+        let Entries::Rela64(entries) = self.table.entries else {
+            return None;
+        };
+        let entry = Entry::of_rela64(*entries.get(self.index)?);
+        let behind = entries.get(self.index + 1);
+        let behind = behind.map_or(u64::MAX, |&entry| Entry::of_rela64(entry).offset);
+        if entry.offset != offset || behind == offset || entry.info != self.last.info {
+            return None;
+        }
+        self.move_behind(offset, behind);
+        Some(self.last.apply(entry.addend?, in_place))
+    }
+
+    /// Moves behind the only entry at `offset`, at which it stands, to that at `next_offset`.
+    #[inline]
+    fn move_behind(&mut self, offset: u64, next_offset: u64) {
+        self.index += 1;
+        self.next_offset = next_offset;
+        self.reached = offset.saturating_add(1);
+    }
+
+    #[inline(never)]
     fn relocate(&mut self, offset: u64, before: Relocated) -> Result<Relocated> {
         self.seek(offset);
         if self.next_offset != offset {
             return Ok(before);
         }
         let table = self.table;
-        let is_alone = table.entries.offset(self.index + 1) != offset;
-        if is_alone
+        let behind = table.entries.offset(self.index + 1);
+        if behind != offset
             && let Some(entry) = table.entries.get(self.index)
             && let Some(addend) = entry.addend
         {
@@ -419,6 +448,7 @@ impl RelocationCursor<'_> {
                     _ => return table.apply(entry, before),
                 }
             }
+            self.move_behind(offset, behind);
             return Ok(self.last.apply(addend, before.value));
         }
         let entries = (self.index..).map_while(|index| table.entries.get(index));

@@ -87,13 +87,15 @@ fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
         bar: None,
         input: Some(&input),
     };
-    let encoded = image.and_then(|image| encode(&image, base.as_ref(), &job.options, &watch));
+    let btf = base.as_ref().map(|base| &base.base);
+    let encoded = image.and_then(|image| encode(&image, btf, &job.options, &watch));
     let encoded = match encoded {
         Err(error) if matches!(error.kind(), ErrorKind::NoDebugInfo | ErrorKind::NoTypes(_)) => {
             return Ok(nothing_to_write(&job.input, &error, printer));
         }
         encoded => encoded.with_context(in_input)?,
     };
+    base.map_or(Ok(()), |base| base.check_unchanged())?;
     if printer.verbosity() > 0 {
         tell_what_is_left_out(&encoded, printer)?;
     }

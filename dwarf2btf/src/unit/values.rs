@@ -29,14 +29,7 @@ impl<'a> UnitReader<'_, 'a> {
         let names = self.context.names;
         let image = self.context.image;
         Ok(match attributes.form(slot) {
-            dw::DW_FORM_strp => {
-                let offset = if state.is_relocated {
-                    self.relocated(state, attributes.place(slot), value)?.0
-                } else {
-                    value
-                };
-                self.name_at(offset, attributes.place(slot))?
-            }
+            dw::DW_FORM_strp => self.name_of_offset(state, attributes.place(slot), value)?,
             dw::DW_FORM_string => {
                 names.of(Bytes::new(state.data, 0, image.order).text_at(value as usize))
             }
@@ -62,6 +55,38 @@ impl<'a> UnitReader<'_, 'a> {
         })
     }
 
+    /// The name whose offset in `.debug_str` stands at `place` of the unit.
+    #[inline]
+    pub(crate) fn name_of_offset(
+        &self,
+        state: &mut UnitState<'a>,
+        place: usize,
+        offset: u64,
+    ) -> Result<Name, Malformed> {
+        if state.is_relocated {
+            self.name_of_relocated(state, place, offset)
+        } else {
+            self.name_at(offset, place)
+        }
+    }
+
+    /// As `name_of_offset`, in a relocatable file; apart, so as not to grow what that is put into.
+    #[inline(never)]
+    fn name_of_relocated(
+        &self,
+        state: &mut UnitState<'a>,
+        place: usize,
+        offset: u64,
+    ) -> Result<Name, Malformed> {
+        let at = (state.unit.range.start + place) as u64;
+        let offset = match state.relocations.value_at_next(at, offset) {
+            Some(relocated) => relocated.value,
+            None => self.relocated(state, place, offset)?.0,
+        };
+        let name = self.context.names.at_in_module(offset);
+        name.map_or_else(|| self.name_at(offset, place), Ok)
+    }
+
     /// The name at an offset of `.debug_str`, which the attribute at `place` gives.
     #[inline]
     pub(crate) fn name_at(&self, offset: u64, place: usize) -> Result<Name, Malformed> {
@@ -76,6 +101,7 @@ impl<'a> UnitReader<'_, 'a> {
         clippy::unused_self,
         reason = "it stands beside the other ways to read a value"
     )]
+    #[inline(never)]
     pub(crate) fn relocated(
         &self,
         state: &mut UnitState<'a>,

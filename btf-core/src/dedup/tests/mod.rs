@@ -144,8 +144,9 @@ fn split_by(fragments: &[Fragment], workers: usize, random: &mut Random) -> Resu
     );
     assert_eq!(by_part.records, result.records);
     assert_eq!(by_part.ids, result.ids);
-    for (&part, id) in by_part.merged.first_equal_of_base().iter().zip(1..) {
-        assert!(part == TypeId::VOID || part == base.first_equal(TypeId(id)));
+    for id in (1..=base.len() as u32).map(TypeId) {
+        let part = by_part.merged.first_equal_of_base(id);
+        assert!(part == TypeId::VOID || part == base.first_equal(id));
     }
     let ids = (1..=base.len() as u32).map(|id| base.first_equal(TypeId(id)).0);
     result.ids.insert(0, ids.collect());
