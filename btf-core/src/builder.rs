@@ -153,6 +153,11 @@ impl Builder {
         self.strings.reserve(strings, bytes);
     }
 
+    /// Makes room for more strings of so many bytes in all, with a NUL behind each.
+    pub fn reserve_string_bytes(&mut self, bytes: usize) {
+        self.strings.reserve_bytes(bytes);
+    }
+
     /// The offset of `string`, which is stored if neither this BTF nor its base has it.
     ///
     /// # Errors
@@ -191,22 +196,59 @@ impl Builder {
     /// `vlen`; [`ErrorKind::TooLarge`] if the types no longer fit 32 bits.
     pub fn push_record(&mut self, words: &[u32]) -> Result<TypeId> {
         let id = self.next_id();
-        let info = Info(words.get(1).copied().unwrap_or(0));
-        let Some(kind) = info.kind() else {
-            return Err(Error::new(ErrorKind::UnknownKind(info.kind_number())).in_type(id));
-        };
-        if words.len() != kind.record_words(info.vlen()) {
-            let (what, value) = ("record length in words", words.len() as u64);
-            return Err(Error::new(ErrorKind::Invalid { what, value }).in_type(id));
+        self.check_room(words.len())?;
+        let len = record_len(words, id)?;
+        if len != words.len() {
+            return Err(wrong_length(words.len(), id));
         }
-        let end = (self.words.len() as u64 + words.len() as u64) * 4;
-        let start = u32::try_from(self.words.len());
-        let (Ok(start), true, true) = (start, end <= u32::MAX.into(), id.0 < u32::MAX) else {
-            return Err(Error::new(too_large("type section in bytes", end)).in_type(id));
-        };
-        self.starts.push(start);
+        // It fits: see `check_room`.
+        self.starts
+            .push(u32::try_from(self.words.len()).unwrap_or(u32::MAX));
         self.words.extend_from_slice(words);
         Ok(id)
+    }
+
+    /// Adds records as [`Builder::push_record`] does, one behind the other in `words`; the first ones are not copied.
+    ///
+    /// # Errors
+    /// Those of [`Builder::push_record`]; no record is added then.
+    pub fn push_records(&mut self, words: Vec<u32>) -> Result<()> {
+        self.check_room(words.len())?;
+        let count = self.starts.len();
+        let (mut start, mut rest) = (self.words.len(), &words[..]);
+        while !rest.is_empty() {
+            let id = self.next_id();
+            let behind = record_len(rest, id).and_then(|len| {
+                let behind = rest.get(len..);
+                Ok((len, behind.ok_or_else(|| wrong_length(rest.len(), id))?))
+            });
+            match behind {
+                Ok((len, behind)) => {
+                    self.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
+                    (start, rest) = (start + len, behind);
+                }
+                Err(error) => {
+                    self.starts.truncate(count);
+                    return Err(error);
+                }
+            }
+        }
+        if self.words.is_empty() {
+            self.words = words;
+        } else {
+            self.words.extend_from_slice(&words);
+        }
+        Ok(())
+    }
+
+    /// Checks that so many more words fit 32 bits, in bytes and in ids; each type takes three words at least.
+    fn check_room(&self, words: usize) -> Result<()> {
+        let end = (self.words.len() as u64 + words as u64) * 4;
+        let end_id = u64::from(self.next_id().0) + words as u64 / 3;
+        if end.max(end_id) > u32::MAX.into() {
+            return Err(Error::new(too_large("type section in bytes", end)).in_type(self.next_id()));
+        }
+        Ok(())
     }
 
     /// Adds a record whose elements follow as words.
@@ -333,6 +375,21 @@ impl Builder {
             layout: self.layout,
         })
     }
+}
+
+/// The length in words of the record that starts with `words`, by its kind and `vlen`.
+fn record_len(words: &[u32], id: TypeId) -> Result<usize> {
+    let info = Info(words.get(1).copied().unwrap_or(0));
+    match info.kind() {
+        Some(kind) => Ok(kind.record_words(info.vlen())),
+        None => Err(Error::new(ErrorKind::UnknownKind(info.kind_number())).in_type(id)),
+    }
+}
+
+/// A record of another length than its kind and `vlen` say.
+fn wrong_length(len: usize, id: TypeId) -> Error {
+    let (what, value) = ("record length in words", len as u64);
+    Error::new(ErrorKind::Invalid { what, value }).in_type(id)
 }
 
 /// A size that does not fit 32 bits.

@@ -237,6 +237,11 @@ impl StringTable {
         self.index.get_or_init(|| StringIndex::of(&self.bytes))
     }
 
+    /// Makes room for more strings of so many bytes in all, with a NUL behind each.
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// The offset of `string`, which is stored if neither this table nor the base chain has it.
     ///
     /// # Errors

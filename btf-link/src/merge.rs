@@ -17,6 +17,7 @@
 //!
 //! Names of the merge are numbers that `names` gives to strings. The result depends on the inputs and their order alone.
 
+mod build;
 mod canonical;
 pub mod explain;
 mod externs;
@@ -28,10 +29,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output, Worker};
 use btf_core::types::rewrite_refs;
-use btf_core::{Btf, Builder, Info, Kind, Result, StrOffset, TypeId};
+use btf_core::{Btf, Builder, Info, Kind, Result, TypeId};
 
+use build::build;
 use fragments::{Group, group};
-use names::{Created, LocalNames, Names, Strings};
+use names::{Created, LocalNames, Names};
 
 /// What is merged into what.
 #[derive(Clone, Debug, Default)]
@@ -313,42 +315,6 @@ fn needed_tags(merged: &Merged, groups: &[Group<'_>]) -> Vec<Output> {
         });
     }
     needed
-}
-
-/// Makes BTF of what is numbered.
-fn build(
-    base: Option<&Arc<Btf>>,
-    numbering: &btf_core::dedup::Numbering<'_>,
-    strings: &Strings,
-) -> Result<Builder> {
-    let mut builder = base.map_or_else(Builder::new, |base| Builder::with_base(Arc::clone(base)));
-    let mut offsets = vec![None; strings.len()];
-    let mut failed = None;
-    numbering.for_each_record(|_, record| {
-        if failed.is_some() {
-            return;
-        }
-        let offset = |name: StrOffset| {
-            let index = name.0 as usize;
-            if let Some(&Some(offset)) = offsets.get(index) {
-                return Ok(offset);
-            }
-            let string = strings.get(name.0);
-            // No two numbers have one string.
-            let offset = if base.is_some() {
-                builder.add_string(string)
-            } else {
-                builder.add_new_string(string)
-            }?;
-            if let Some(slot) = offsets.get_mut(index) {
-                *slot = Some(offset);
-            }
-            Ok(offset)
-        };
-        let done = rewrite_refs(record, offset, Ok).and_then(|()| builder.push_record(record));
-        failed = done.err();
-    });
-    failed.map_or(Ok(builder), Err)
 }
 
 /// The kind of a record, if it is known.

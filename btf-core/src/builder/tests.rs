@@ -43,6 +43,28 @@ fn read_after_build_is_the_identity() {
 }
 
 #[test]
+fn many_records_are_as_one_by_one() {
+    let mut random = Random(2);
+    for _ in 0..100 {
+        let (mut one_by_one, mut at_once) = (Builder::new(), Builder::new());
+        for _ in 0..random.below(4) {
+            let mut words = Vec::new();
+            for _ in 0..random.below(20) {
+                let record = random_record(&mut random, 50, &[StrOffset::EMPTY]);
+                one_by_one.push_record(&record).unwrap();
+                words.extend(record);
+            }
+            at_once.push_records(words.clone()).unwrap();
+            if words.pop().is_some() {
+                assert!(at_once.push_records(words).is_err(), "a record is cut");
+            }
+        }
+        assert_eq!(at_once.words, one_by_one.words);
+        assert_eq!(at_once.starts, one_by_one.starts);
+    }
+}
+
+#[test]
 fn the_bytes_are_those_of_the_format() {
     let mut builder = Builder::new();
     builder.int(b"int", 4, int::SIGNED).unwrap();

@@ -39,16 +39,18 @@ impl Components {
         roots: impl Iterator<Item = u32>,
         targets: impl Fn(u32) -> &'g [u32],
     ) -> Self {
+        // Room that is not used takes no memory.
         let mut components = Self {
+            nodes: Vec::with_capacity(count),
+            ends: Vec::with_capacity(count),
             of: vec![NONE; count],
-            ..Self::default()
         };
         // For each node the number by which it was met, or a lower one of its component; 0 if it has not been met.
         let mut lowest = vec![0_u32; count];
         let mut met = 0;
-        let mut open: Vec<Open> = Vec::new();
+        let mut open: Vec<Open> = Vec::with_capacity(count);
         // The nodes that were met and have no component yet.
-        let mut waiting: Vec<u32> = Vec::new();
+        let mut waiting: Vec<u32> = Vec::with_capacity(count);
         for root in roots {
             let mut new = (lowest[root as usize] == 0).then_some(root);
             loop {

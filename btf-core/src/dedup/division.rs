@@ -2,12 +2,14 @@
 //!
 //! Many classes occur in the same environments, so what becomes of a list of environments is found out once.
 
-use super::classes::{ClassId, FastMap, NOWHERE, position};
+use std::ops::Range;
+
+use super::classes::{ClassId, FastMap, NOWHERE, Position, position};
 use super::environment::{Environment, EnvironmentId, Environments, MAX_COMPARED, complete};
 use super::follow::Place;
-use super::fragment::u32_len;
+use super::fragment::{FragmentIndex, u32_len};
 use super::homonyms::{Meanings, NodeId};
-use super::scan::{Homonyms, Scan};
+use super::scan::{Homonyms, OfSets, Scan};
 
 /// How classes that occur in the same environments are divided.
 #[derive(Debug)]
@@ -105,12 +107,11 @@ impl Division {
         let stands_alone = |class: ClassId| self.plan_of[class as usize] == 0;
         let mut is_divided: Vec<bool> = (0_u32..)
             .zip(&reach.set_of)
-            .map(|(class, &set)| {
-                set != 0 && (stands_alone(class) || self.second.contains_key(&class))
-            })
+            .map(|(class, &set)| set != 0 && stands_alone(class))
             .collect();
-        for alone in &scan.follower.alone {
-            is_divided[alone.class as usize] = true;
+        let alone = scan.follower.alone.iter().map(|alone| alone.class);
+        for class in self.second.keys().copied().chain(alone) {
+            is_divided[class as usize] = true;
         }
         if !is_divided.contains(&true) {
             return;
@@ -123,21 +124,45 @@ impl Division {
         {
             *position = NOWHERE;
         }
-        // For each set of homonyms its environment in the fragment, if it has one there.
-        let mut of_set = vec![None; reach.sets.len()];
+        let least = graph.by_fragments(|fragments| {
+            self.least_positions(
+                homonyms,
+                scan,
+                &is_divided,
+                meanings.positions.len(),
+                fragments,
+            )
+        });
+        for least in least {
+            for (position, least) in meanings.positions.iter_mut().zip(least) {
+                *position = least.min(*position);
+            }
+        }
+    }
+
+    /// The least position in some fragments of each node of the classes that are divided, [`NOWHERE`] for others.
+    fn least_positions(
+        &self,
+        homonyms: &Homonyms<'_>,
+        scan: &Scan,
+        is_divided: &[bool],
+        nodes: usize,
+        fragments: Range<FragmentIndex>,
+    ) -> Vec<Position> {
+        let Homonyms { graph, reach, .. } = homonyms;
+        let mut positions = vec![NOWHERE; nodes];
+        let mut of_set = OfSets::new(reach);
         // For each plan the environment that it was asked for last, and the number of its node.
         let mut last_of_plan = vec![None; self.plans.len() + 1];
-        for fragment in 0..graph.fragment_count() {
+        for fragment in fragments {
             let (members, first_weak) = graph.members(fragment);
-            for &(set, environment) in scan.numbers_of(fragment) {
-                of_set[set as usize] = Some(environment);
-            }
+            of_set.fill(scan.numbers_of(fragment));
             for (local, &class) in (0_u32..).zip(members) {
                 if !is_divided[class as usize] {
                     continue;
                 }
-                let of_set = of_set[reach.set_of[class as usize] as usize];
-                let place = of_set.map(Place::Environment);
+                let known = of_set.get(reach.set_of[class as usize]);
+                let place = known.map(Place::Environment);
                 let place = place.or_else(|| scan.place(reach, fragment, local, class));
                 let Some(Place::Environment(environment)) = place else {
                     continue;
@@ -151,14 +176,12 @@ impl Division {
                 if let Some(number) = number {
                     let node = self.node(class, number);
                     let position = position(fragment, local, local as usize >= first_weak);
-                    let least = &mut meanings.positions[node as usize];
+                    let least = &mut positions[node as usize];
                     *least = position.min(*least);
                 }
             }
-            for &(set, _) in scan.numbers_of(fragment) {
-                of_set[set as usize] = None;
-            }
         }
+        positions
     }
 
     /// The node with this number of a class.

@@ -57,6 +57,15 @@ impl Bits {
         Environment(vec![0; self.width()].into())
     }
 
+    /// An environment of these bits.
+    pub(super) fn environment(&self, bits: impl Iterator<Item = u32>) -> Environment {
+        let mut environment = self.open();
+        for bit in bits {
+            environment.add(bit);
+        }
+        environment
+    }
+
     /// All bits of some homonyms.
     pub(super) fn all_of(&self, homonyms: &[u32]) -> Environment {
         let mut all = self.open();

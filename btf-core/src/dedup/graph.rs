@@ -1,5 +1,9 @@
 //! The graph of classes: what all workers have gathered, by class.
 
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread::ScopedJoinHandle;
+
 use super::base::{Base, import};
 use super::classes::{
     ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
@@ -9,6 +13,9 @@ use super::key::{Label, is_forward};
 use crate::ids::TypeId;
 use crate::kind::Kind;
 use crate::wire::Info;
+
+/// How many types a thread must have to look at for it to be started; tests start more.
+const MIN_SHARE: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
 /// All classes and the fragments that they come from.
 #[derive(Debug, Default)]
@@ -20,6 +27,8 @@ pub(crate) struct Graph {
     pub(crate) labels: Vec<Label>,
     /// The least position of each class.
     pub(crate) positions: Vec<Position>,
+    /// How many threads have gathered.
+    threads: usize,
     /// By fragment index, the worker that added it and its members.
     fragments: Vec<Option<(u32, Members)>>,
     /// Whether this is a base by itself, whose forward declarations stay what they are.
@@ -33,6 +42,7 @@ pub(crate) struct Graph {
 impl Graph {
     /// The classes of a merge that continues `base`, if there is one.
     pub(crate) fn new(table: ClassTable, mut gathered: Vec<Gathered>, base: Option<&Base>) -> Self {
+        let threads = gathered.len();
         let mut positions = table.into_positions();
         let mut base_ids = Vec::new();
         if let Some(base) = base {
@@ -48,6 +58,7 @@ impl Graph {
         Self {
             first_fragment: first_fragment(base),
             base_ids,
+            threads,
             ..Self::assemble(positions, gathered)
         }
     }
@@ -61,6 +72,7 @@ impl Graph {
     }
 
     fn assemble(positions: Vec<Position>, gathered: Vec<Gathered>) -> Self {
+        let threads = gathered.len();
         let mut records = vec![(0, 0); positions.len()];
         let mut labels = vec![0; positions.len()];
         let mut fragments = Vec::new();
@@ -83,6 +95,7 @@ impl Graph {
             labels,
             positions,
             fragments,
+            threads,
             ..Self::default()
         }
     }
@@ -129,6 +142,28 @@ impl Graph {
         u32_len(self.fragments.len())
     }
 
+    /// Calls `work` with parts of the fragments, as many types in each, which together are all in their order: each on a thread of its own,
+    /// as many as have gathered, if that pays.
+    pub(crate) fn by_fragments<T: Send>(
+        &self,
+        work: impl Fn(Range<FragmentIndex>) -> T + Sync,
+    ) -> Vec<T> {
+        let all = 0..self.fragment_count();
+        let count = |fragment| self.members(fragment).0.len();
+        let total: usize = all.clone().map(count).sum();
+        let share = (total / self.threads.max(1) + 1).max(MIN_SHARE);
+        let (mut parts, mut first, mut types) = (Vec::new(), 0, 0);
+        for fragment in all.clone() {
+            types += count(fragment);
+            if types >= share {
+                parts.push(first..fragment + 1);
+                (first, types) = (fragment + 1, 0);
+            }
+        }
+        parts.push(first..all.end);
+        in_threads(&parts, |part| work(part.clone()))
+    }
+
     /// The classes of the types of a fragment, and the index of the first weak one.
     pub(crate) fn members(&self, fragment: FragmentIndex) -> (&[ClassId], usize) {
         match self.fragments.get(fragment as usize) {
@@ -157,4 +192,26 @@ impl Graph {
 /// Whether a position lies in fragment 0.
 pub(crate) fn is_in_base(position: Position) -> bool {
     position & !WEAK < 1 << 32
+}
+
+/// Calls `work` with each of `parts`, on threads of their own as far as these can be started, the last on the caller's.
+fn in_threads<P: Sync, T: Send>(parts: &[P], work: impl Fn(&P) -> T + Sync) -> Vec<T> {
+    let Some((last, others)) = parts.split_last() else {
+        return Vec::new();
+    };
+    std::thread::scope(|scope| {
+        let work = &work;
+        let start = |part| {
+            let thread = std::thread::Builder::new();
+            let started = thread.spawn_scoped(scope, move || work(part));
+            started.map_err(|_| work(part))
+        };
+        let others: Vec<_> = others.iter().map(start).collect();
+        let last = work(last);
+        let finish = |started: Result<ScopedJoinHandle<'_, T>, T>| match started {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(done) => done,
+        };
+        others.into_iter().map(finish).chain([last]).collect()
+    })
 }

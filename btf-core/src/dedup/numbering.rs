@@ -1,5 +1,7 @@
 //! Numbering: which types are written, under which id, in which order.
 
+use std::ops::Range;
+
 use super::classes::{Position, WEAK, local_id};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
@@ -81,7 +83,8 @@ impl Merged {
             positions[at] & WEAK == 0 && same_as[at] == node && ids[at].is_void()
         };
         let place = |node: NodeId| (positions[node as usize], node);
-        let mut roots: Vec<(Position, NodeId)> = nodes.filter(is_root).map(place).collect();
+        let mut roots: Vec<(Position, NodeId)> = Vec::with_capacity(positions.len());
+        roots.extend(nodes.filter(is_root).map(place));
         roots.sort_unstable();
         let mut order: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
         let weak = self.weak_targets(&order, needed);
@@ -174,13 +177,21 @@ impl Numbering<'_> {
 
     /// Calls `visit` with the record of each type, in the order of ids: type words hold ids, name words hold
     /// [`Name`](super::Name)s.
-    pub fn for_each_record(&self, mut visit: impl FnMut(Kind, &mut [u32])) {
+    pub fn for_each_record(&self, visit: impl FnMut(Kind, &mut [u32])) {
+        self.for_each_record_of(0..self.len(), visit);
+    }
+
+    /// As [`Numbering::for_each_record`], for some of the types, by index from 0.
+    ///
+    /// # Panics
+    /// If there are not as many types.
+    pub fn for_each_record_of(&self, range: Range<usize>, mut visit: impl FnMut(Kind, &mut [u32])) {
         let mut buffer = Vec::new();
         let mut targets = Vec::new();
         let Merged {
             graph, meanings, ..
         } = self.merged;
-        for &node in &self.order {
+        for &node in &self.order[range] {
             let (kind, record) = graph.record(meanings.classes[node as usize]);
             buffer.clear();
             buffer.extend_from_slice(record);

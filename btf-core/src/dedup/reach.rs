@@ -1,7 +1,7 @@
 //! Reach: which homonyms a class leads to, by any path of references and whatever the names on it are taken for.
 //!
-//! Classes that lead to each other reach the same, so sets are made for [`Components`], each once, from those of the
-//! components that it leads to: edges times words of a set, whatever the input.
+//! Classes that lead to each other reach the same, so sets are made for [`Components`], each from those of the components that
+//! it leads to. Most lead to one set only, which is theirs, too.
 
 use super::classes::FastMap;
 use super::components::Components;
@@ -9,9 +9,12 @@ use super::definitions::Definitions;
 use super::fragment::u32_len;
 use super::graph::Graph;
 
-/// The size in words up to which the homonyms that each component reaches are told apart: 32 MiB. Linux 7.2 with its Rust
-/// units has 700 homonyms and 21,500 classes that reach any, which takes 2 MiB.
+/// The size in words up to which distinct sets are kept: 32 MiB. Linux 7.2 with its Rust units has 700 homonyms and 21,500
+/// classes that reach any.
 const MAX_WORDS: usize = 1 << 22;
+
+/// The words of sets up to which references pass sets on, counted as if each passed on a whole one: a fraction of a second.
+const MAX_JOINED: usize = 1 << 28;
 
 /// Which homonyms each class reaches.
 #[derive(Debug)]
@@ -26,23 +29,31 @@ pub(super) struct Reach {
 
 impl Reach {
     pub(super) fn new(graph: &Graph, definitions: &Definitions, max_definitions: usize) -> Self {
-        let edges = ReversedEdges::new(graph, definitions);
-        let components = edges.components();
+        let edges = Edges::new(graph, definitions);
+        let nodes = 0..u32_len(edges.len());
+        let components = Components::new(edges.len(), nodes, |node| edges.of(node));
         let width = definitions.homonyms.len().div_ceil(64);
         let definition_count: usize = definitions.homonyms.iter().map(Vec::len).sum();
         let mut reach = Self {
             set_of: vec![0; graph.len()],
             sets: vec![Vec::new()],
-            is_coarse: definition_count > max_definitions || components.len() * width > MAX_WORDS,
+            is_coarse: false,
         };
-        if !reach.is_coarse {
-            let bits = edges.propagate(&components, width);
-            reach.is_coarse = !reach.number(&components, &bits, definition_count);
+        let joined = width.saturating_mul(edges.targets.len());
+        let of_components = if definition_count > max_definitions || joined > MAX_JOINED {
+            None
+        } else {
+            let mut sets = Sets::new(width, definition_count);
+            let of_components = sets.of_components(&edges, &components);
+            reach.sets = sets.all;
+            of_components
+        };
+        reach.is_coarse = of_components.is_none();
+        let of_components = of_components.unwrap_or_else(|| affected(&edges, &components));
+        for (class, set) in (0..).zip(&mut reach.set_of) {
+            *set = of_components[components.of(class)];
         }
         if reach.is_coarse {
-            for component in 0..components.len() {
-                reach.set(components.nodes(component), 1);
-            }
             reach.make_coarse();
         }
         reach
@@ -56,129 +67,163 @@ impl Reach {
             *set = u32::from(*set != 0);
         }
     }
+}
 
-    /// Numbers the distinct sets; `false` if there are too many to keep them.
-    fn number(&mut self, components: &Components, bits: &[u64], definition_count: usize) -> bool {
-        let mut numbers: FastMap<&[u64], u32> = FastMap::default();
-        // What a set takes, here and as all definitions of its homonyms, in words.
-        let mut words = 0;
-        for (component, of_component) in
-            bits.chunks_exact(bits.len() / components.len()).enumerate()
-        {
-            let set = *numbers.entry(of_component).or_insert_with(|| {
-                let has = |bit: &u32| of_component[*bit as usize / 64] >> (bit % 64) & 1 != 0;
-                let set: Vec<u32> = (0..u32_len(of_component.len() * 64)).filter(has).collect();
-                words += set.len() + definition_count.div_ceil(64);
-                self.sets.push(set);
-                u32_len(self.sets.len() - 1)
-            });
-            if words > MAX_WORDS {
-                return false;
-            }
-            self.set(components.nodes(component), set);
+/// The distinct sets of homonyms; the first is empty.
+struct Sets {
+    /// As sorted numbers of homonyms.
+    all: Vec<Vec<u32>>,
+    /// As a bit for each homonym, one behind the other.
+    bits: Vec<u64>,
+    /// The size of each in words, as bits.
+    width: usize,
+    numbers: FastMap<Box<[u64]>, u32>,
+    /// What all take, here and as the definitions of their homonyms, in words.
+    words: usize,
+    definition_words: usize,
+}
+
+impl Sets {
+    fn new(width: usize, definition_count: usize) -> Self {
+        let empty = vec![0; width];
+        Self {
+            all: vec![Vec::new()],
+            numbers: std::iter::once((empty.clone().into(), 0)).collect(),
+            bits: empty,
+            width,
+            words: 0,
+            definition_words: definition_count.div_ceil(64),
         }
-        true
     }
 
-    /// Sets what some nodes reach; those of homonyms, which are behind the classes, are no classes.
-    fn set(&mut self, nodes: &[u32], set: u32) {
-        for &node in nodes {
-            if let Some(of_node) = self.set_of.get_mut(node as usize) {
-                *of_node = set;
+    /// The number of the set of each component; `None` if the sets are too many to keep them.
+    fn of_components(&mut self, edges: &Edges, components: &Components) -> Option<Vec<u32>> {
+        let mut of_components: Vec<u32> = Vec::with_capacity(components.len());
+        let mut joined = vec![0; self.width];
+        let mut numbers = Vec::new();
+        // For each set one past the last component that leads to it.
+        let mut met = vec![0];
+        // What a component leads to is before it.
+        for component in 0..components.len() {
+            numbers.clear();
+            let mut own = None;
+            for &node in components.nodes(component) {
+                if let Some(homonym) = node.checked_sub(edges.classes) {
+                    if own.is_none() {
+                        joined.fill(0);
+                    }
+                    own = Some(homonym);
+                    joined[homonym as usize / 64] |= 1 << (homonym % 64);
+                }
+                for &target in edges.of(node) {
+                    let number = of_components.get(components.of(target)).copied();
+                    let number = number.unwrap_or(0);
+                    if number != 0
+                        && std::mem::replace(&mut met[number as usize], component + 1) <= component
+                    {
+                        numbers.push(number);
+                    }
+                }
             }
+            let number = match (&numbers[..], own) {
+                ([], None) => 0,
+                (&[only], None) => only,
+                (several, own) => {
+                    if own.is_none() {
+                        joined.fill(0);
+                    }
+                    for &number in several {
+                        let of_number = &self.bits[number as usize * self.width..][..self.width];
+                        for (word, other) in joined.iter_mut().zip(of_number) {
+                            *word |= other;
+                        }
+                    }
+                    self.number(&joined)
+                }
+            };
+            if self.words > MAX_WORDS {
+                return None;
+            }
+            of_components.push(number);
+            met.resize(self.all.len(), 0);
         }
+        Some(of_components)
+    }
+
+    /// The number of a set.
+    fn number(&mut self, set: &[u64]) -> u32 {
+        if let Some(&number) = self.numbers.get(set) {
+            return number;
+        }
+        let number = u32_len(self.all.len());
+        self.numbers.insert(set.into(), number);
+        self.bits.extend_from_slice(set);
+        let has = |bit: &u32| set[*bit as usize / 64] >> (bit % 64) & 1 != 0;
+        let homonyms: Vec<u32> = (0..u32_len(set.len() * 64)).filter(has).collect();
+        self.words += homonyms.len() + self.definition_words + 2 * self.width;
+        self.all.push(homonyms);
+        number
     }
 }
 
-/// The edges of the graph of classes, backwards.
+/// For each component 1 if it reaches a homonym, otherwise 0.
+fn affected(edges: &Edges, components: &Components) -> Vec<u32> {
+    let mut affected: Vec<u32> = Vec::with_capacity(components.len());
+    for component in 0..components.len() {
+        let is_affected = components.nodes(component).iter().any(|&node| {
+            let reaches = |&target: &u32| affected.get(components.of(target)) == Some(&1);
+            node >= edges.classes || edges.of(node).iter().any(reaches)
+        });
+        affected.push(is_affected.into());
+    }
+    affected
+}
+
+/// The references of the graph of classes.
 ///
 /// Behind the classes there is one more node for each homonym: what refers to the name leads to it, and it leads to all
 /// definitions, so that there are not as many edges as references times definitions.
-struct ReversedEdges {
+struct Edges {
+    /// Where in `targets` those of each node begin, and where the last ends.
     starts: Vec<u32>,
-    sources: Vec<u32>,
+    targets: Vec<u32>,
     /// The number of classes, which is the node of the first homonym.
     classes: u32,
 }
 
-impl ReversedEdges {
+impl Edges {
     fn new(graph: &Graph, definitions: &Definitions) -> Self {
-        let nodes = graph.len() + definitions.homonyms.len();
-        let mut starts = vec![0_u32; nodes + 1];
-        for_each_edge(graph, definitions, |_, to| starts[to as usize + 1] += 1);
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
+        let classes = u32_len(graph.len());
+        let mut starts = Vec::with_capacity(graph.len() + definitions.homonyms.len() + 1);
+        // More than are there, so that they are not copied; room that is not used takes no memory.
+        let mut targets = Vec::with_capacity(8 * graph.len());
+        for class in 0..classes {
+            starts.push(u32_len(targets.len()));
+            graph.for_each_target(class, |target| {
+                targets.push(match definitions.homonym(target) {
+                    Some(homonym) => classes + homonym,
+                    None => definitions.plain[target as usize],
+                });
+            });
         }
-        let mut next = starts.clone();
-        let mut sources = vec![0; starts[nodes] as usize];
-        for_each_edge(graph, definitions, |from, to| {
-            sources[next[to as usize] as usize] = from;
-            next[to as usize] += 1;
-        });
+        for homonym in &definitions.homonyms {
+            starts.push(u32_len(targets.len()));
+            targets.extend_from_slice(homonym);
+        }
+        starts.push(u32_len(targets.len()));
         Self {
             starts,
-            sources,
-            classes: u32_len(graph.len()),
+            targets,
+            classes,
         }
     }
 
     fn of(&self, node: u32) -> &[u32] {
         let node = node as usize;
-        &self.sources[self.starts[node] as usize..self.starts[node + 1] as usize]
+        &self.targets[self.starts[node] as usize..self.starts[node + 1] as usize]
     }
 
     fn len(&self) -> usize {
         self.starts.len() - 1
-    }
-
-    /// The components of the homonyms' nodes and of what reaches them: what a component reaches is behind it.
-    fn components(&self) -> Components {
-        let homonyms = self.classes..u32_len(self.len());
-        Components::new(self.len(), homonyms, |node| self.of(node))
-    }
-
-    /// For each component a bit for each homonym that it reaches.
-    fn propagate(&self, components: &Components, width: usize) -> Vec<u64> {
-        let mut bits = vec![0_u64; components.len() * width];
-        for homonym in self.classes..u32_len(self.len()) {
-            let component = components.of(homonym);
-            let homonym = homonym - self.classes;
-            bits[component * width + homonym as usize / 64] |= 1 << (homonym % 64);
-        }
-        for component in (0..components.len()).rev() {
-            let (before, of_component) = bits.split_at_mut(component * width);
-            let nodes = components.nodes(component).iter();
-            for &source in nodes.flat_map(|&node| self.of(node)) {
-                let source = components.of(source);
-                if source != component {
-                    let of_source = &mut before[source * width..][..width];
-                    for (old, new) in of_source.iter_mut().zip(&*of_component) {
-                        *old |= new;
-                    }
-                }
-            }
-        }
-        bits
-    }
-}
-
-/// Calls `visit` with each edge of the graph of classes and homonyms.
-fn for_each_edge(graph: &Graph, definitions: &Definitions, mut visit: impl FnMut(u32, u32)) {
-    let classes = u32_len(graph.len());
-    for class in 0..classes {
-        graph.for_each_target(class, |target| {
-            visit(
-                class,
-                match definitions.homonym(target) {
-                    Some(homonym) => classes + homonym,
-                    None => definitions.plain[target as usize],
-                },
-            );
-        });
-    }
-    for (homonym, classes) in (classes..).zip(&definitions.homonyms) {
-        for &class in classes {
-            visit(homonym, class);
-        }
     }
 }

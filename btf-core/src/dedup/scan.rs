@@ -1,5 +1,7 @@
 //! Scan: in which environments each affected class occurs.
 
+use std::ops::Range;
+
 use super::classes::ClassId;
 use super::definitions::Definitions;
 use super::environment::{Bits, Environment, EnvironmentId, Environments, Limits};
@@ -51,21 +53,28 @@ impl<'a> Homonyms<'a> {
 
     /// What a fragment takes each homonym for; nothing if nobody asks, as there are too many.
     pub(super) fn environment(&self, fragment: FragmentIndex) -> Environment {
+        let members = self.graph.members(fragment).0.iter();
+        self.environment_of(fragment, members.filter_map(|&class| self.bit(class)))
+    }
+
+    /// As `environment`, where the bits of the fragment's own types are known.
+    fn environment_of(
+        &self,
+        fragment: FragmentIndex,
+        own: impl Iterator<Item = u32>,
+    ) -> Environment {
         if self.reach.is_coarse {
             return Environment::default();
         }
         let known = self.environments.get(fragment as usize).cloned();
-        known.unwrap_or_else(|| self.own_environment(fragment))
+        known.unwrap_or_else(|| self.bits.environment(own))
     }
 
     /// What a fragment takes each homonym for by its own types.
     pub(super) fn own_environment(&self, fragment: FragmentIndex) -> Environment {
-        let mut environment = self.bits.open();
-        let members = self.graph.members(fragment).0;
-        for bit in members.iter().filter_map(|&class| self.bit(class)) {
-            environment.add(bit);
-        }
-        environment
+        let members = self.graph.members(fragment).0.iter();
+        self.bits
+            .environment(members.filter_map(|&class| self.bit(class)))
     }
 }
 
@@ -79,6 +88,14 @@ pub(super) struct Occurrences {
 }
 
 impl Occurrences {
+    /// For so many classes.
+    fn new(classes: usize) -> Self {
+        Self {
+            all: Vec::new(),
+            last: vec![0; classes],
+        }
+    }
+
     /// Notes that a class occurs.
     #[inline]
     pub(super) fn add(&mut self, class: ClassId, environment: EnvironmentId) {
@@ -142,26 +159,65 @@ pub(super) enum SetState {
     One(EnvironmentId),
 }
 
+/// For each set of homonyms its environment in a fragment, if it has one there.
+pub(super) struct OfSets {
+    all: Vec<Option<EnvironmentId>>,
+    /// Those that are not `None`.
+    filled: Vec<u32>,
+}
+
+impl OfSets {
+    pub(super) fn new(reach: &Reach) -> Self {
+        Self {
+            all: vec![None; reach.sets.len()],
+            filled: Vec::new(),
+        }
+    }
+
+    /// Forgets all, and takes [`Scan::numbers_of`] a fragment.
+    pub(super) fn fill(&mut self, numbers: &[(u32, EnvironmentId)]) {
+        for set in self.filled.drain(..) {
+            self.all[set as usize] = None;
+        }
+        for &(set, environment) in numbers {
+            self.all[set as usize] = Some(environment);
+            self.filled.push(set);
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, set: u32) -> Option<EnvironmentId> {
+        self.all[set as usize]
+    }
+}
+
+/// What a fragment has, whatever others have.
+struct Look {
+    /// The bits of the definitions of homonyms among its types, with repetitions.
+    bits: Vec<u32>,
+    /// The sets of homonyms that its types reach, in the order in which they were met.
+    sets: Vec<u32>,
+}
+
 impl Scan {
     /// Finds the environment of each fragment, and in which environments each affected class occurs.
     pub(super) fn new(homonyms: &Homonyms<'_>, limits: Limits, reload: Reload<'_>) -> Self {
         let Homonyms { graph, reach, .. } = homonyms;
         let mut scan = Self {
             environments: Environments::new(limits),
+            occurrences: Occurrences::new(graph.len()),
             ..Self::default()
         };
-        scan.occurrences.last = vec![0; graph.len()];
+        let looks = graph.by_fragments(|fragments| looks(homonyms, fragments));
         let sets: Vec<Environment> = reach.sets.iter().map(|s| homonyms.bits.all_of(s)).collect();
         let mut states = vec![SetState::Unknown; sets.len()];
-        let mut several = Vec::new();
         let mut restricted = homonyms.bits.open();
-        let mut met_sets = Vec::new();
-        for fragment in 0..graph.fragment_count() {
+        for (fragment, look) in (0..).zip(looks.iter().flatten()) {
             if scan.environments.are_too_many() {
-                break;
+                return scan;
             }
             scan.starts.push(u32_len(scan.numbers.len()));
-            let environment = homonyms.environment(fragment);
+            let environment = homonyms.environment_of(fragment, look.bits.iter().copied());
             let ambiguous = if reach.is_coarse {
                 Environment::default()
             } else {
@@ -169,43 +225,61 @@ impl Scan {
                 let ambiguous = homonyms.bits.ambiguous(&environment);
                 homonyms.bits.all_of(&ambiguous)
             };
-            for set in met_sets.drain(..) {
+            let start = scan.numbers.len();
+            for &set in &look.sets {
+                let of_set = &sets[set as usize];
+                states[set as usize] = if reach.is_coarse || of_set.meets(&ambiguous) {
+                    SetState::Several
+                } else {
+                    scan.environments.work(4, of_set);
+                    restricted.restrict_from(&environment, of_set);
+                    let number = scan.environments.intern(&restricted);
+                    scan.numbers.push((set, number));
+                    SetState::One(number)
+                };
+            }
+            if scan.numbers.len() - start < look.sets.len() {
+                let is_several = |class: ClassId| {
+                    let set = reach.set_of[class as usize] as usize;
+                    matches!(states[set], SetState::Several)
+                };
+                let members = (0_u32..).zip(graph.members(fragment).0);
+                let several = members.filter(|&(_, &class)| is_several(class));
+                let several: Vec<u32> = several.map(|(local, _)| local).collect();
+                scan.numbers[start..].sort_unstable();
+                scan.follow(homonyms, fragment, &several, &states, reload);
+            } else {
+                scan.numbers[start..].sort_unstable();
+            }
+            for &set in &look.sets {
                 states[set as usize] = SetState::Unknown;
             }
-            several.clear();
-            let members = graph.members(fragment).0;
-            for (local, &class) in (0_u32..).zip(members) {
-                let set = reach.set_of[class as usize];
-                if set == 0 {
-                    continue;
+        }
+        let occurrences = graph.by_fragments(|fragments| scan.occurrences_in(homonyms, fragments));
+        scan.occurrences
+            .all
+            .extend(occurrences.into_iter().flatten());
+        scan
+    }
+
+    /// In which environments classes occur in some fragments, but for the types that are followed.
+    fn occurrences_in(
+        &self,
+        homonyms: &Homonyms<'_>,
+        fragments: Range<FragmentIndex>,
+    ) -> Vec<(ClassId, EnvironmentId)> {
+        let Homonyms { graph, reach, .. } = homonyms;
+        let mut occurrences = Occurrences::new(graph.len());
+        let mut of_set = OfSets::new(reach);
+        for fragment in fragments {
+            of_set.fill(self.numbers_of(fragment));
+            for &class in graph.members(fragment).0 {
+                if let Some(environment) = of_set.get(reach.set_of[class as usize]) {
+                    occurrences.add(class, environment);
                 }
-                let state = &mut states[set as usize];
-                if let SetState::Unknown = state {
-                    met_sets.push(set);
-                    let of_set = &sets[set as usize];
-                    *state = if reach.is_coarse || of_set.meets(&ambiguous) {
-                        SetState::Several
-                    } else {
-                        scan.environments.work(4, of_set);
-                        restricted.restrict_from(&environment, of_set);
-                        let number = scan.environments.intern(&restricted);
-                        scan.numbers.push((set, number));
-                        SetState::One(number)
-                    };
-                }
-                if let SetState::One(environment) = *state {
-                    scan.occurrences.add(class, environment);
-                } else {
-                    several.push(local);
-                }
-            }
-            let start = scan.starts[fragment as usize] as usize;
-            scan.numbers[start..].sort_unstable();
-            if !several.is_empty() {
-                scan.follow(homonyms, fragment, &several, &states, reload);
             }
         }
-        scan
+        occurrences.all
     }
 
     /// The environment of the `local`-th type of a fragment, or its number among the types that stand alone.
@@ -234,4 +308,23 @@ impl Scan {
         let end = self.starts.get(fragment + 1).map(|&end| end as usize);
         &self.numbers[start as usize..end.unwrap_or(self.numbers.len())]
     }
+}
+
+/// Looks at some fragments.
+fn looks(homonyms: &Homonyms<'_>, fragments: Range<FragmentIndex>) -> Vec<Look> {
+    let Homonyms { graph, reach, .. } = homonyms;
+    // For each set one past the number of the fragment in which it was met last.
+    let mut met = vec![0; reach.sets.len()];
+    let look = |fragment: FragmentIndex| {
+        let (mut bits, mut sets) = (Vec::new(), Vec::new());
+        for &class in graph.members(fragment).0 {
+            bits.extend(homonyms.bit(class));
+            let set = reach.set_of[class as usize];
+            if set != 0 && std::mem::replace(&mut met[set as usize], fragment + 1) != fragment + 1 {
+                sets.push(set);
+            }
+        }
+        Look { bits, sets }
+    };
+    fragments.map(look).collect()
 }

@@ -97,6 +97,12 @@ impl Strings {
         self.places.len()
     }
 
+    /// The size of all, with a NUL behind each.
+    pub(crate) fn total_bytes(&self) -> usize {
+        let bytes: usize = self.arenas.iter().map(Vec::len).sum();
+        bytes + self.places.len()
+    }
+
     /// The string of a number; empty if there is none.
     pub(crate) fn get(&self, number: u32) -> &[u8] {
         let place = self.places.get(number as usize);

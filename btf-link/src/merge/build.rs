@@ -1,0 +1,99 @@
+//! Makes BTF of the types of a merge, on all threads.
+//!
+//! A string's offset is where its first use puts it, so offsets follow from the order of all types. Each thread copies a part of
+//! the types, with the numbers that `names` gave to their strings, and notes the numbers that are new in its part; strings then
+//! get their offsets part by part, and the threads put these in.
+
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+
+use btf_core::dedup::Numbering;
+use btf_core::types::{name_refs, rewrite_refs};
+use btf_core::{Btf, Builder, Result, StrOffset};
+use rayon::prelude::*;
+
+use super::names::Strings;
+
+/// Makes BTF, which continues `base` if there is one, of what is numbered.
+///
+/// # Errors
+/// [`ErrorKind::TooLarge`](btf_core::ErrorKind::TooLarge) if types or strings do not fit 32 bits.
+pub(super) fn build(
+    base: Option<&Arc<Btf>>,
+    numbering: &Numbering<'_>,
+    strings: &Strings,
+) -> Result<Builder> {
+    let mut builder = base.map_or_else(Builder::new, |base| Builder::with_base(Arc::clone(base)));
+    let count = rayon::current_num_threads();
+    let bound = |part: usize| numbering.len() * part / count;
+    let parts = (0..count).into_par_iter();
+    let mut parts: Vec<Part> = parts
+        .map(|part| Part::new(numbering, bound(part)..bound(part + 1), strings.len()))
+        .collect();
+
+    builder.reserve_string_bytes(strings.total_bytes());
+    let mut offsets = vec![None; strings.len()];
+    for &number in parts.iter().flat_map(|part| &part.numbers) {
+        let slot = &mut offsets[number as usize];
+        if slot.is_none() {
+            let string = strings.get(number);
+            // No two numbers have one string, but a base may have it.
+            *slot = Some(match base {
+                Some(_) => builder.add_string(string),
+                None => builder.add_new_string(string),
+            }?);
+        }
+    }
+    // From here on every string has its offset.
+
+    parts
+        .par_iter_mut()
+        .for_each(|part| part.put_offsets(&offsets));
+    for part in parts {
+        builder.push_records(part.words)?;
+    }
+    Ok(builder)
+}
+
+/// The types of a part of the result.
+struct Part {
+    /// Their records.
+    words: Vec<u32>,
+    /// The length of each in words.
+    lens: Vec<usize>,
+    /// The numbers of the strings, each once, in the order of their first use.
+    numbers: Vec<u32>,
+}
+
+impl Part {
+    fn new(numbering: &Numbering<'_>, range: Range<usize>, string_count: usize) -> Self {
+        let mut part = Self {
+            words: Vec::new(),
+            lens: Vec::with_capacity(range.len()),
+            numbers: Vec::new(),
+        };
+        let mut is_known = vec![false; string_count];
+        numbering.for_each_record_of(range, |_, record| {
+            for (_, name) in name_refs(record) {
+                if !std::mem::replace(&mut is_known[name.0 as usize], true) {
+                    part.numbers.push(name.0);
+                }
+            }
+            part.lens.push(record.len());
+            part.words.extend_from_slice(record);
+        });
+        part
+    }
+
+    /// Replaces the numbers of strings by their offsets.
+    fn put_offsets(&mut self, offsets: &[Option<StrOffset>]) {
+        let mut rest = &mut self.words[..];
+        for &len in &self.lens {
+            let (record, behind) = std::mem::take(&mut rest).split_at_mut(len);
+            let offset = |name: StrOffset| offsets[name.0 as usize].unwrap_or_default();
+            let Ok(()) = rewrite_refs(record, |name| Ok::<_, Infallible>(offset(name)), Ok);
+            rest = behind;
+        }
+    }
+}
