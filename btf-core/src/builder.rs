@@ -319,20 +319,7 @@ impl Builder {
     /// [`ErrorKind::TooLarge`] if a type has more elements than the options allow or the sections do not fit 32 bits;
     /// [`ErrorKind::UnknownKind`] if a type is of a kind that only a layout section can describe, and none is wanted.
     pub fn write(&self, order: ByteOrder, options: WriteOptions) -> Result<Vec<u8>> {
-        self.check_records(options)?;
-        let entries = if options.layout {
-            self.layout_entries()
-        } else {
-            Vec::new()
-        };
-        let header = self.header(entries.len() * 4, options.layout)?;
-        let len = u64::from(header.hdr_len) + u64::from(header.str_off) + u64::from(header.str_len);
-        let mut out = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-        header.put(order, &mut out);
-        order.put_words(&self.words, &mut out);
-        out.extend(entries.iter().flat_map(|entry| entry.bytes(order)));
-        out.extend_from_slice(self.strings.bytes());
-        Ok(out)
+        Ok(self.blob(order, options)?.to_vec())
     }
 
     /// Checks each record's header against the options.
@@ -401,7 +388,10 @@ fn too_large(what: &'static str, value: u64) -> ErrorKind {
     }
 }
 
+mod blob;
 mod kinds;
+
+pub use blob::Blob;
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,14 @@ fn read_after_build_is_the_identity() {
             layout: round % 2 == 0,
             wide_vlen: false,
         };
-        let bytes = ORDERS.map(|order| builder.write(order, options).unwrap());
+        let bytes = ORDERS.map(|order| {
+            let blob = builder.blob(order, options).unwrap();
+            let mut written = Vec::new();
+            blob.write_to(&mut written).unwrap();
+            assert_eq!(written.len() as u64, blob.len());
+            assert_eq!(written, blob.to_vec());
+            written
+        });
         let finished = builder.finish().unwrap();
         for (order, bytes) in ORDERS.into_iter().zip(bytes) {
             let btf = Btf::parse(&bytes, base.clone()).unwrap();

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
+use crate::builder::Blob;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The permissions of a new file, from which the process's umask takes away.
@@ -49,6 +50,16 @@ pub fn write_parts<'p>(target: &Path, parts: impl IntoIterator<Item = &'p [u8]>)
     write_with(target, |out| {
         let mut parts = parts.into_iter();
         parts.try_for_each(|part| out.write_all(part).map_err(failed("write the output")))
+    })
+}
+
+/// Writes BTF to `target` in the manner of [`write()`], without putting all of it together in memory.
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn write_blob(target: &Path, blob: &Blob<'_>) -> Result<()> {
+    write_with(target, |out| {
+        blob.write_to(out).map_err(failed("write the output"))
     })
 }
 

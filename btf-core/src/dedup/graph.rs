@@ -94,8 +94,8 @@ impl Graph {
             records,
             labels,
             positions,
-            fragments,
             threads,
+            fragments,
             ..Self::default()
         }
     }

@@ -238,10 +238,10 @@ fn write(
     } else {
         Builder::from_owned(merged)
     };
-    let bytes = builder.write(order, options).context("the result")?;
-    output::write(target, &bytes).with_context(|| target.display().to_string())?;
+    let blob = builder.blob(order, options).context("the result")?;
+    output::write_blob(target, &blob).with_context(|| target.display().to_string())?;
     timings.end("write");
-    Ok(bytes.len() as u64)
+    Ok(blob.len())
 }
 
 /// How many inputs are listed that have a definition.
