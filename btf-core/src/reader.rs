@@ -108,6 +108,16 @@ pub(crate) struct OwnParts {
     pub(crate) layout: Option<Vec<LayoutEntry>>,
 }
 
+/// Memory of BTF that is no longer needed, for BTF that is read next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The bytes of a blob, for whoever reads them.
+    pub bytes: Vec<u8>,
+    pub(crate) words: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) strings: Vec<u8>,
+}
+
 impl Btf {
     /// Reads BTF of either byte order; `base` is what its ids and string offsets continue.
     ///
@@ -160,6 +170,41 @@ impl Btf {
         })
     }
 
+    /// As [`Self::parse`], of [`Memory::bytes`] and for BTF that stands alone.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_again(memory: &mut Memory) -> Result<Self> {
+        let bytes = std::mem::take(&mut memory.bytes);
+        let parsed = split(&bytes, None).and_then(|parts| {
+            let order = parts.order;
+            let Memory { words, strings, .. } = memory;
+            let parts = parts.map(
+                |types| order.words_into(types, std::mem::take(words)),
+                |bytes| {
+                    let mut own = std::mem::take(strings);
+                    own.clear();
+                    own.extend_from_slice(bytes);
+                    own
+                },
+            );
+            Self::from_parts_with(parts, std::mem::take(&mut memory.starts))
+        });
+        memory.bytes = bytes;
+        parsed
+    }
+
+    /// Gives its memory back, but what is borrowed.
+    pub fn recycle(self, memory: &mut Memory) {
+        if let Cow::Owned(words) = self.words {
+            memory.words = words;
+        }
+        if let Cow::Owned(strings) = self.strings {
+            memory.strings = strings;
+        }
+        memory.starts = self.starts;
+    }
+
     /// Whether it is borrowed from bytes that others may change.
     #[must_use]
     pub fn is_borrowed(&self) -> bool {
@@ -172,15 +217,27 @@ impl Btf {
         Words: Into<Cow<'static, [u32]>>,
         Strings: Into<Cow<'static, [u8]>>,
     {
-        Self::check(parts.map(Words::into, Strings::into))
+        Self::from_parts_with(parts, Vec::new())
     }
 
-    fn check(parts: CowParts) -> Result<Self> {
+    /// As [`Self::from_parts`], with memory that was used before.
+    pub(crate) fn from_parts_with<Words, Strings>(
+        parts: Parts<Words, Strings>,
+        starts: Vec<u32>,
+    ) -> Result<Self>
+    where
+        Words: Into<Cow<'static, [u32]>>,
+        Strings: Into<Cow<'static, [u8]>>,
+    {
+        Self::check(parts.map(Words::into, Strings::into), starts)
+    }
+
+    fn check(parts: CowParts, mut starts: Vec<u32>) -> Result<Self> {
         let base = parts.base.as_deref();
         let first_string = base.map_or(0, |base| base.end_string);
         let end_string = check_strings(&parts, first_string)?;
         let first_id = base.map_or(1, |base| base.end_id);
-        let starts = find_records(&parts, first_id)?;
+        find_records(&parts, first_id, &mut starts)?;
         let count = starts.len().saturating_sub(1) as u64;
         let end_id = fits(count + u64::from(first_id), "number of types")?;
         Ok(Self {

@@ -167,8 +167,15 @@ impl ByteOrder {
     /// Reads all words of `bytes`; up to three bytes behind the last whole word are left out.
     #[must_use]
     pub fn words(self, bytes: &[u8]) -> Vec<u32> {
+        self.words_into(bytes, Vec::new())
+    }
+
+    /// As [`Self::words`], into memory that was used before.
+    pub(crate) fn words_into(self, bytes: &[u8], mut memory: Vec<u32>) -> Vec<u32> {
         let (words, _) = bytes.as_chunks::<4>();
-        words.iter().map(|&word| self.u32(word)).collect()
+        memory.clear();
+        memory.extend(words.iter().map(|&word| self.u32(word)));
+        memory
     }
 
     /// Appends the bytes of `words` to `out`.

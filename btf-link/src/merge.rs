@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output, Worker};
+use btf_core::reader::Memory;
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Info, Kind, Result, TypeId};
 
@@ -114,8 +115,15 @@ pub fn merge(
     merged.join_externs().map_err(Failure::of_result)
 }
 
-/// Reads BTF that stands alone, by its number; the second is memory that was used before.
-pub type ReadInput<'r> = dyn Fn(usize, &mut Vec<u8>) -> Option<Btf> + Sync + 'r;
+/// How many types and strings an input is taken to have that no other has: the modules of a kernel have 113 and 133. Tables that
+/// are large enough at once need not be made again and again.
+const NEW_OF_INPUT: usize = 128;
+
+/// Up to how many types and strings there is room at once.
+const MAX_ROOM: usize = 1 << 18;
+
+/// Reads BTF that stands alone, by its number.
+pub type ReadInput<'r> = dyn Fn(usize, &mut Memory) -> Option<Btf> + Sync + 'r;
 
 /// As [`merge`], for `count` inputs that are read when they are needed and not kept. Each is read once, few twice.
 ///
@@ -127,18 +135,20 @@ pub fn merge_unkept(
     is_canonical: bool,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Option<Btf> {
-    let names = Names::new();
-    let merger = Merger::new();
+    let room = (count * NEW_OF_INPUT).min(MAX_ROOM);
+    let names = Names::with_capacity(room);
+    let merger = Merger::with_capacity(room);
     let read = |index, buffer: &mut _| read(index, buffer).filter(|btf| btf.base().is_none());
     let add = |index: usize, adder: &mut Adder<'_>| {
-        let btf = read(index, &mut adder.buffer).ok_or(())?;
+        let btf = read(index, &mut adder.memory).ok_or(())?;
         let added = adder.add(index, &Group::alone(&btf, is_canonical));
+        btf.recycle(&mut adder.memory);
         added.map_err(|_| ())
     };
     let (gathered, created) = gather(&merger, &names, count, &add, progress).ok()?;
     let is_changed = AtomicBool::new(false);
     let merged = merger.finish(gathered, &|index, into| {
-        let btf = read(index as usize, &mut Vec::new());
+        let btf = read(index as usize, &mut Memory::default());
         let mut local = LocalNames::new(&names);
         let done = btf.is_some_and(|btf| {
             let group = Group::alone(&btf, is_canonical);
@@ -232,7 +242,7 @@ struct Adder<'m> {
     names: LocalNames<'m>,
     /// Memory that is used again.
     fragment: Fragment,
-    buffer: Vec<u8>,
+    memory: Memory,
 }
 
 impl Adder<'_> {
@@ -266,7 +276,7 @@ fn gather<E: Send>(
             worker: merger.worker(),
             names: LocalNames::new(names),
             fragment: Fragment::default(),
-            buffer: Vec::new(),
+            memory: Memory::default(),
         };
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);

@@ -68,7 +68,7 @@ impl Base {
         worker.add(0, &content);
         let gathered = worker.finish();
         let mut is_found = vec![true; content.len()];
-        for (&class, &is_cut) in gathered.members.iter().zip(is_cut) {
+        for (&class, &is_cut) in gathered.members.iter().flatten().zip(is_cut) {
             is_found[class as usize] &= !is_cut;
         }
         let mut by_key = HashTable::with_capacity(content.len());
@@ -296,11 +296,11 @@ impl Taking<'_> {
             types.extend(of_class.map(|&id| (id, taken.class)));
         }
         types.sort_unstable_by_key(|&(id, _)| id);
-        gathered.members = types.iter().map(|&(_, class)| class).collect();
+        let members = types.iter().map(|&(_, class)| class).collect();
+        gathered.members.push(members);
         gathered.fragments.push(Members {
             index: 0,
-            first: 0,
-            count: types.len(),
+            list: 0,
             first_weak: usize::MAX,
             homes: (0, 0),
         });

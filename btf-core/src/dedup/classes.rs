@@ -334,8 +334,8 @@ pub struct Gathered {
     pub(crate) of_base: Vec<(ClassId, ClassId)>,
     /// Each fragment that was added.
     pub(crate) fragments: Vec<Members>,
-    /// The class of each type of each fragment.
-    pub(crate) members: Vec<ClassId>,
+    /// The class of each type, for each fragment a list of its own, which stays where it is when more come.
+    pub(crate) members: Vec<Vec<ClassId>>,
     /// The [`Fragment::homes`] of each fragment, by class.
     pub(crate) homes: Vec<(ClassId, FragmentIndex)>,
 }
@@ -344,9 +344,8 @@ pub struct Gathered {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Members {
     pub(crate) index: FragmentIndex,
-    /// The index of the first in `members`.
-    pub(crate) first: usize,
-    pub(crate) count: usize,
+    /// The index of their list in `members`.
+    pub(crate) list: usize,
     /// The first weak type, counted from 0.
     pub(crate) first_weak: usize,
     /// The indices in `homes` of the first and one past the last.
@@ -368,14 +367,13 @@ impl<'t> Worker<'t> {
         }
     }
 
-    /// Makes room for a fragment of so many types, most of them new, and so many words.
-    pub(super) fn reserve(&mut self, types: usize, words: usize) {
+    /// Makes room for so many types that are new, and so many words of them.
+    pub fn reserve(&mut self, types: usize, words: usize) {
         self.known.all.reserve(types);
         self.known.reported.reserve(types);
         let all = &self.known.all;
         let rehash = |&index: &u32| all[index as usize].key[0];
         self.known.by_key.reserve(types, rehash);
-        self.created.members.reserve(types);
         self.created.classes.reserve(types);
         self.created.words.reserve(words);
         self.new.reserve(types);
@@ -388,14 +386,13 @@ impl<'t> Worker<'t> {
     pub fn add(&mut self, index: FragmentIndex, fragment: &Fragment) {
         let index = index + self.first;
         self.keys.compute(fragment);
-        let first_member = self.created.members.len();
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
-        for local in 0..u32_len(fragment.len()) {
+        let mut members = Vec::with_capacity(fragment.len());
+        members.extend((0..u32_len(fragment.len())).map(|local| {
             let is_weak = local as usize >= first_weak;
             let known = self.known.index_of(halves(self.keys.all[local as usize]));
-            let class = self.report(known, local, position(index, local, is_weak));
-            self.created.members.push(class);
-        }
+            self.report(known, local, position(index, local, is_weak))
+        }));
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
             let start = fragment.starts[local as usize] as usize;
@@ -405,21 +402,21 @@ impl<'t> Worker<'t> {
             let label = self.keys.labels[local as usize];
             let ids = record;
             self.created
-                .store(class, label, (kind, record), ids, first_member);
+                .store(class, label, (kind, record), ids, &members);
         }
         let first_home = self.created.homes.len();
         for &(id, home) in &fragment.homes {
-            let class = self.created.members[first_member + id as usize - 1];
+            let class = members[id as usize - 1];
             let home = home + self.first;
             self.created.homes.push((class, home));
         }
         self.created.fragments.push(Members {
             index,
-            first: first_member,
-            count: fragment.len(),
+            list: self.created.members.len(),
             first_weak,
             homes: (first_home, self.created.homes.len()),
         });
+        self.created.members.push(members);
     }
 
     /// As [`Worker::add`], for types as they stand in BTF, of which none is weak; faster where others like them came before.
@@ -432,13 +429,14 @@ impl<'t> Worker<'t> {
             return false;
         }
         let index = index + self.first;
-        let first_member = self.created.members.len();
         let indices = std::mem::take(&mut self.readings.indices);
-        self.created.members.reserve(indices.len());
-        for (local, &known) in (0..).zip(&indices) {
-            let class = self.report(known, local, position(index, local, false));
-            self.created.members.push(class);
-        }
+        let mut members = Vec::with_capacity(indices.len());
+        members.extend(
+            indices
+                .iter()
+                .zip(0..)
+                .map(|(&known, local)| self.report(known, local, position(index, local, false))),
+        );
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
             let reading = self.known.all[indices[local as usize] as usize].reading;
@@ -448,16 +446,16 @@ impl<'t> Worker<'t> {
             let record = self.readings.record(reading, ids.len());
             let label = self.readings.label(local);
             self.created
-                .store(class, label, (kind, record), ids, first_member);
+                .store(class, label, (kind, record), ids, &members);
         }
         let first_home = self.created.homes.len();
         self.created.fragments.push(Members {
             index,
-            first: first_member,
-            count: indices.len(),
+            list: self.created.members.len(),
             first_weak: usize::MAX,
             homes: (first_home, first_home),
         });
+        self.created.members.push(members);
         self.readings.indices = indices;
         true
     }
@@ -468,13 +466,10 @@ impl<'t> Worker<'t> {
     /// scheduling of threads.
     #[must_use]
     pub fn class(&self, id: crate::TypeId) -> u32 {
-        let last = self
-            .created
-            .fragments
-            .last()
-            .map_or(0, |members| members.first);
-        let index = last + (id.0 as usize).wrapping_sub(1);
-        self.created.members.get(index).copied().unwrap_or(u32::MAX)
+        let index = (id.0 as usize).wrapping_sub(1);
+        let last = self.created.members.last();
+        let class = last.and_then(|members| members.get(index));
+        class.copied().unwrap_or(u32::MAX)
     }
 
     /// What this worker has gathered, for [`super::Merger::finish`].
@@ -529,7 +524,7 @@ impl Gathered {
         label: Label,
         (kind, record): (Kind, &[u32]),
         ids: &[u32],
-        first_member: usize,
+        members: &[ClassId],
     ) {
         let to = self.words.len();
         self.classes.push((class, label, u32_len(to)));
@@ -537,7 +532,7 @@ impl Gathered {
         for_each_type_word(kind, record.len(), |at| {
             let target = ids[at] as usize;
             self.words[to + at] = match target.checked_sub(1) {
-                Some(target) => self.members[first_member + target] + 1,
+                Some(target) => members[target] + 1,
                 None => 0,
             };
         });

@@ -48,7 +48,7 @@ impl Graph {
         if let Some(base) = base {
             let import = import(base, &gathered, u32_len(positions.len()));
             positions.resize(import.class_count as usize, NOWHERE);
-            for (local, &class) in (0..).zip(&import.gathered.members) {
+            for (local, &class) in (0..).zip(import.gathered.members.iter().flatten()) {
                 let least = &mut positions[class as usize];
                 *least = position(0, local, false).min(*least);
             }
@@ -169,10 +169,7 @@ impl Graph {
         match self.fragments.get(fragment as usize) {
             Some(&Some((worker, members))) => {
                 let all = &self.gathered[worker as usize].members;
-                (
-                    &all[members.first..members.first + members.count],
-                    members.first_weak,
-                )
+                (&all[members.list], members.first_weak)
             }
             _ => (&[], usize::MAX),
         }

@@ -26,18 +26,38 @@ const LABEL_MARK: u128 = 0xb7f1_0000_0000_0000_0000_0000_0000_0000;
 /// The label of a type of this kind and name, if its kind has one: forward declarations have that of what they declare.
 #[inline]
 pub(crate) fn tag_label(info: Info, name: Name) -> Label {
-    if name.0 == 0 {
+    let space = tag_space(info);
+    if name.0 == 0 || space == 0 {
         return 0;
     }
-    let space: u64 = match info.kind() {
-        Some(Kind::Struct) => 1,
-        Some(Kind::Union) => 2,
-        Some(Kind::Enum | Kind::Enum64) => 3,
-        Some(Kind::Fwd) => 1 + u64::from(info.kind_flag()),
-        _ => return 0,
-    };
-    space << 32 | u64::from(name.0)
+    u64::from(space) << 32 | u64::from(name.0)
 }
+
+/// The upper half of the label of a type of this kind that has a name; 0 if that has none.
+#[inline]
+pub(super) fn tag_space(info: Info) -> u32 {
+    TAG_SPACES[usize::from(info.kind_flag())][(info.kind_number() % KINDS) as usize]
+}
+
+/// As many kinds as [`Info`] has numbers for.
+const KINDS: u32 = 32;
+
+/// By `kind_flag` and kind: a table, as nobody can foresee which kind comes next.
+const TAG_SPACES: [[u32; KINDS as usize]; 2] = {
+    let mut spaces = [[0; KINDS as usize]; 2];
+    let mut flag = 0;
+    while flag < spaces.len() {
+        spaces[flag][Kind::Struct as usize] = 1;
+        spaces[flag][Kind::Union as usize] = 2;
+        spaces[flag][Kind::Enum as usize] = 3;
+        spaces[flag][Kind::Enum64 as usize] = 3;
+        flag += 1;
+    }
+    // A forward declaration has that of what it declares: with `kind_flag`, of a union.
+    spaces[0][Kind::Fwd as usize] = 1;
+    spaces[1][Kind::Fwd as usize] = 2;
+    spaces
+};
 
 /// The label of a type on a cycle that no tag breaks.
 fn cycle_label(info: Info, name: Name) -> Label {

@@ -124,6 +124,15 @@ impl<'b> Merger<'b> {
         }
     }
 
+    /// As [`Merger::new`], with room for about so many types of the result.
+    #[must_use]
+    pub fn with_capacity(types: usize) -> Self {
+        Self {
+            table: ClassTable::with_capacity(types),
+            ..Self::new()
+        }
+    }
+
     /// A merge into split BTF, which continues `base`: what equals a type of the base becomes that type and is not
     /// written again. Any number of merges can share a base at the same time.
     ///

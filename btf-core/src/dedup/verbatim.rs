@@ -13,8 +13,8 @@
 //! without a label, for which keys invent some, are left to whoever computes keys.
 
 use super::classes::{KnownClasses, NO_READING, halves};
-use super::fragment::{Name, for_each_name_word, for_each_type_word, u32_len};
-use super::key::{Label, contribution_of, key_of, tag_label};
+use super::fragment::{for_each_name_word, for_each_type_word, u32_len};
+use super::key::{Label, contribution_of, key_of, tag_space};
 use crate::kind::{Kind, Word};
 use crate::refs::word_roles;
 use crate::wire::Info;
@@ -29,7 +29,7 @@ pub struct Verbatim<'a> {
     pub words: &'a [u32],
     /// The index in `words` at which the record of each type begins, and one last entry for where the last one ends.
     pub starts: &'a [u32],
-    /// By offset the [`Name`] of each string, and [`NO_NAME`] for all other offsets.
+    /// By offset the [`Name`](super::Name) of each string, and [`NO_NAME`] for all other offsets.
     pub names: &'a [u32],
 }
 
@@ -119,6 +119,10 @@ impl Readings {
     }
 
     /// Finds the labels of all types.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "a branch would go wrong: nobody can foresee what kind comes next"
+    )]
     fn begin(&mut self, types: Verbatim<'_>) -> Option<()> {
         let (_, starts) = types.starts.split_last()?;
         let mut is_odd = false;
@@ -128,12 +132,13 @@ impl Readings {
                 .get(start as usize..)
                 .and_then(<[u32]>::first_chunk);
             let &[name, info] = head.unwrap_or(&[0; 2]);
-            match tag_label(Info(info), Name(types.name(name))) {
-                0 => UNKNOWN,
-                label => reference_of(label).unwrap_or_else(|| {
-                    is_odd = true;
-                    UNKNOWN
-                }),
+            let (name, space) = (types.name(name), tag_space(Info(info)));
+            let has_label = (name != 0) & (space != 0);
+            is_odd |= has_label & (name >= FIRST_LABEL);
+            if has_label {
+                space << NAME_BITS | name
+            } else {
+                UNKNOWN
             }
         };
         self.references.clear();
@@ -258,41 +263,45 @@ impl Readings {
         known: &mut KnownClasses,
         local: u32,
     ) -> Option<bool> {
-        let (kind, record) = types.record(local)?;
-        let (mut is_complete, mut is_odd) = (true, false);
-        for_each_type_word(kind, record.len(), |at| {
-            match self.references.get(record[at] as usize) {
-                Some(&UNKNOWN) => {
-                    is_complete = false;
-                    self.stack.push(record[at] - 1);
-                }
-                Some(&OPEN) | None => is_odd = true,
-                Some(_) => {}
-            }
-        });
-        if is_odd || !is_complete {
-            return (!is_odd).then_some(false);
-        }
         let [_, guess] = known.guesses();
-        if self.reads(types, record, known.reading(guess)) {
+        if self.reads(types, types.words(local)?, known.reading(guess)) {
             known.correct(guess);
             self.set(local, guess);
             return Some(true);
         }
-        let start = self.words.len();
-        self.words.extend_from_slice(record);
-        let reading = &mut self.words[start..];
+        let (kind, record) = types.record(local)?;
+        let Self {
+            words,
+            references,
+            stack,
+            ..
+        } = self;
+        let start = words.len();
+        words.extend_from_slice(record);
+        let reading = &mut words[start..];
+        let (mut is_complete, mut is_odd) = (true, false);
+        for_each_type_word(kind, record.len(), |at| {
+            match references.get(record[at] as usize) {
+                Some(&UNKNOWN) => {
+                    is_complete = false;
+                    stack.push(record[at] - 1);
+                }
+                Some(&OPEN) | None => is_odd = true,
+                Some(&reference) => reading[at] = reference,
+            }
+        });
+        if is_odd || !is_complete {
+            words.truncate(start);
+            return (!is_odd).then_some(false);
+        }
         for_each_name_word(kind, record.len(), |at| {
             reading[at] = types.name(record[at]);
             is_odd |= reading[at] >= FIRST_LABEL;
         });
         if is_odd {
-            self.words.truncate(start);
+            words.truncate(start);
             return None;
         }
-        for_each_type_word(kind, record.len(), |at| {
-            reading[at] = self.references[record[at] as usize];
-        });
         let key = key_of(kind, &self.words[start..], |reference| match reference {
             FIRST_CLASS..FIRST_LABEL => known.all[(reference - FIRST_CLASS) as usize].key(),
             _ => contribution_of(label_of(reference)),
@@ -320,16 +329,6 @@ impl Readings {
             *reference = FIRST_CLASS + index;
         }
     }
-}
-
-/// What a reference to what has this label counts as, if its name is small enough.
-#[inline]
-fn reference_of(label: Label) -> Option<u32> {
-    let [name, space] = [label & u64::from(u32::MAX), label >> 32];
-    let is_small = name < u64::from(FIRST_LABEL);
-    u32::try_from(space << NAME_BITS | name)
-        .ok()
-        .filter(|_| is_small)
 }
 
 /// Whether all elements of so many words are what `is_same` asks for; `known` has no fewer.

@@ -86,11 +86,12 @@ pub(super) fn check_strings(parts: &CowParts, first_string: u32) -> Result<u32> 
 }
 
 /// Finds where each record starts, and appends where the last one ends.
-pub(super) fn find_records(parts: &CowParts, first_id: u32) -> Result<Vec<u32>> {
+pub(super) fn find_records(parts: &CowParts, first_id: u32, starts: &mut Vec<u32>) -> Result<()> {
     let words = &parts.words;
     // More words cannot come from a header, but may come from a builder.
     fits(words.len() as u64, "type section in words")?;
-    let mut starts = Vec::with_capacity(words.len() / 6 + 1);
+    starts.clear();
+    starts.reserve(words.len() / 6 + 1);
     let mut start = 0;
     while let Some(rest) = words.get(start..)
         && !rest.is_empty()
@@ -117,7 +118,7 @@ pub(super) fn find_records(parts: &CowParts, first_id: u32) -> Result<Vec<u32>> 
         start += len;
     }
     starts.push(u32::try_from(start).unwrap_or(u32::MAX));
-    Ok(starts)
+    Ok(())
 }
 
 /// The length in words of a record that starts with `info`.

@@ -12,6 +12,7 @@ use btf_core::cli::{
     ExitStatus, JsonObject, Printer, ProgressBar, ThreadArgs, escape_text, json_line, output,
     peak_memory_bytes, phase_tree, plural, seconds, size,
 };
+use btf_core::reader::Memory;
 use btf_core::{Btf, Builder, ByteOrder, Info, Kind};
 use btf_link::merge::explain::{self, Definition};
 use btf_link::merge::{Failure, MergedBtf, Options, merge};
@@ -167,7 +168,7 @@ fn merge_unkept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Optio
     let files = Standalone::find(paths)?;
     let total = files.count() as u64;
     let progress = |done: usize| bar.set("merging", done as u64, total);
-    let read = |index: usize, buffer: &mut Vec<u8>| files.read(index, buffer);
+    let read = |index: usize, memory: &mut Memory| files.read(index, memory);
     let btf = btf_link::merge::merge_unkept(files.count(), &read, args.canonical, &progress)?;
     let order = files.facts().next()?.order;
     if files.facts().any(|facts| facts.order != order) {

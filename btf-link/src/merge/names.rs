@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Enough that two threads seldom want the same one.
-const SHARDS: u64 = 64;
+const SHARDS: usize = 64;
 
 /// A string, by the halves of its hash, and its number.
 type Entry = ([u64; 2], u32);
@@ -36,12 +36,23 @@ impl Names {
         }
     }
 
+    /// As [`Names::new`], with room for about so many strings.
+    pub(crate) fn with_capacity(strings: usize) -> Self {
+        // Hashes spread them well, but not evenly.
+        let of_shard = strings / SHARDS * 5 / 4;
+        let shard = |_| Mutex::new(HashTable::with_capacity(of_shard));
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            ..Self::new()
+        }
+    }
+
     /// The number of a string, and whether it is new.
     fn intern(&self, string: &[u8]) -> (u32, bool) {
         let hash = xxh3_128_with_seed(string, self.seed);
         let halves @ [low_half, high_half] = [low(hash), low(hash >> 64)];
         // By other bits than those that the table uses.
-        let shard = &self.shards[(high_half % SHARDS) as usize];
+        let shard = &self.shards[shard_of(high_half)];
         let mut shard = shard
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -111,6 +122,15 @@ impl Strings {
         let string = arena.and_then(|arena| arena.get(start..start + len));
         string.unwrap_or_default()
     }
+}
+
+/// The shard for a string with this upper half.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "any bits will do to choose a shard"
+)]
+fn shard_of(high: u64) -> usize {
+    high as usize % SHARDS
 }
 
 #[expect(

@@ -9,14 +9,14 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::reader::{Btf, Parts};
+use crate::reader::{Btf, Memory, Parts};
 use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
 use rayon::prelude::*;
 
 use super::packed::{Packed, Packer};
-use super::{Error, STDIN};
+use super::{Error, STDIN, bases, blobs};
 
 /// The bytes of a file that matter here.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Contents {
 pub(super) type Stamp = (u64, Option<SystemTime>);
 
 /// As many bytes as it takes to know what a file is.
-const START_LEN: u64 = 8;
+const START_LEN: usize = 8;
 
 /// Checks that what is to be read names standard input no more than once, as it can be read once only.
 ///
@@ -142,14 +142,28 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
     parse(bytes)
 }
 
-/// Reads the BTF of a regular file into memory that was used before, and tells what the file was like; `None` if it has a base
-/// beside the BTF, or cannot be read for whatever reason, and then the memory holds nothing of use.
-pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
+/// Reads the BTF of a regular file, if it is one that stands alone, into memory that was used before, and tells what the file was
+/// like; `None` if it cannot be read for whatever reason.
+pub(super) fn read_again(path: &Path, memory: &mut Memory) -> Option<(Stamp, Btf)> {
     // A path of something else, say of a pipe, is not opened: what it says may be read once only.
     let metadata = path.metadata().ok().filter(Metadata::is_file)?;
     let stamp = (metadata.len(), metadata.modified().ok());
     let file = File::open(path).ok()?;
-    let mut start = [0; 8];
+    if let Some(plain) = Plain::of(&file, stamp.0) {
+        return Some((stamp, plain.read(&file, memory)?));
+    }
+    read_whole(file, stamp.0, &mut memory.bytes)?;
+    let bytes = &memory.bytes;
+    if bases::is_split(bytes) || blobs::parts(bytes, blobs::end_of_btf).len() != 1 {
+        return None;
+    }
+    blobs::check_end(bytes).ok()?;
+    Some((stamp, Btf::parse_again(memory).ok()?))
+}
+
+/// Reads the BTF of a file of this length; `None` if it has a base beside the BTF, or cannot be read.
+fn read_whole(file: File, len: u64, into: &mut Vec<u8>) -> Option<()> {
+    let mut start = [0; START_LEN];
     file.read_exact_at(&mut start, 0).ok()?;
     if elf::is_elf(&start) {
         let cache = ReadCache::new(file);
@@ -157,19 +171,20 @@ pub(super) fn read_again(path: &Path, into: &mut Vec<u8>) -> Option<Stamp> {
         let btf = sections.btf.filter(|_| sections.base.is_none())?;
         into.clear();
         into.extend_from_slice(btf);
-        return Some(stamp);
+        return Some(());
     }
     ByteOrder::of_magic(&start)?;
     // What was there before is overwritten, not cleared. No BTF is longer than its offsets of 32 bits reach.
-    into.resize(u32::try_from(metadata.len()).ok()? as usize, 0);
-    file.read_exact_at(into, 0).ok()?;
-    Some(stamp)
+    into.resize(u32::try_from(len).ok()? as usize, 0);
+    file.read_exact_at(into, 0).ok()
 }
 
 /// The first bytes of a file; it then stands at its start again.
 pub(super) fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    file.by_ref().take(START_LEN).read_to_end(&mut start)?;
+    file.by_ref()
+        .take(START_LEN as u64)
+        .read_to_end(&mut start)?;
     file.rewind()?;
     Ok(start)
 }
@@ -200,41 +215,82 @@ pub(super) fn read_plain(path: &Path) -> Option<Btf> {
     if path == Path::new(STDIN) || !is_file(path) {
         return None;
     }
-    let mut file = File::open(path).ok()?;
-    let mut start = Vec::new();
-    let start_len = u64::from(HEADER_LEN_LAYOUT);
-    file.by_ref().take(start_len).read_to_end(&mut start).ok()?;
-    let (order, header) = Header::parse(&start).ok()?;
-    let [header_len, types_len] = [header.hdr_len, header.type_len].map(u64::from);
-    let blob_len = header_len + types_len + u64::from(header.str_len);
-    let is_simple = header_len <= start_len
-        && header.type_off == 0
-        && header.type_len.is_multiple_of(4)
-        && header.str_off == header.type_len
-        && header.layout_len == 0
-        && file.metadata().ok()?.len() == blob_len;
-    if !is_simple {
-        return None;
-    }
-    let types_end = header_len + types_len;
-    let mut strings = vec![0; header.str_len as usize];
+    let file = File::open(path).ok()?;
+    let plain = Plain::of(&file, file.metadata().ok()?.len())?;
+    let types = plain.types();
+    let mut strings = vec![0; plain.header.str_len as usize];
     let (words, read) = rayon::join(
-        || read_words(&file, order, header_len..types_end),
-        || file.read_exact_at(&mut strings, types_end),
+        || read_words(&file, plain.order, types.clone()),
+        || file.read_exact_at(&mut strings, types.end),
     );
     read.ok()?;
-    let words = words?;
-    let is_whole = strings.first() == Some(&0);
-    let parts = Parts {
-        order,
-        header,
-        blob_len,
-        base: None,
-        words,
-        strings,
-        layout: None,
-    };
-    is_whole.then(|| Btf::from_parts(parts).ok())?
+    plain.btf(words?, strings, Vec::new())
+}
+
+/// The header of raw BTF with strings right behind the types and nothing behind those.
+struct Plain {
+    order: ByteOrder,
+    header: Header,
+    blob_len: u64,
+}
+
+impl Plain {
+    /// The header of a file of this length, if that is so simple.
+    fn of(file: &File, len: u64) -> Option<Self> {
+        let mut start = [0; HEADER_LEN_LAYOUT as usize];
+        let start_len = len.min(HEADER_LEN_LAYOUT.into());
+        let start = start.get_mut(..usize::try_from(start_len).ok()?)?;
+        file.read_exact_at(start, 0).ok()?;
+        let (order, header) = Header::parse(start).ok()?;
+        let lengths = [header.hdr_len, header.type_len, header.str_len];
+        let blob_len = lengths.map(u64::from).iter().sum();
+        let is_simple = header.hdr_len <= HEADER_LEN_LAYOUT
+            && header.type_off == 0
+            && header.type_len.is_multiple_of(4)
+            && header.str_off == header.type_len
+            && header.layout_len == 0
+            && len == blob_len;
+        is_simple.then_some(Self {
+            order,
+            header,
+            blob_len,
+        })
+    }
+
+    /// Where the types are in the file.
+    fn types(&self) -> Range<u64> {
+        let start = u64::from(self.header.hdr_len);
+        start..start + u64::from(self.header.type_len)
+    }
+
+    /// Reads it on this thread; strings are read to where they stay.
+    fn read(self, file: &File, memory: &mut Memory) -> Option<Btf> {
+        let types = self.types();
+        // What was there before is overwritten, not cleared.
+        memory.bytes.resize(self.header.type_len as usize, 0);
+        file.read_exact_at(&mut memory.bytes, types.start).ok()?;
+        let words = std::mem::take(&mut memory.words);
+        let words = self.order.words_into(&memory.bytes, words);
+        let mut strings = std::mem::take(&mut memory.strings);
+        strings.resize(self.header.str_len as usize, 0);
+        file.read_exact_at(&mut strings, types.end).ok()?;
+        self.btf(words, strings, std::mem::take(&mut memory.starts))
+    }
+
+    /// Makes BTF of what was read, if it stands alone; `starts` is memory that was used before.
+    fn btf(self, words: Vec<u32>, strings: Vec<u8>, starts: Vec<u32>) -> Option<Btf> {
+        let is_whole = strings.first() == Some(&0);
+        let parts = Parts {
+            order: self.order,
+            header: self.header,
+            blob_len: self.blob_len,
+            base: None,
+            words,
+            strings,
+            layout: None,
+        };
+        is_whole.then(|| Btf::from_parts_with(parts, starts).ok())?
+    }
 }
 
 /// Reads a part of a file, whose length is a multiple of 4, as words.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::reader::Btf;
+use crate::reader::{Btf, Memory};
 use crate::wire::ByteOrder;
 
-use super::{bases, blobs, files};
+use super::files;
 
 /// Files that each hold one BTF, which stands alone; they can be read when they are needed, and again.
 #[derive(Debug)]
@@ -42,16 +42,10 @@ impl Standalone {
         self.paths.len()
     }
 
-    /// Reads a file; `None` if it does not hold one BTF that stands alone, or is no longer what it was. `buffer` is memory that was
-    /// used before.
-    pub fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Option<Btf> {
+    /// Reads a file; `None` if it does not hold one BTF that stands alone, or is no longer what it was.
+    pub fn read(&self, index: usize, memory: &mut Memory) -> Option<Btf> {
         let (path, known) = (self.paths.get(index)?, self.known.get(index)?);
-        let stamp = files::read_again(path, buffer)?;
-        if bases::is_split(buffer) || blobs::parts(buffer, blobs::end_of_btf).len() != 1 {
-            return None;
-        }
-        blobs::check_end(buffer).ok()?;
-        let btf = Btf::parse(buffer, None).ok()?;
+        let (stamp, btf) = files::read_again(path, memory)?;
         let facts = Facts {
             order: btf.byte_order(),
             types: btf.end_id() - btf.first_id(),
