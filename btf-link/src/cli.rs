@@ -16,8 +16,9 @@ mod relocate;
 mod target;
 
 use std::io::Write as _;
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use btf_core::cli::{
     CommonArgs, ExitStatus, ManSection, Printer, color_of_usage, ignore_broken_pipe,
 };
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     match &args.command {
-        None => anyhow::bail!("a command is needed: see `{TOOL} --help`"),
+        None => bail!("a command is needed: see `{TOOL} --help`"),
         Some(Command::CoreCheck(args)) => core_check::run(args, printer),
         Some(Command::Merge(args)) => merge::run(args, printer),
         Some(Command::Link(args)) => link::run(args, printer),
@@ -132,6 +133,14 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
         Some(Command::Relocate(args)) => relocate::run(args, printer),
         Some(Command::Preflight(args)) => preflight::run(args, printer),
     }
+}
+
+/// Refuses to write BTF to standard output beside text.
+fn refuse_shared_stdout(output: Option<&Path>, has_text: bool) -> Result<()> {
+    if has_text && output.is_some_and(|output| output.as_os_str() == "-") {
+        bail!("the BTF would go to standard output with something else: name a file with `-o`");
+    }
+    Ok(())
 }
 
 /// Writes text to standard output. What else a command does, and its status, do not depend on whether anybody reads it.

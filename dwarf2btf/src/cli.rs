@@ -69,7 +69,7 @@ prototypes make it inconsistent; a name with several addresses is ambiguous. Com
 
 Encodes many modules in one process, each as `dwarf2btf --base BASE` would. PATH is a module, or a folder in which all files \
 called `*.ko` and `*.ko.debug` are modules; packed ones (`*.ko.xz` and the like) are not read. The BTF goes into the section \
-`.BTF` of each module, or into the folder DIR as `NAME.btf`, below the same folders in which the module was found.
+`.BTF` of each module, or into the folder DIR as `NAME.ko.btf`, below the same folders in which the module was found.
 
 The base is read once, and each thread takes one module at a time. A module without DWARF is skipped; one that cannot be read \
 or written does not stop the others. Every file is replaced as a whole, so that an interrupted run leaves none damaged.",
@@ -179,7 +179,7 @@ struct ModulesArgs {
     #[arg(long, group = "where")]
     in_place: bool,
 
-    /// Write the BTF of each module as `NAME.btf` into this folder, and into its like of the folders that are searched
+    /// Write the BTF of each module as `NAME.ko.btf` into this folder, and into its like of the folders that are searched
     #[arg(long, value_name = "DIR", group = "where")]
     out_dir: Option<PathBuf>,
 

@@ -579,6 +579,25 @@ fn the_answer_is_the_status_whoever_listens() {
 }
 
 #[test]
+fn a_missing_base_is_asked_for_by_the_option_of_its_side() {
+    let (dir, apart) = (TestDir::new(), TestDir::new());
+    let whole = sample(1);
+    let mut split = Builder::with_base(Arc::new(sample(1)));
+    split.typedef(b"name_of_its_own", TypeId(1)).unwrap();
+    let whole = write(&dir, "whole", &whole, ByteOrder::Little);
+    let split = write(&apart, "split", &split.finish().unwrap(), ByteOrder::Little);
+    for (old, new, option) in [
+        (&split, &whole, "--old-base"),
+        (&whole, &split, "--new-base"),
+    ] {
+        let outcome = diff(&[], old, new);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        let option = format!("`{option} FILE`");
+        assert!(outcome.stderr.contains(&option), "{outcome}");
+    }
+}
+
+#[test]
 fn folders_are_compared_file_by_file() {
     let dir = TestDir::new();
     for (folder, is_new, files) in [

@@ -510,6 +510,13 @@ fn what_does_not_belong_together_is_refused_and_nothing_written() {
         "nothing is called",
     );
     check(2, &[flag("prune"), &cut, flag("--keep"), flag("a")], "cut");
+    let name = flag("another_long_name");
+    let words = [flag("prune"), &own_path, flag("--keep"), name];
+    let shared = link(&[&words[..], &[flag("--json"), flag("-o"), flag("-")]].concat());
+    assert_eq!((shared.status, &*shared.stdout), (Some(2), ""));
+    let nowhere = link(&[flag("distill"), &split, base, &own_path]);
+    assert_eq!(nowhere.status, Some(2), "{nowhere}");
+    assert!(nowhere.stderr.contains("--in-place"), "{nowhere}");
 }
 
 #[test]

@@ -213,9 +213,10 @@ fn a_module_that_was_signed_is_to_be_signed_again() {
     let (base, _) = base(&dir, &object(FOLDER, "image.elf"));
     let mut bytes = fs::read(object(FOLDER, "enums.o")).unwrap();
     // The signature, `struct module_signature` with its length, and the mark (Linux, include/linux/module_signature.h).
-    bytes.extend([7; 16]);
-    bytes.extend([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]);
-    bytes.extend(b"~Module signature appended~\n");
+    let mut signature = vec![7; 16];
+    signature.extend([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]);
+    signature.extend(b"~Module signature appended~\n");
+    bytes.extend(&signature);
     let module = dir.write("signed.ko", &bytes);
     let words = ["modules", "--in-place", "--base"].map(Path::new);
     let in_place = || dwarf2btf(words.into_iter().chain([&*base, &module])).success();
@@ -223,4 +224,10 @@ fn a_module_that_was_signed_is_to_be_signed_again() {
     assert!(first.contains("1 written, 1 to be signed again"), "{first}");
     let second = in_place().stderr;
     assert!(!second.contains("signed"), "{second}");
+    let signed = [fs::read(&module).unwrap(), signature].concat();
+    fs::write(&module, signed).unwrap();
+    let words = ["distill", "--in-place", "--base"].map(Path::new);
+    let words = words.into_iter().chain([&*base, &module]);
+    let distilled = run(&ours("btf-link"), words).success().stderr;
+    assert!(distilled.contains("signature dropped"), "{distilled}");
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::warn_of_packed;
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, Stream, Style, ThreadArgs, count, escape_name, json_line,
@@ -79,6 +79,9 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
             module.display()
         );
         printer.warning(TOOL, &text);
+    }
+    if list.kernels.is_empty() {
+        bail!("nothing that `--against` names is a kernel: there is nothing to check with");
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads.count().get());
     threads.build_global().context("cannot start threads")?;

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
             name: ids::SECTION,
             bytes,
         }));
-        subject.write_elf(target, &sections)?;
+        subject.write_elf(target, &sections, printer)?;
     } else {
         if target.as_os_str() == "-" {
             bail!("raw BTF with a base is two files: name the first with `-o`");

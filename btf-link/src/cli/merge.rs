@@ -97,13 +97,10 @@ impl MergeArgs {
 /// Merges.
 pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     let start = Instant::now();
-    let is_stdout = args
-        .output
-        .as_ref()
-        .is_some_and(|path| path.as_os_str() == "-");
-    if is_stdout && (args.json || !args.explain.is_empty()) {
-        bail!("the BTF would go to standard output with something else: name a file with `-o`");
-    }
+    super::refuse_shared_stdout(
+        args.output.as_deref(),
+        args.json || !args.explain.is_empty(),
+    )?;
     let mut timings = Timings::default();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads.count().get());
     threads.build_global().context("cannot start threads")?;

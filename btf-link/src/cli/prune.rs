@@ -84,6 +84,7 @@ impl PruneArgs {
 /// Prunes.
 pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     if let Some(output) = &args.output {
+        super::refuse_shared_stdout(Some(output), args.json || !args.blame.is_empty())?;
         output::check_target(
             output,
             [&*args.file].into_iter().chain(args.base.as_deref()),

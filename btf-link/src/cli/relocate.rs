@@ -200,5 +200,5 @@ fn write(args: &RelocateArgs, subject: &Subject, moved: &Moved, printer: &Printe
         name: ids::SECTION,
         bytes,
     }));
-    subject.write_elf(target, &sections)
+    subject.write_elf(target, &sections, printer)
 }

@@ -17,13 +17,14 @@ use super::TOOL;
 
 /// Where the result goes.
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct TargetArgs {
     /// Where to write the result; `-` is standard output
-    #[arg(short, long, value_name = "OUT", required_unless_present = "in_place")]
+    #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
     /// Write the result into the file itself
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long)]
     in_place: bool,
 }
 
@@ -95,13 +96,23 @@ impl Subject {
         Some(bytes)
     }
 
-    /// Writes an ELF file with these sections.
-    pub(crate) fn write_elf(&self, target: &Path, sections: &[NewSection<'_>]) -> Result<()> {
+    /// Writes an ELF file with these sections; warns if a module has lost its signature by that.
+    pub(crate) fn write_elf(
+        &self,
+        target: &Path,
+        sections: &[NewSection<'_>],
+        printer: &Printer,
+    ) -> Result<()> {
         let elf = self.elf.as_deref().unwrap_or_default();
         let title = || self.source.title();
         let plan = put_sections(elf, sections).with_context(title)?;
         output::write_with(target, |out| plan.write_to(out, |_| {}))
-            .with_context(|| target.display().to_string())
+            .with_context(|| target.display().to_string())?;
+        if plan.drops_signature() {
+            let text = format!("{}: signature dropped: it is void now", title());
+            printer.warning(TOOL, &text);
+        }
+        Ok(())
     }
 }
 

@@ -162,15 +162,15 @@ fn modules_belong_to_the_kernel_above_them() {
             .contains("byte_off of `struct absent.x`: 0 -> 8"),
         "{outcome}"
     );
-    // A module without its kernel is left out.
+    // A module without its kernel is left out, and without any kernel nothing is checked.
     let outcome = link(args("b"));
-    assert_eq!((outcome.status, &*outcome.stdout), (Some(0), ""));
-    assert!(
-        outcome
-            .stderr
-            .contains("the kernel of this module is not there"),
-        "{outcome}"
-    );
+    assert_eq!((outcome.status, &*outcome.stdout), (Some(2), ""));
+    for text in [
+        "the kernel of this module is not there",
+        "nothing that `--against` names is a kernel",
+    ] {
+        assert!(outcome.stderr.contains(text), "{outcome}");
+    }
 }
 
 #[test]

@@ -69,6 +69,15 @@ impl Error {
         }
     }
 
+    /// The same, where a base is not named with `--base` but with `option`.
+    #[must_use]
+    pub fn with_base_option(mut self, option: &str) -> Self {
+        self.text = self
+            .text
+            .replace("`--base FILE`", &format!("`{option} FILE`"));
+        self
+    }
+
     /// A file holds several blobs where one is needed.
     pub(super) fn many_blobs(path: &Path, count: usize) -> Self {
         let path = path.display();

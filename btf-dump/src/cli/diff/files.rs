@@ -21,12 +21,13 @@ use super::DiffArgs;
 pub(super) fn open(args: &DiffArgs) -> Result<(Vec<Source>, Vec<Source>)> {
     let bases = args.old_base.iter().chain(&args.new_base);
     check_stdin([&args.old, &args.new].into_iter().chain(bases))?;
-    let read = |path: &Path, base: &Option<std::path::PathBuf>| {
-        open_sources(&[path.to_owned()], base.as_deref())
+    let read = |path: &Path, base: Option<&Path>, option: &str| {
+        let sources = open_sources(&[path.to_owned()], base);
+        sources.map_err(|error| error.with_base_option(option))
     };
     let (old, new) = rayon::join(
-        || read(&args.old, &args.old_base),
-        || read(&args.new, &args.new_base),
+        || read(&args.old, args.old_base.as_deref(), "--old-base"),
+        || read(&args.new, args.new_base.as_deref(), "--new-base"),
     );
     Ok((old?, new?))
 }
