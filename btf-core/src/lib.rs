@@ -16,6 +16,7 @@ pub mod ids;
 pub mod kind;
 mod names;
 pub mod overlap;
+mod pieces;
 pub mod reader;
 pub mod refs;
 pub mod relocate;

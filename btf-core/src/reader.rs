@@ -495,7 +495,7 @@ impl Btf {
     }
 
     /// As [`Self::find_strings`], for those who will ask for few others: in one pass over the own strings, which builds no
-    /// index. `None` if there is a base, if own strings are equal, or if that cannot be told without one.
+    /// index. `None` if there is a base, or if one of `strings` or a string of up to three bytes stands there twice.
     ///
     /// No two of `strings` may be equal.
     #[must_use]
@@ -510,8 +510,11 @@ impl Btf {
         });
         let scan = scan.as_ref()?;
         let found = strings.iter().enumerate().map(|(index, string)| {
-            let found = scan.of_wanted(index).filter(|_| is_new);
-            found.map_or_else(|| self.find_string(string), |own| Some(StrOffset(own)))
+            if is_new {
+                scan.of_wanted(index, string).map(StrOffset)
+            } else {
+                self.find_string(string)
+            }
         });
         Some(found.collect())
     }

@@ -16,7 +16,7 @@ use std::hash::Hasher;
 use std::sync::{Arc, OnceLock};
 
 use btf_core::dedup::{
-    self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Unread,
+    self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Outline, Unread,
 };
 use btf_core::elf::{Loaded, kernel_release, module_release};
 use btf_core::overlap::BoundedStrings;
@@ -35,7 +35,9 @@ pub struct Base {
     pointer_size: Option<u8>,
     /// The release of the kernel, if the file tells it.
     release: Option<String>,
-    /// All of it, if several modules need it or it is not plain: see [`is_plain`] and [`Base::find_names`].
+    /// What there is to know of a base that is not indexed; `None` if it is not plain, see [`outline`].
+    outline: Option<Outline>,
+    /// All of it, if several modules need it, it is not plain, or strings are equal: see [`Base::find_names`].
     index: OnceLock<Index>,
 }
 
@@ -85,10 +87,11 @@ impl Base {
         let base = Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
             release: None,
+            outline: outline(&btf),
             index: OnceLock::new(),
             btf,
         };
-        if is_plain(&base.btf) {
+        if base.outline.is_some() {
             Ok(base)
         } else {
             base.indexed()
@@ -130,13 +133,18 @@ impl Base {
 
     /// A merge that continues it.
     pub(crate) fn merger(&self) -> Merger<'_> {
-        match self.index.get() {
-            Some(index) => Merger::with_base(&index.types),
-            None => Merger::with_unread(Unread {
+        if let Some(index) = self.index.get() {
+            return Merger::with_base(&index.types);
+        }
+        match &self.outline {
+            Some(outline) => Merger::with_unread(Unread {
                 words: self.btf.words(),
                 starts: starts(&self.btf),
+                outline,
                 names: self,
             }),
+            // Who has no outline is indexed.
+            None => Merger::new(),
         }
     }
 
@@ -179,8 +187,8 @@ impl Base {
 
     /// The names of strings of more than three bytes, no two of which are equal.
     ///
-    /// This comes before all other questions: if it finds equal strings in the base, that is indexed now. In the BTF of
-    /// kernels there are none.
+    /// This comes before all other questions: if it finds one of them in the base twice, that is indexed now. In the BTF of
+    /// kernels no two strings are equal.
     ///
     /// # Errors
     /// Those of [`Base::new`].
@@ -270,14 +278,15 @@ fn starts(btf: &Btf) -> &[u32] {
     starts.split_last().map_or(starts, |(_, starts)| starts)
 }
 
-/// Whether all types can be understood, and names are whole strings: that is so in the BTF of kernels.
-fn is_plain(btf: &Btf) -> bool {
+/// The outline, if all types can be understood and names are whole strings: that is so in the BTF of kernels.
+fn outline(btf: &Btf) -> Option<Outline> {
     let strings = btf.string_bytes();
     let is_name = |offset: u32| {
         let offset = offset as usize;
         offset == 0 || strings.get(offset - 1) == Some(&0) && offset < strings.len()
     };
-    btf.base().is_none() && dedup::is_plain(btf.words(), starts(btf), is_name)
+    let is_alone = btf.base().is_none();
+    is_alone.then(|| Outline::of(btf.words(), starts(btf), is_name))?
 }
 
 impl Index {

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<Exit
     if is_refused {
         let text = "nothing is written, because of the findings above and `--strict`";
         printer.failure(TOOL, text);
-    } else if job.output.is_some() {
+    } else if job.output.is_some() && !printer.is_quiet() {
         let summary = encoded.summary.to_text(encoded.findings.len(), elapsed);
         printer.say(summary.trim_end());
     }

@@ -277,6 +277,14 @@ impl ClassTable {
         (class, true)
     }
 
+    /// Whether a type has this key.
+    pub(super) fn has(&self, key: Key) -> bool {
+        let [low, high] = halves(key);
+        let shard = self.shards[shard_of(high)].lock();
+        let shard = shard.unwrap_or_else(std::sync::PoisonError::into_inner);
+        shard.find(low, |entry| entry.key == key).is_some()
+    }
+
     /// Calls `visit` with each key and its class.
     pub(super) fn for_each(&self, mut visit: impl FnMut(Key, ClassId)) {
         for shard in &self.shards {

@@ -47,6 +47,7 @@ mod graph;
 mod homes;
 mod homonyms;
 mod key;
+mod needed;
 mod numbering;
 mod part;
 mod partition;
@@ -55,6 +56,7 @@ mod scan;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod verbatim;
 
 pub use base::Base;
@@ -62,7 +64,7 @@ pub use classes::{FastMap, Gathered, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
-pub use part::{NameWords, Unread, is_plain};
+pub use unread::{NameWords, Outline, Unread};
 pub use verbatim::{NO_NAME, Verbatim};
 
 use classes::ClassTable;

@@ -2,10 +2,11 @@
 //!
 //! Problem: to index a whole base ([`Base`]) costs more than to merge one module with it, and a module needs little of it.
 //!
-//! Method: when all fragments of the merge have been added it is known which names and labels they have. A type of the base
-//! can equal one of theirs only if it has no other names and refers to nothing else without a label, however far. One pass
-//! over the words, which looks at no string, leaves the types of which that is true and those that have a label of a
-//! fragment. To these is added what tells the homonyms among them apart: all that types which share their label with
+//! Method: when all fragments of the merge have been added it is known which labels and keys they have. Of the base's types
+//! with a label those stay that have one of theirs; of the others those that have one of their keys. A key needs the keys
+//! of all that a type refers to without a label, and nearly all types lead to something that does not stay, or tell by
+//! themselves that no fragment has them ([`Needed`]): one pass finds those, and looks at no string.
+//! To these is added what tells the homonyms among them apart: all that types which share their label with
 //! others lead to, up to what has a label of its own. The part is then indexed like any base. A record of it may refer to
 //! what is not in the part; that reference is cut, and no key finds the type any more: it is there for its label only.
 //!
@@ -13,132 +14,23 @@
 //!
 //! The result is that of a merge with the whole base; tests compare the two.
 
-use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::base::Base;
 use super::classes::{ClassTable, FastMap, Gathered};
-use super::fragment::{Fragment, Name, for_each_name_word, for_each_type_word, u32_len};
-use super::key::{Key, Label, tag_label};
+use super::fragment::{Fragment, each_type_word, for_each_name_word, for_each_type_word, u32_len};
+use super::key::{Key, Label, contribution_of, key_of, tag_label};
+use super::needed::{HashBits, Needed};
+use super::unread::Unread;
 use crate::ids::TypeId;
 use crate::kind::Kind;
+use crate::pieces::in_pieces;
 use crate::wire::Info;
 
-/// What the name words of a base that has not been indexed stand for.
-pub trait NameWords: Debug + Sync {
-    /// One past the greatest word.
-    fn end(&self) -> u32;
-    /// The name that a word of the base stands for.
-    fn name(&self, word: u32) -> Name;
-    /// The word of the base that stands for a name.
-    fn word(&self, name: Name) -> Option<u32>;
-}
-
-/// A base that has not been indexed. Its records are complete and of known kinds, and their ids are in range; equal name
-/// words are equal strings. If words change while they are read, as those of a mapped file can, nothing comes of it but
-/// another result.
-#[derive(Clone, Copy, Debug)]
-pub struct Unread<'b> {
-    /// The records, in the order of their ids.
-    pub words: &'b [u32],
-    /// The index in `words` at which the record of each type begins.
-    pub starts: &'b [u32],
-    /// What name words stand for.
-    pub names: &'b dyn NameWords,
-}
-
-impl<'b> Unread<'b> {
-    /// What stands for a record that has become none.
-    const NOTHING: &'static [u32; 3] = &[0, Info::new(Kind::Fwd, 0, false).0, 0];
-
-    /// The words from the record of the type at `index` on; at least three.
-    #[inline]
-    fn words_at(&self, index: usize) -> &'b [u32] {
-        let start = self.starts.get(index).copied().unwrap_or(u32::MAX);
-        let words = self.words.get(start as usize..).unwrap_or_default();
-        if words.len() < 3 {
-            return Self::NOTHING;
-        }
-        words
-    }
-
-    /// The kind and the words of the type at `index`.
-    #[inline]
-    fn record(&self, index: usize) -> (Kind, &'b [u32]) {
-        let words = self.words_at(index);
-        let info = Info(words[1]);
-        let kind = info.kind().unwrap_or(Kind::Fwd);
-        match words.get(..kind.record_words(info.vlen())) {
-            Some(record) => (kind, record),
-            None => (Kind::Fwd, Self::NOTHING),
-        }
-    }
-
-    /// The label of the type at `index`, with the word for its name.
-    #[inline]
-    fn label(&self, index: usize) -> Label {
-        let words = self.words_at(index);
-        tag_label(Info(words[1]), Name(words[0]))
-    }
-}
-
-/// Whether all types in `words` are of known kinds, refer to types of which there are so many, and have names of which
-/// `is_name` holds.
-#[must_use]
-pub fn is_plain(words: &[u32], starts: &[u32], is_name: impl Fn(u32) -> bool) -> bool {
-    let is_id = |id: u32| id as usize <= starts.len();
-    starts.iter().all(|&start| {
-        let words = words.get(start as usize..).unwrap_or_default();
-        let &[name, info, third, ..] = words else {
-            return false;
-        };
-        let info = Info(info);
-        let Some(kind) = info.kind() else {
-            return false;
-        };
-        let rest = words.get(3..kind.record_words(info.vlen()));
-        let (true, Some(rest)) = (is_name(name), rest) else {
-            return false;
-        };
-        // The most frequent kinds; the others say the same by the table.
-        match kind {
-            Kind::Func | Kind::Ptr | Kind::Const | Kind::Typedef => is_id(third),
-            Kind::Struct | Kind::Union => {
-                let (members, _) = rest.as_chunks();
-                members
-                    .iter()
-                    .all(|&[name, ty, _]| is_name(name) && is_id(ty))
-            }
-            Kind::FuncProto => {
-                let (parameters, _) = rest.as_chunks();
-                let are_plain = parameters
-                    .iter()
-                    .all(|&[name, ty]| is_name(name) && is_id(ty));
-                are_plain && is_id(third)
-            }
-            Kind::Enum => {
-                let (values, _) = rest.as_chunks();
-                values.iter().all(|&[name, _]| is_name(name))
-            }
-            Kind::Int
-            | Kind::Array
-            | Kind::Fwd
-            | Kind::Volatile
-            | Kind::Restrict
-            | Kind::Var
-            | Kind::Datasec
-            | Kind::Float
-            | Kind::DeclTag
-            | Kind::TypeTag
-            | Kind::Enum64 => {
-                let record = &words[..3 + rest.len()];
-                let mut is_plain = true;
-                for_each_name_word(kind, record.len(), |at| is_plain &= is_name(record[at]));
-                for_each_type_word(kind, record.len(), |at| is_plain &= is_id(record[at]));
-                is_plain
-            }
-        }
-    })
-}
+/// How many types a thread looks at.
+const PIECE: usize = if cfg!(test) { 4 } else { 1 << 15 };
 
 /// A part of a base.
 #[derive(Debug)]
@@ -155,12 +47,15 @@ impl Part {
     pub(super) fn take(unread: Unread<'_>, table: &ClassTable, gathered: &mut [Gathered]) -> Self {
         let mut taking = Taking {
             unread,
-            states: vec![State::Unknown; unread.starts.len()],
+            table,
+            states: States::new(unread.starts.len(), State::Unknown),
+            keys: FastMap::default(),
+            renamed: Vec::new(),
             homonyms: Vec::new(),
         };
-        let labelled = taking.label_all();
-        if !taking.take_needed(gathered, &labelled) {
-            taking.states.fill(State::In);
+        taking.find_homonyms();
+        if !taking.take_needed(gathered) {
+            taking.states = States::new(unread.starts.len(), State::In);
         }
         taking.take_homonyms();
         let part = taking.finish();
@@ -218,154 +113,67 @@ enum State {
     In,
 }
 
-/// A set of labels that may have more than were put into it: a bit for each, which others can share.
+/// The state of each type, which several threads may set.
 #[derive(Debug)]
-struct LabelSet {
-    bits: Vec<u64>,
-    /// How far a hash is shifted to tell the bit.
-    shift: u32,
-}
+struct States(Vec<AtomicU8>);
 
-impl LabelSet {
-    /// A set for about `count` labels, of which few then share a bit.
-    fn new(count: usize) -> Self {
-        let bit_count = (count * 8).next_power_of_two().max(64);
-        Self {
-            bits: vec![0; bit_count / 64],
-            shift: 64 - bit_count.trailing_zeros(),
+impl States {
+    fn new(len: usize, state: State) -> Self {
+        Self((0..len).map(|_| AtomicU8::new(state as u8)).collect())
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The state of a type; what there is not is out.
+    #[inline]
+    fn get(&self, index: usize) -> State {
+        const ALL: [State; 4] = [State::Unknown, State::Open, State::Out, State::In];
+        let state = self.0.get(index).map(|state| state.load(Relaxed));
+        state.map_or(State::Out, |state| ALL[usize::from(state) % ALL.len()])
+    }
+
+    #[inline]
+    fn set(&self, index: usize, state: State) {
+        if let Some(place) = self.0.get(index) {
+            place.store(state as u8, Relaxed);
         }
     }
 
-    #[inline]
-    fn place(&self, label: Label) -> (usize, u64) {
-        let hash = label.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bit = usize::try_from(hash >> self.shift).unwrap_or_default();
-        (bit / 64, 1 << (bit % 64))
-    }
-
-    /// Adds a label; whether its bit is new.
-    #[inline]
-    fn insert(&mut self, label: Label) -> bool {
-        let (word, bit) = self.place(label);
-        let is_new = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        is_new
-    }
-
-    #[inline]
-    fn may_have(&self, label: Label) -> bool {
-        let (word, bit) = self.place(label);
-        self.bits[word] & bit != 0
+    /// All that are in, in their order.
+    fn all_in(&self) -> impl Iterator<Item = u32> {
+        let is_in = |index: &u32| self.get(*index as usize) == State::In;
+        (0..u32_len(self.len())).filter(is_in)
     }
 }
 
 #[derive(Debug)]
 struct Taking<'b> {
     unread: Unread<'b>,
-    states: Vec<State>,
+    /// The keys of the fragments' types.
+    table: &'b ClassTable,
+    states: States,
+    /// The keys of the types that have no label and equal one of a fragment.
+    keys: FastMap<u32, Key>,
+    /// A record with names in place of their words.
+    renamed: Vec<u32>,
     /// The types that share their label with others, by label and id.
     homonyms: Vec<(Label, u32)>,
 }
 
-/// What fragments have, in words of the base.
-#[derive(Debug)]
-struct Needed {
-    /// A bit for each word that is a name.
-    names: Vec<u64>,
-    /// A bit for each kind.
-    kinds: u32,
-    labels: FastMap<Label, ()>,
-}
-
-impl Needed {
-    /// Collects names and labels; `None` if there are labels of other kinds than C has.
-    fn of(gathered: &[Gathered], names: &dyn NameWords) -> Option<Self> {
-        let mut needed = Self {
-            names: vec![0; names.end() as usize / 64 + 1],
-            kinds: 0,
-            labels: FastMap::default(),
-        };
-        needed.names[0] |= 1;
-        let mut known: FastMap<Name, Option<u32>> = FastMap::default();
-        let mut word_of = |name| *known.entry(name).or_insert_with(|| names.word(name));
-        for gathered in gathered {
-            for &(_, label, start) in &gathered.classes {
-                let record = &gathered.words[start as usize..];
-                let info = Info(record[1]);
-                if label != 0 {
-                    if label != tag_label(info, Name(record[0])) {
-                        return None;
-                    }
-                    if let Some(word) = word_of(Name(record[0])) {
-                        needed.labels.insert(tag_label(info, Name(word)), ());
-                    }
-                }
-                let Some(kind) = info.kind() else { continue };
-                needed.kinds |= 1 << kind as u32;
-                for_each_name_word(kind, kind.record_words(info.vlen()), |at| {
-                    if let Some(word) = word_of(Name(record[at])) {
-                        needed.names[word as usize / 64] |= 1 << (word % 64);
-                    }
-                });
-            }
-        }
-        Some(needed)
-    }
-
-    #[inline]
-    fn has_name(&self, word: u32) -> bool {
-        let names = self.names.get(word as usize / 64);
-        names.is_some_and(|names| names >> (word % 64) & 1 != 0)
-    }
-
-    /// Whether there may be a record of this beginning. Functions and the like, of which a base has more than of all else, are
-    /// not merged by all who merge types. A tag's text is no name: what the encoder makes itself may have others.
-    #[inline]
-    fn may_have(&self, info: Info, name: u32) -> bool {
-        const RARE: u32 = 1 << Kind::Func as u32
-            | 1 << Kind::Var as u32
-            | 1 << Kind::Datasec as u32
-            | 1 << Kind::DeclTag as u32;
-        let number = info.kind_number();
-        (self.kinds | !RARE) >> (number % 32) & 1 != 0
-            && (number == Kind::TypeTag as u32 || self.has_name(name))
-    }
-
-    /// Whether there are the kind and all names of a record.
-    #[inline]
-    fn has(&self, kind: Kind, record: &[u32]) -> bool {
-        let mut has_all = self.may_have(Info(record[1]), record[0]);
-        if has_all && kind != Kind::TypeTag {
-            for_each_name_word(kind, record.len(), |at| {
-                has_all &= self.has_name(record[at]);
-            });
-        }
-        has_all
-    }
-}
-
-impl Taking<'_> {
-    /// Lists the types that have a label, and finds the homonyms among them.
+impl<'b> Taking<'b> {
+    /// Finds the homonyms.
     ///
     /// Nearly all labels are there once. Those that are not have a bit of a small set in common with another, so that no
     /// more than these few need to be sorted.
-    fn label_all(&mut self) -> Vec<u32> {
+    fn find_homonyms(&mut self) {
         let unread = self.unread;
+        let labelled = &unread.outline.labelled;
         let label = |index: u32| (unread.label(index as usize), index);
-        let kinds = 1 << Kind::Struct as u32
-            | 1 << Kind::Union as u32
-            | 1 << Kind::Enum as u32
-            | 1 << Kind::Enum64 as u32
-            | 1 << Kind::Fwd as u32;
-        let has_label = |&index: &u32| {
-            let info = Info(unread.words_at(index as usize)[1]);
-            kinds >> (info.kind_number() % 32) & 1 != 0 && label(index).0 != 0
-        };
-        let indices = 0..u32_len(unread.starts.len());
-        let labelled: Vec<u32> = indices.filter(has_label).collect();
-        let mut once = LabelSet::new(labelled.len());
-        let mut again = LabelSet::new(labelled.len());
-        for &index in &labelled {
+        let mut once = HashBits::new(labelled.len());
+        let mut again = HashBits::new(labelled.len());
+        for &index in labelled {
             let label = label(index).0;
             if !once.insert(label) {
                 again.insert(label);
@@ -377,86 +185,132 @@ impl Taking<'_> {
         let of_label = types.chunk_by(|a, b| a.0 == b.0);
         let homonyms = of_label.filter(|types| types.len() > 1).flatten();
         self.homonyms = homonyms.copied().collect();
-        labelled
     }
 
-    /// Finds what has a label of a fragment, or can equal a type of it; `false` if that cannot be told.
-    fn take_needed(&mut self, gathered: &[Gathered], labelled: &[u32]) -> bool {
+    /// Finds what has a label of a fragment, or equals a type of it; `false` if that cannot be told.
+    fn take_needed(&mut self, gathered: &[Gathered]) -> bool {
         let Some(needed) = Needed::of(gathered, self.unread.names) else {
             return false;
         };
-        let mut labels = LabelSet::new(needed.labels.len());
+        let mut labels = HashBits::new(needed.labels.len());
         needed.labels.keys().for_each(|&label| {
             labels.insert(label);
         });
-        for &index in labelled {
+        for &index in &self.unread.outline.labelled {
             let label = self.unread.label(index as usize);
             let is_in = labels.may_have(label) && needed.labels.contains_key(&label);
-            self.states[index as usize] = if is_in { State::In } else { State::Out };
+            let state = if is_in { State::In } else { State::Out };
+            self.states.set(index as usize, state);
         }
+        let look = |piece| self.look(piece, &needed);
+        let candidates = in_pieces(0..self.states.len(), PIECE, &look);
         let mut stack = Vec::new();
-        for root in 0..self.states.len() {
-            if self.states[root] != State::Unknown {
+        candidates
+            .into_iter()
+            .flatten()
+            .all(|root| self.decide(root, &mut stack))
+    }
+
+    /// Decides about those types of a piece that are out at first sight: their record is no fragment's, or they refer to what
+    /// is known to be out. Returns the others.
+    ///
+    /// Other pieces are looked at meanwhile: what is not known to be out yet is only decided later.
+    fn look(&self, piece: Range<usize>, needed: &Needed) -> Vec<u32> {
+        let mut others = Vec::new();
+        for index in piece {
+            if self.states.get(index) != State::Unknown {
                 continue;
             }
-            // Most are out at first sight.
-            let words = self.unread.words_at(root);
-            if !needed.may_have(Info(words[1]), words[0]) {
-                self.states[root] = State::Out;
-            } else if !self.decide(root, &needed, &mut stack) {
-                return false;
+            let words = self.unread.words_at(index);
+            if needed.may_have_head(Info(words[1]), words[0]) {
+                let (kind, record) = self.unread.record(index);
+                if !self.leads_out(kind, record) && needed.may_have(kind, record) {
+                    others.push(u32_len(index));
+                    continue;
+                }
             }
+            self.states.set(index, State::Out);
         }
-        true
+        others
     }
 
-    fn state(&self, index: usize) -> State {
-        self.states.get(index).copied().unwrap_or(State::Out)
+    /// Whether a record refers to what is known to be out.
+    #[inline]
+    fn leads_out(&self, kind: Kind, record: &[u32]) -> bool {
+        each_type_word(kind, record.len()).any(|at| {
+            let target = (record[at] as usize).checked_sub(1);
+            target.is_some_and(|target| self.states.get(target) == State::Out)
+        })
     }
 
-    /// Decides about a type without a label, after those that it refers to; `false` at a cycle.
-    fn decide(&mut self, root: usize, needed: &Needed, stack: &mut Vec<u32>) -> bool {
+    /// Decides about a type that is not out at first sight, after those that it refers to; `false` at a cycle.
+    fn decide(&mut self, root: u32, stack: &mut Vec<u32>) -> bool {
         stack.clear();
-        stack.push(u32_len(root));
+        stack.push(root);
         while let Some(&top) = stack.last() {
             let index = top as usize;
-            let state = self.states[index];
-            if matches!(state, State::In | State::Out) {
+            if matches!(self.states.get(index), State::In | State::Out) {
                 stack.pop();
                 continue;
             }
             let (kind, record) = self.unread.record(index);
-            let mut is_out = state == State::Unknown && !needed.has(kind, record);
-            let mut is_complete = true;
-            if !is_out {
-                for_each_type_word(kind, record.len(), |at| {
-                    if let Some(target) = (record[at] as usize).checked_sub(1) {
-                        is_out |= self.state(target) == State::Out;
-                        is_complete &= self.state(target) == State::In;
-                    }
-                });
-            }
-            if is_out || is_complete {
-                self.states[index] = if is_out { State::Out } else { State::In };
-                stack.pop();
-                continue;
-            }
-            let mut is_cyclic = false;
-            self.states[index] = State::Open;
+            let waiting = stack.len();
+            let (mut is_out, mut is_cyclic) = (false, false);
             for_each_type_word(kind, record.len(), |at| {
                 if let Some(target) = record[at].checked_sub(1) {
-                    match self.state(target as usize) {
+                    match self.states.get(target as usize) {
                         State::Unknown => stack.push(target),
                         State::Open => is_cyclic = true,
-                        State::In | State::Out => {}
+                        State::In => {}
+                        State::Out => is_out = true,
                     }
                 }
             });
-            if is_cyclic {
+            let state = if is_out {
+                stack.truncate(waiting);
+                State::Out
+            } else if is_cyclic {
                 return false;
-            }
+            } else if stack.len() > waiting {
+                State::Open
+            } else if self.has_equal(top, kind, record) {
+                State::In
+            } else {
+                State::Out
+            };
+            self.states.set(index, state);
         }
         true
+    }
+
+    /// Whether a fragment has a type of the key of this one, whose targets are all in.
+    fn has_equal(&mut self, index: u32, kind: Kind, record: &'b [u32]) -> bool {
+        let Self {
+            unread,
+            table,
+            keys,
+            renamed,
+            ..
+        } = self;
+        let name = |word| unread.names.name(word);
+        renamed.clear();
+        renamed.extend_from_slice(record);
+        for_each_name_word(kind, record.len(), |at| renamed[at] = name(renamed[at]).0);
+        let key = key_of(kind, renamed, |id| {
+            let Some(target) = id.checked_sub(1) else {
+                return contribution_of(0);
+            };
+            let words = unread.words_at(target as usize);
+            match tag_label(Info(words[1]), name(words[0])) {
+                0 => keys.get(&target).copied().unwrap_or_default(),
+                label => contribution_of(label),
+            }
+        });
+        let has_equal = table.has(key);
+        if has_equal {
+            keys.insert(index, key);
+        }
+        has_equal
     }
 
     /// The types of a label, if there are several.
@@ -472,7 +326,7 @@ impl Taking<'_> {
             .homonyms
             .iter()
             .map(|&(_, index)| index)
-            .filter(|&index| self.states[index as usize] == State::In)
+            .filter(|&index| self.states.get(index as usize) == State::In)
             .collect();
         while let Some(top) = stack.pop() {
             let (kind, record) = self.unread.record(top as usize);
@@ -480,18 +334,19 @@ impl Taking<'_> {
                 let Some(target) = record[at].checked_sub(1) else {
                     return;
                 };
-                match self.states.get_mut(target as usize) {
-                    None | Some(State::In) => return,
-                    Some(state) => *state = State::In,
+                let target = target as usize;
+                if target >= self.states.len() || self.states.get(target) == State::In {
+                    return;
                 }
-                let label = self.unread.label(target as usize);
+                self.states.set(target, State::In);
+                let label = self.unread.label(target);
                 if label == 0 {
-                    stack.push(target);
+                    stack.push(u32_len(target));
                     return;
                 }
                 for at in self.of_label(label) {
                     let (_, index) = self.homonyms[at];
-                    self.states[index as usize] = State::In;
+                    self.states.set(index as usize, State::In);
                     stack.push(index);
                 }
             });
@@ -499,12 +354,18 @@ impl Taking<'_> {
     }
 
     fn finish(self) -> Part {
-        let Self { unread, states, .. } = self;
-        let mut local = vec![0; states.len()];
+        let Self {
+            unread,
+            states,
+            keys,
+            ..
+        } = self;
+        let mut local: FastMap<u32, u32> = FastMap::default();
+        local.reserve(keys.len());
         let mut ids = Vec::new();
-        for (index, _) in (0..).zip(&states).filter(|(_, state)| **state == State::In) {
+        for index in states.all_in() {
             ids.push(TypeId(index + 1));
-            local[index as usize] = u32_len(ids.len());
+            local.insert(index + 1, u32_len(ids.len()));
         }
         let mut content = Fragment::default();
         let mut is_cut = vec![false; ids.len()];
@@ -524,8 +385,8 @@ impl Taking<'_> {
                 words[at] = unread.names.name(words[at]).0;
             });
             for_each_type_word(kind, words.len(), |at| {
-                if let Some(target) = (words[at] as usize).checked_sub(1) {
-                    words[at] = local.get(target).copied().unwrap_or_default();
+                if words[at] != 0 {
+                    words[at] = local.get(&words[at]).copied().unwrap_or_default();
                     *is_cut |= words[at] == 0;
                 }
             });

@@ -91,8 +91,12 @@ fn scanned_strings_are_those_of_the_index() {
     assert_eq!(split.find_strings(&wanted), expect);
     blob.strings.extend(b"of_first\0");
     let twice = parse(&blob, None).unwrap();
-    assert_eq!(twice.scan_strings(&wanted), None, "equal strings");
+    assert_eq!(twice.scan_strings(&wanted).unwrap(), expect);
     assert_eq!(twice.find_string(b"of_first"), Some(offsets[0]));
+    blob.strings.extend(b"second_name\0");
+    let twice = parse(&blob, None).unwrap();
+    assert_eq!(twice.scan_strings(&wanted), None, "a wanted string twice");
+    assert_eq!(twice.find_string(b"second_name"), Some(offsets[1]));
 }
 
 #[test]

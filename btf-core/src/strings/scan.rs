@@ -2,12 +2,10 @@
 //!
 //! Problem: an index of all strings of a kernel costs more than everything else that a small module needs of it.
 //!
-//! Method: the pass knows most of what will be asked for. Of all strings it keeps 16 bits of a hash, in a table that is large
-//! enough for a probe to end soon. That tells, but for one in 50,000, that a string is not there, and while the table is
-//! filled, that no two strings are equal. The few that it cannot tell are searched in the section.
+//! Method: the pass knows most of what will be asked for. Of all other strings it keeps three bits each of a hash, which tell,
+//! but for one in 500, that a string is not there. The few that it cannot tell are searched in the section.
 //!
-//! Where that does not work out (equal strings, strings much shorter than a kernel's, too many searches), the index is made
-//! after all.
+//! Where that does not work out (what is wanted stands there twice, too many searches), the index is made after all.
 #![deny(clippy::indexing_slicing)]
 #![expect(
     clippy::cast_possible_truncation,
@@ -15,6 +13,7 @@
 )]
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
@@ -23,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::spread;
 use crate::dedup::FastMap;
+use crate::pieces::in_pieces;
 
 /// Strings of up to this many bytes are kept whole.
 const SHORT_LEN: usize = 3;
@@ -30,8 +30,8 @@ const SHORT_LEN: usize = 3;
 /// How many strings may be searched in the section: all these searches cost less than the index.
 const MAX_SEARCHES: u32 = 24;
 
-/// How many bytes of a section stand for a slot: strings of kernels have 17 in the mean.
-const BYTES_PER_SLOT: usize = 8;
+/// For how many bytes of a section the filter has a word: strings of kernels have 17 in the mean.
+const BYTES_PER_WORD: usize = 32;
 
 /// The offset of what is not in the section.
 const NOWHERE: u32 = u32::MAX;
@@ -40,54 +40,70 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManySearches;
 
-/// What is known of the strings of a section that is kept elsewhere. No two of them are equal.
+/// What is known of the strings of a section that is kept elsewhere.
 #[derive(Debug)]
 pub(crate) struct StringScan {
     hasher: Hasher,
-    /// Strings of a few bytes, packed, and their offsets.
-    short: FastMap<u32, u32>,
-    longer: Slots,
+    pieces: Vec<Piece>,
     wanted: Wanted,
     searches: AtomicU32,
 }
 
+/// What one thread has found out of some of the strings.
+#[derive(Debug)]
+struct Piece {
+    /// Where they are in the section.
+    range: Range<usize>,
+    /// Strings of a few bytes, packed, and their offsets.
+    short: FastMap<u32, u32>,
+    longer: Filter,
+}
+
+/// How many bytes of a section a thread reads.
+const PIECE: usize = if cfg!(test) { 48 } else { 1 << 19 };
+
 impl StringScan {
     /// Looks for longer strings that are `wanted`, no two of which are equal.
     ///
-    /// `None` if strings of the section are equal, or may be.
+    /// `None` if one of them stands in the section twice, or a string of up to three bytes does.
     pub(crate) fn new(section: &[u8], wanted: &[&[u8]]) -> Option<Self> {
         u32::try_from(section.len()).ok()?;
         let hasher = Hasher::new();
-        let mut scan = Self {
-            hasher,
-            short: FastMap::default(),
-            longer: Slots::new(section.len() / BYTES_PER_SLOT),
-            wanted: Wanted::new(wanted, hasher),
-            searches: AtomicU32::new(0),
+        let places = Wanted::new(wanted, hasher);
+        let read = |piece: Range<usize>| {
+            let range = string_start(section, piece.start)..string_start(section, piece.end);
+            Piece::read(section, range, hasher, wanted, &places)
         };
-        let mut is_unique = true;
-        for_each_string(section, |offset, string| {
-            if string.len() <= SHORT_LEN {
-                is_unique &= scan.short.insert(packed(string), offset).is_none();
-                return is_unique;
-            }
-            let hash = hasher.hash(string);
-            if scan.longer.insert(hash) {
-                let before = section.get(..offset as usize);
-                is_unique &= scan.search(before.unwrap_or_default(), string) == Ok(None);
-            }
-            if scan.wanted.may_have(hash) {
-                scan.wanted
-                    .set(hash, |index| wanted.get(index) == Some(&string), offset);
-            }
-            is_unique
-        });
-        (is_unique && !scan.longer.is_full()).then_some(scan)
+        let pieces = in_pieces(0..section.len(), PIECE, &read);
+        let pieces: Option<Vec<Piece>> = pieces.into_iter().collect();
+        let pieces = pieces?;
+        let mut all_short: FastMap<u32, ()> = FastMap::default();
+        let mut short = pieces.iter().flat_map(|piece| piece.short.keys());
+        let are_once = short.all(|&short| all_short.insert(short, ()).is_none());
+        are_once.then_some(Self {
+            hasher,
+            pieces,
+            wanted: places,
+            searches: AtomicU32::new(0),
+        })
     }
 
-    /// The offset of the string that was wanted at `index`, unless it is short.
-    pub(crate) fn of_wanted(&self, index: usize) -> Option<u32> {
-        self.wanted.offset(index)
+    /// The offset of `string`, which was wanted at `index`, if it is in the section.
+    pub(crate) fn of_wanted(&self, index: usize, string: &[u8]) -> Option<u32> {
+        if string.len() <= SHORT_LEN {
+            self.of_short(string)
+        } else {
+            self.wanted.offset(index)
+        }
+    }
+
+    fn of_short(&self, string: &[u8]) -> Option<u32> {
+        if string.contains(&0) {
+            return None;
+        }
+        let packed = packed(string);
+        let mut pieces = self.pieces.iter();
+        pieces.find_map(|piece| piece.short.get(&packed)).copied()
     }
 
     /// The offset of `string` in the section, if it is there.
@@ -103,24 +119,33 @@ impl StringScan {
             return Ok(None);
         }
         if string.len() <= SHORT_LEN {
-            return Ok(self.short.get(&packed(string)).copied());
+            let packed = packed(string);
+            let found = self
+                .pieces
+                .iter()
+                .find_map(|piece| piece.short.get(&packed));
+            return Ok(found.copied());
         }
         let hash = self.hasher.hash(string);
-        if !self.longer.may_have(hash) {
-            return Ok(None);
-        }
         let is_at = |offset: u32| {
             let tail = section.get(offset as usize..).unwrap_or_default();
             tail.strip_prefix(string).and_then(<[u8]>::first) == Some(&0)
         };
-        match self.wanted.find(hash, is_at) {
-            Some(offset) => Ok(Some(offset)),
-            None => self.search(section, string),
+        if let Some(offset) = self.wanted.find(hash, is_at) {
+            return Ok(Some(offset));
         }
+        let pieces = self.pieces.iter();
+        for piece in pieces.filter(|piece| piece.longer.may_have(hash)) {
+            let strings = section.get(piece.range.clone()).unwrap_or_default();
+            if let Some(found) = self.search(strings, string)? {
+                return Ok(Some(piece.range.start as u32 + found));
+            }
+        }
+        Ok(None)
     }
 
-    /// As `find`, by looking at the whole section.
-    fn search(&self, section: &[u8], string: &[u8]) -> Result<Option<u32>, TooManySearches> {
+    /// As `find`, by looking at all `strings`.
+    fn search(&self, strings: &[u8], string: &[u8]) -> Result<Option<u32>, TooManySearches> {
         if self.searches.fetch_add(1, Ordering::Relaxed) >= MAX_SEARCHES {
             return Err(TooManySearches);
         }
@@ -128,10 +153,58 @@ impl StringScan {
         let whole = [&[0], string, &[0]].concat();
         let is_first = whole
             .get(1..)
-            .is_some_and(|whole| section.starts_with(whole));
+            .is_some_and(|whole| strings.starts_with(whole));
         let first = is_first.then_some(0);
-        Ok(first.or_else(|| Some(memmem::find(section, &whole)? as u32 + 1)))
+        Ok(first.or_else(|| Some(memmem::find(strings, &whole)? as u32 + 1)))
     }
+}
+
+impl Piece {
+    /// Reads the strings in `range`; `None` if a string of a few bytes or one that is wanted has been met before.
+    fn read(
+        section: &[u8],
+        range: Range<usize>,
+        hasher: Hasher,
+        wanted: &[&[u8]],
+        places: &Wanted,
+    ) -> Option<Self> {
+        let mut short: FastMap<u32, u32> = FastMap::default();
+        let mut longer = Filter::new(range.len());
+        let mut are_once = true;
+        for_each_string(section, range.clone(), |string, padded| {
+            let offset = string.start as u32;
+            let len = string.len();
+            let bytes = || section.get(string.clone()).unwrap_or_default();
+            if len <= SHORT_LEN {
+                are_once &= short.insert(packed(bytes()), offset).is_none();
+                return are_once;
+            }
+            let hash = match padded {
+                Some(&padded) if len <= PADDED => hasher.hash_padded(padded, len),
+                _ => hasher.hash(bytes()),
+            };
+            longer.insert(hash);
+            if places.may_have(hash) {
+                let is_it = |index: usize| wanted.get(index) == Some(&bytes());
+                are_once &= places.set(hash, is_it, offset);
+            }
+            are_once
+        });
+        are_once.then_some(Self {
+            range,
+            short,
+            longer,
+        })
+    }
+}
+
+/// Where the first string starts that does so at `offset` or behind.
+fn string_start(section: &[u8], offset: usize) -> usize {
+    let Some(before) = offset.checked_sub(1) else {
+        return 0;
+    };
+    let tail = section.get(before..).unwrap_or_default();
+    memchr::memchr(0, tail).map_or(section.len(), |nul| offset + nul)
 }
 
 /// A string of up to three bytes as a number; none has a NUL.
@@ -140,32 +213,35 @@ fn packed(string: &[u8]) -> u32 {
     bytes.fold(0, |packed, &byte| packed << 8 | u32::from(byte))
 }
 
-/// Calls `visit` with the offset of each string of a section and its bytes, until that returns `false`.
+/// How many bytes of a string are hashed in one step.
+const PADDED: usize = 16;
+
+/// Calls `visit` with the place of each string in `range` of a section, and with so many bytes from its start on, if there
+/// are as many, until that returns `false`.
 #[inline]
-fn for_each_string(section: &[u8], mut visit: impl FnMut(u32, &[u8]) -> bool) {
-    let mut start = 0;
-    let mut end_at = |end: usize| {
-        let string = section.get(start..end).unwrap_or_default();
-        let offset = start as u32;
-        start = end + 1;
-        visit(offset, string)
-    };
-    let (words, rest) = section.as_chunks::<8>();
-    for (at, &word) in (0..).step_by(8).zip(words) {
-        let mut zeros = zero_bytes(u64::from_le_bytes(word));
+fn for_each_string(
+    section: &[u8],
+    range: Range<usize>,
+    mut visit: impl FnMut(Range<usize>, Option<&[u8; PADDED]>) -> bool,
+) {
+    let bytes = section.get(range.clone()).unwrap_or_default();
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0xff; 8];
+    for (to, &from) in last.iter_mut().zip(rest) {
+        *to = from;
+    }
+    let mut start = range.start;
+    for index in 0..=words.len() {
+        let word = words.get(index).unwrap_or(&last);
+        let mut zeros = zero_bytes(u64::from_le_bytes(*word));
         while zeros != 0 {
-            if !end_at(at + zeros.trailing_zeros() as usize / 8) {
+            let end = range.start + index * 8 + zeros.trailing_zeros() as usize / 8;
+            let tail = section.get(start..).unwrap_or_default();
+            if !visit(start..end, tail.first_chunk()) {
                 return;
             }
+            start = end + 1;
             zeros &= zeros - 1;
-        }
-    }
-    for (end, _) in (words.len() * 8..)
-        .zip(rest)
-        .filter(|(_, byte)| **byte == 0)
-    {
-        if !end_at(end) {
-            return;
         }
     }
 }
@@ -195,25 +271,30 @@ impl Hasher {
     #[inline]
     fn hash(&self, string: &[u8]) -> u64 {
         let len = string.len();
-        if len > 32 {
+        if len > 2 * PADDED {
             return xxh3_64_with_seed(string, self.seeds[0]);
         }
         // Both ends, which meet or overlap.
-        if let (Some(&first), Some(&last)) = (string.first_chunk(), string.last_chunk()) {
+        if len > PADDED
+            && let (Some(&first), Some(&last)) = (string.first_chunk(), string.last_chunk())
+        {
             let (first, last) = (u128::from_le_bytes(first), u128::from_le_bytes(last));
             let first = self.fold(first as u64, (first >> 64) as u64, len);
             return self.fold(first ^ last as u64, (last >> 64) as u64, len);
         }
-        if let (Some(&first), Some(&last)) = (string.first_chunk(), string.last_chunk()) {
-            return self.fold(u64::from_le_bytes(first), u64::from_le_bytes(last), len);
+        let mut padded = [0; PADDED];
+        if let Some(start) = padded.get_mut(..len) {
+            start.copy_from_slice(string);
         }
-        let first = string
-            .first_chunk()
-            .map_or(0, |&first| u32::from_le_bytes(first));
-        let last = string
-            .last_chunk()
-            .map_or(0, |&last| u32::from_le_bytes(last));
-        self.fold(first.into(), last.into(), len)
+        self.hash_padded(padded, len)
+    }
+
+    /// The hash of the first `len` of some bytes, which are 1 to 16.
+    #[inline]
+    fn hash_padded(&self, padded: [u8; PADDED], len: usize) -> u64 {
+        let bits = 8 * (PADDED - len) as u32;
+        let bytes = u128::from_le_bytes(padded) << bits;
+        self.fold(bytes as u64, (bytes >> 64) as u64, len)
     }
 
     /// Multiplies, and folds the product.
@@ -225,68 +306,40 @@ impl Hasher {
     }
 }
 
-/// 16 bits of the hash of each string, at the first free slot from where the hash says.
+/// Tells of some hashes that they have not been added: each sets three bits of one word, which others can share.
 #[derive(Debug)]
-struct Slots {
-    /// 0 is free. Never more than three quarters are taken.
-    tags: Vec<u16>,
-    taken: usize,
+struct Filter {
+    words: Vec<u64>,
 }
 
-impl Slots {
-    /// Room for strings of which half as many are expected.
+impl Filter {
+    /// A filter for the strings of a section of `len` bytes; a kernel's set a tenth of its bits.
     fn new(len: usize) -> Self {
         Self {
-            tags: vec![0; len.next_power_of_two().max(64)],
-            taken: 0,
+            words: vec![0; len / BYTES_PER_WORD + 1],
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.taken > self.tags.len() / 4 * 3
+    /// The index of the word for a hash, and its bits there.
+    #[inline]
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let bits = 1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63);
+        let word = ((hash >> 32) * self.words.len() as u64) >> 32;
+        (word as usize, bits)
     }
 
-    /// The slot at which to look for the tag of a hash first, and the tag.
     #[inline]
-    fn place(&self, hash: u64) -> (usize, u16) {
-        let slot = (hash >> 32) as usize & (self.tags.len() - 1);
-        (slot, (hash as u16).max(1))
-    }
-
-    /// Adds a hash; whether there may be an equal one.
-    #[inline]
-    fn insert(&mut self, hash: u64) -> bool {
-        let (slot, tag) = self.place(hash);
-        if self.is_full() {
-            return false;
-        }
-        let free = self.probe(slot, tag);
-        match free.and_then(|slot| self.tags.get_mut(slot)) {
-            None => true,
-            Some(free) => {
-                *free = tag;
-                self.taken += 1;
-                false
-            }
+    fn insert(&mut self, hash: u64) {
+        let (word, bits) = self.place(hash);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bits;
         }
     }
 
-    #[inline]
     fn may_have(&self, hash: u64) -> bool {
-        let (slot, tag) = self.place(hash);
-        self.is_full() || self.probe(slot, tag).is_none()
-    }
-
-    /// The first free slot from `slot` on; `None` if the tag stands before.
-    #[inline]
-    fn probe(&self, mut slot: usize, tag: u16) -> Option<usize> {
-        loop {
-            match self.tags.get(slot) {
-                Some(0) => return Some(slot),
-                Some(&other) if other == tag => return None,
-                _ => slot = (slot + 1) & (self.tags.len() - 1),
-            }
-        }
+        let (word, bits) = self.place(hash);
+        let word = self.words.get(word).copied().unwrap_or_default();
+        word & bits == bits
     }
 }
 
@@ -298,7 +351,7 @@ struct Wanted {
     /// The upper half of the hash and the index of each.
     by_hash: HashTable<(u32, u32)>,
     /// The offset of each.
-    offsets: Vec<u32>,
+    offsets: Vec<AtomicU32>,
 }
 
 impl Wanted {
@@ -322,7 +375,7 @@ impl Wanted {
         Self {
             bits,
             by_hash,
-            offsets: vec![NOWHERE; wanted.len()],
+            offsets: wanted.iter().map(|_| AtomicU32::new(NOWHERE)).collect(),
         }
     }
 
@@ -332,15 +385,13 @@ impl Wanted {
         bits.is_some_and(|bits| bits >> (hash % 64) & 1 != 0)
     }
 
-    /// Sets the offset of the string of this hash, if one is wanted.
-    fn set(&mut self, hash: u64, is_it: impl Fn(usize) -> bool, offset: u32) {
+    /// Sets the offset of the string of this hash, if one is wanted; `false` if that was set before.
+    fn set(&self, hash: u64, is_it: impl Fn(usize) -> bool, offset: u32) -> bool {
         let hash = (hash >> 32) as u32;
         let is_it = |&(other, index): &(u32, u32)| other == hash && is_it(index as usize);
         let found = self.by_hash.find(spread(hash), is_it);
-        let found = found.and_then(|&(_, index)| self.offsets.get_mut(index as usize));
-        if let Some(found) = found {
-            *found = offset;
-        }
+        let found = found.and_then(|&(_, index)| self.offsets.get(index as usize));
+        found.is_none_or(|found| found.swap(offset, Ordering::Relaxed) == NOWHERE)
     }
 
     /// The offset of the string of this hash, if it was wanted and found.
@@ -356,7 +407,7 @@ impl Wanted {
     fn offset(&self, index: usize) -> Option<u32> {
         self.offsets
             .get(index)
-            .copied()
+            .map(|offset| offset.load(Ordering::Relaxed))
             .filter(|&offset| offset != NOWHERE)
     }
 }
@@ -387,8 +438,7 @@ mod tests {
             )
         };
         for (index, string) in wanted.iter().enumerate() {
-            let expect = offset(string).filter(|_| string.len() > SHORT_LEN);
-            assert_eq!(scan.of_wanted(index), expect, "{string:?}");
+            assert_eq!(scan.of_wanted(index, string), offset(string), "{string:?}");
         }
         for string in strings.iter().chain(wanted).chain(missing) {
             assert_eq!(
@@ -414,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_strings_are_noticed() {
+    fn wanted_strings_that_stand_there_twice_are_noticed() {
         for equal in [
             &b"a"[..],
             b"abc",
@@ -424,7 +474,9 @@ mod tests {
             &[b'x'; 50],
         ] {
             let twice = section(&[b"", equal, b"between", equal]);
-            assert!(StringScan::new(&twice, &[]).is_none(), "{equal:?}");
+            assert!(StringScan::new(&twice, &[equal]).is_none(), "{equal:?}");
+            let far = section(&[b"", equal, &[b'-'; 3 * PIECE], equal]);
+            assert!(StringScan::new(&far, &[equal]).is_none(), "{equal:?}");
         }
         assert!(StringScan::new(b"\0\0", &[]).is_none());
     }
@@ -440,14 +492,10 @@ mod tests {
         let found = strings
             .iter()
             .filter(|string| scan.find(&section, string).is_ok());
-        assert_eq!(found.count(), 50 + MAX_SEARCHES as usize);
-    }
-
-    #[test]
-    fn many_short_strings_fill_the_slots() {
-        let strings: Vec<Vec<u8>> = (1000..9000).map(|n| format!("{n}").into_bytes()).collect();
-        let strings: Vec<&[u8]> = strings.iter().map(Vec::as_slice).collect();
-        assert!(StringScan::new(&section(&strings), &[]).is_none());
+        let found = found.count();
+        let searched = MAX_SEARCHES as usize;
+        // What is not in a piece may be searched there, too.
+        assert!((51..=50 + searched).contains(&found), "{found}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) fn measure(args: &Args) -> Result<()> {
             program: "sh".into(),
             args: words,
             repeats: SHORT_RUNS,
+            output: None,
         }
     };
     let peer = contender(THEIRS, bpftool, &[]);

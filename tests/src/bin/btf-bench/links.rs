@@ -40,6 +40,7 @@ pub(crate) fn measure(args: &Args) -> Result<()> {
                 .chain(objects.iter().map(Into::into))
                 .collect(),
             repeats: RUNS_A_SAMPLE,
+            output: None,
         }
     };
     let bpftool = std::env::var_os("BTF_TESTS_BPFTOOL").unwrap_or_else(|| "bpftool".into());

@@ -102,19 +102,25 @@ struct Contender {
     args: Vec<OsString>,
     /// How often it runs for one sample; its output is for nobody if that is not once.
     repeats: u32,
+    /// The option that names its output, if each run shall make a new file: replacing one takes time of its own.
+    output: Option<&'static str>,
 }
 
 impl Contender {
     /// Runs it below GNU time, which asks the kernel for what the process used.
     fn measure(&self, dir: &TestDir) -> Result<Sample> {
         let report = dir.path("time");
+        for run in 1..=self.repeats {
+            // None is there before the first sample.
+            let _ = std::fs::remove_file(dir.path(&format!("{ONE}{run}")));
+        }
         let start = Instant::now();
         let output = Command::new(
             std::env::var_os("BTF_TESTS_TIME").unwrap_or_else(|| "/usr/bin/time".into()),
         )
         .args(["-f", "%U %S %M", "-o"])
         .arg(&report)
-        .args(self.command())
+        .args(self.command(dir))
         .stdin(Stdio::null())
         .output()
         .context("GNU time is needed, as /usr/bin/time or BTF_TESTS_TIME")?;
@@ -143,16 +149,21 @@ impl Contender {
     }
 
     /// The words of the command for one sample.
-    fn command(&self) -> Vec<OsString> {
-        const LOOP: &str =
-            r#"i=$0; while [ "$i" -gt 0 ]; do "$@" >/dev/null || exit; i=$((i - 1)); done"#;
+    fn command(&self, dir: &TestDir) -> Vec<OsString> {
+        const LOOP: &str = r#"i=$0; o=$1; shift
+while [ "$i" -gt 0 ]; do "$@" ${o:+"$o$i"} >/dev/null || exit; i=$((i - 1)); done"#;
         let own = std::iter::once(self.program.clone().into()).chain(self.args.clone());
-        if self.repeats == 1 {
+        if self.repeats == 1 && self.output.is_none() {
             return own.collect();
+        }
+        let mut output = OsString::new();
+        if let Some(option) = self.output {
+            output.push(option);
+            output.push(dir.path(ONE));
         }
         let repeats = self.repeats.to_string();
         let shell = ["sh", "-c", LOOP, &repeats].map(OsString::from);
-        shell.into_iter().chain(own).collect()
+        shell.into_iter().chain([output]).chain(own).collect()
     }
 
     fn describe(&self) -> String {
@@ -195,6 +206,7 @@ fn ours(args: &Args, dir: &TestDir, threads: usize) -> Result<Contender> {
         program,
         args: list,
         repeats: 1,
+        output: None,
     })
 }
 
@@ -214,6 +226,7 @@ fn theirs(args: &Args, dir: &TestDir) -> Contender {
         program,
         args: list,
         repeats: 1,
+        output: None,
     }
 }
 
@@ -240,6 +253,9 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// How the names of new files begin, which end with the number of a run.
+const ONE: &str = "one.btf.";
+
 /// Stands for the file in a command line.
 const FILE: &str = "FILE";
 
@@ -257,6 +273,7 @@ fn measure_listings(args: &Args) -> Result<()> {
             program: program.to_owned(),
             args: words.map(OsString::from).collect(),
             repeats: SHORT_RUNS,
+            output: None,
         }
     };
     let (ours, peer) = (beside("btf-dump")?, PathBuf::from(bpftool));

@@ -37,6 +37,7 @@ pub(super) fn measure(args: &Args) -> Result<()> {
         program: peer,
         args: vec![outputs[2].clone().into(), list.clone().into()],
         repeats: 1,
+        output: None,
     };
     println!("peer: {}", theirs.describe());
     let mut samples: [Vec<Sample>; 3] = Default::default();
@@ -88,6 +89,7 @@ fn ours(threads: usize, list: &Path, output: &Path) -> Result<Contender> {
         program: beside("btf-link")?,
         args: words.map(Into::into).collect(),
         repeats: 1,
+        output: None,
     })
 }
 

@@ -52,8 +52,14 @@ pub(crate) fn measure(args: &Args) -> Result<()> {
 
     println!("modules: {} of {}", files.len(), folder.display());
     println!("base: {} as raw BTF", args.file.display());
-    println!("ours: {}", bench.one_ours(&files[0]).describe());
-    println!("peer: pahole {}", bench.one_theirs(&files[0]).describe());
+    println!(
+        "ours: {}",
+        bench.one_ours(&files[0], args.threads).describe()
+    );
+    println!(
+        "peer: pahole {}",
+        bench.one_theirs(&files[0], args.threads).describe()
+    );
     println!("runs: {}, in turn, warm cache; medians", args.runs);
     let (ours, peer) = (bench.all_ours(folder), bench.all_theirs(&files)?);
     let (ours, peer) = bench.in_turn(&ours, &peer)?;
@@ -70,12 +76,17 @@ pub(crate) fn measure(args: &Args) -> Result<()> {
     );
 
     for file in singles(&files) {
-        let (ours, peer) = bench.in_turn(&bench.one_ours(file), &bench.one_theirs(file))?;
-        println!("one module: {}", file.display());
-        row("dwarf2btf", ours);
-        row("pahole", peer);
-        println!("wall ratio: {:.1}", peer.wall_s / ours.wall_s);
-        println!("CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
+        println!("one module, into a new file: {}", file.display());
+        let mut thread_counts = vec![1, args.threads];
+        thread_counts.dedup();
+        for threads in thread_counts {
+            let ours = bench.one_ours(file, threads);
+            let (ours, peer) = bench.in_turn(&ours, &bench.one_theirs(file, threads))?;
+            row(&format!("dwarf2btf -j{threads}"), ours);
+            row(&format!("pahole -j{threads}"), peer);
+            println!("wall ratio: {:.1}", peer.wall_s / ours.wall_s);
+            println!("CPU ratio: {:.1}", peer.cpu_s / ours.cpu_s);
+        }
     }
     Ok(())
 }
@@ -94,7 +105,7 @@ fn singles(files: &[PathBuf]) -> Vec<&PathBuf> {
 #[expect(clippy::print_stdout, reason = "it is a program")]
 fn row(name: &str, sample: Sample) {
     println!(
-        "{name:<24}{:>8.3} s wall{:>8.3} s CPU{:>8.0} MiB",
+        "{name:<24}{:>8.4} s wall{:>8.4} s CPU{:>8.0} MiB",
         sample.wall_s,
         sample.cpu_s,
         sample.peak_kib / 1024.0
@@ -120,14 +131,14 @@ impl Bench<'_> {
             .into()
     }
 
-    fn their_options(&self) -> Vec<OsString> {
+    fn their_options(&self, threads: usize) -> Vec<OsString> {
         let mut base = OsString::from("--btf_base=");
         base.push(&self.base);
         let exclude = format!("--lang_exclude={}", self.args.exclude_language);
         let features = format!("--btf_features={FEATURES}");
         vec![
             "-J".into(),
-            "-j1".into(),
+            format!("-j{threads}").into(),
             features.into(),
             exclude.into(),
             base,
@@ -157,6 +168,7 @@ impl Bench<'_> {
             program: self.ours.clone(),
             args,
             repeats: 1,
+            output: None,
         }
     }
 
@@ -175,46 +187,45 @@ impl Bench<'_> {
         let at_a_time = format!("-P{}", self.args.threads);
         let mut args: Vec<OsString> = vec!["-0n2".into(), at_a_time.into(), "-a".into()];
         args.extend([list.into(), self.peer.clone().into()]);
-        args.extend(self.their_options());
+        args.extend(self.their_options(1));
         Ok(Contender {
             program: "xargs".into(),
             args,
             repeats: 1,
+            output: None,
         })
     }
 
-    fn one_ours(&self, file: &Path) -> Contender {
+    fn one_ours(&self, file: &Path, threads: usize) -> Contender {
         let mut args = self.our_options();
-        let out = self.dir.path("one.btf");
-        let words = [
-            file,
-            Path::new("--base"),
-            &self.base,
-            Path::new("-o"),
-            &out,
-            Path::new("-j1"),
-        ];
+        let words = [file, Path::new("--base"), &self.base];
         args.extend(words.map(OsString::from));
+        args.push(format!("-j{threads}").into());
         Contender {
             program: self.ours.clone(),
             args,
             repeats: SINGLE_RUNS,
+            output: Some("--output="),
         }
     }
 
-    fn one_theirs(&self, file: &Path) -> Contender {
-        let mut args = self.their_options();
-        args.extend([detached(&self.dir.path("one.btf")), file.into()]);
+    fn one_theirs(&self, file: &Path, threads: usize) -> Contender {
+        let mut args = self.their_options(threads);
+        args.push(file.into());
         Contender {
             program: self.peer.clone(),
             args,
             repeats: SINGLE_RUNS,
+            output: Some(DETACHED),
         }
     }
 }
 
+/// The option of pahole that names its output.
+const DETACHED: &str = "--btf_encode_detached=";
+
 fn detached(output: &Path) -> OsString {
-    let mut word = OsString::from("--btf_encode_detached=");
+    let mut word = OsString::from(DETACHED);
     word.push(output);
     word
 }

@@ -1,0 +1,156 @@
+//! Needed: what of a base that is not indexed can equal a type of the fragments, as far as one record alone can tell.
+
+use super::classes::{FastMap, Gathered};
+use super::fragment::{Name, for_each_name_word, for_each_type_word};
+use super::key::{Label, tag_label};
+use super::unread::NameWords;
+use crate::kind::Kind;
+use crate::wire::Info;
+
+/// A set of labels or shapes that may have more than were put into it: a bit for each, which others can share.
+#[derive(Debug)]
+pub(super) struct HashBits {
+    bits: Vec<u64>,
+    /// How far a hash is shifted to tell the bit.
+    shift: u32,
+}
+
+impl HashBits {
+    /// A set for about `count` of them, of which few then share a bit.
+    pub(super) fn new(count: usize) -> Self {
+        let bit_count = (count * 8).next_power_of_two().max(64);
+        Self {
+            bits: vec![0; bit_count / 64],
+            shift: 64 - bit_count.trailing_zeros(),
+        }
+    }
+
+    #[inline]
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bit = usize::try_from(hash >> self.shift).unwrap_or_default();
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    /// Adds one; whether its bit is new.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        let is_new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        is_new
+    }
+
+    #[inline]
+    pub(super) fn may_have(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.bits[word] & bit != 0
+    }
+}
+
+/// What fragments have, in words of the base.
+#[derive(Debug)]
+pub(super) struct Needed {
+    /// A bit for each word that is the name of a type.
+    names: Vec<u64>,
+    /// A bit for each kind.
+    kinds: u32,
+    /// The [`shape`] of each type without a label.
+    shapes: HashBits,
+    pub(super) labels: FastMap<Label, ()>,
+}
+
+impl Needed {
+    /// Collects names and labels; `None` if there are labels of other kinds than C has.
+    pub(super) fn of(gathered: &[Gathered], names: &dyn NameWords) -> Option<Self> {
+        let count = gathered.iter().map(|gathered| gathered.classes.len()).sum();
+        let mut needed = Self {
+            names: vec![0; names.end() as usize / 64 + 1],
+            kinds: 0,
+            shapes: HashBits::new(count),
+            labels: FastMap::default(),
+        };
+        let mut known: FastMap<Name, Option<u32>> = FastMap::default();
+        let mut word_of = |name| *known.entry(name).or_insert_with(|| names.word(name));
+        for gathered in gathered {
+            for &(_, label, start) in &gathered.classes {
+                let record = &gathered.words[start as usize..];
+                let info = Info(record[1]);
+                if label != 0 {
+                    if label != tag_label(info, Name(record[0])) {
+                        return None;
+                    }
+                    if let Some(word) = word_of(Name(record[0])) {
+                        needed.labels.insert(tag_label(info, Name(word)), ());
+                    }
+                    continue;
+                }
+                let Some(kind) = info.kind() else { continue };
+                let record = &record[..kind.record_words(info.vlen())];
+                let Some(shape) = shape(kind, record, |name| word_of(Name(name))) else {
+                    continue;
+                };
+                needed.shapes.insert(shape);
+                needed.kinds |= 1 << kind as u32;
+                if let Some(word) = word_of(Name(record[0])) {
+                    needed.names[word as usize / 64] |= 1 << (word % 64);
+                }
+            }
+        }
+        Some(needed)
+    }
+
+    #[inline]
+    fn has_name(&self, word: u32) -> bool {
+        let names = self.names.get(word as usize / 64);
+        names.is_some_and(|names| names >> (word % 64) & 1 != 0)
+    }
+
+    /// Whether there may be a record of this beginning. Functions and the like, of which a base has more than of all else, are
+    /// not merged by all who merge types. A tag's text is no name: what the encoder makes itself may have others.
+    #[inline]
+    pub(super) fn may_have_head(&self, info: Info, name: u32) -> bool {
+        const RARE: u32 = 1 << Kind::Func as u32
+            | 1 << Kind::Var as u32
+            | 1 << Kind::Datasec as u32
+            | 1 << Kind::DeclTag as u32;
+        let number = info.kind_number();
+        (self.kinds | !RARE) >> (number % 32) & 1 != 0
+            && (number == Kind::TypeTag as u32 || self.has_name(name))
+    }
+
+    /// Whether there may be a record like this one, whatever it refers to.
+    #[inline]
+    pub(super) fn may_have(&self, kind: Kind, record: &[u32]) -> bool {
+        shape(kind, record, Some).is_some_and(|shape| self.shapes.may_have(shape))
+    }
+}
+
+/// A hash of what a record without a label tells by itself: kind, size, names, and where it refers to `void`. `name` gives the base's
+/// word for a name; `None` if that has none.
+#[inline]
+fn shape(kind: Kind, record: &[u32], mut name: impl FnMut(u32) -> Option<u32>) -> Option<u64> {
+    let mut shape = u64::from(record[1]);
+    let mut add = |word: u32| {
+        shape = (shape ^ u64::from(word))
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+            .rotate_left(29);
+    };
+    if !kind.third_is_type() {
+        add(record[2]);
+    }
+    if kind == Kind::Array {
+        // Nothing else of its own.
+        add(record[5]);
+    }
+    for_each_type_word(kind, record.len(), |at| add((record[at] == 0).into()));
+    let mut is_whole = true;
+    // What the encoder makes itself may have other names for a tag's text.
+    if kind != Kind::TypeTag {
+        for_each_name_word(kind, record.len(), |at| match name(record[at]) {
+            Some(word) => add(word),
+            None => is_whole = false,
+        });
+    }
+    is_whole.then_some(shape)
+}

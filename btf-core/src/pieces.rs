@@ -1,0 +1,46 @@
+//! Pieces: work on a long range, a piece on each thread.
+
+use std::ops::Range;
+
+/// Calls `work` with pieces of a range, none longer than `len`, on the threads of rayon's current pool; the results are in the
+/// order of the pieces.
+pub(crate) fn in_pieces<T: Send>(
+    range: Range<usize>,
+    len: usize,
+    work: &(impl Fn(Range<usize>) -> T + Sync),
+) -> Vec<T> {
+    if range.len() <= len.max(1) {
+        return vec![work(range)];
+    }
+    let middle = range.start + range.len() / 2;
+    let (mut first, second) = join(
+        || in_pieces(range.start..middle, len, work),
+        || in_pieces(middle..range.end, len, work),
+    );
+    first.extend(second);
+    first
+}
+
+#[cfg(feature = "parallel")]
+use rayon::join;
+
+/// Without threads: one after the other.
+#[cfg(not(feature = "parallel"))]
+fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+    (a(), b())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_in_their_order_and_leave_nothing_out() {
+        for (range, len) in [(0..0, 1), (0..1, 1), (3..100, 7), (0..64, 64), (0..9, 0)] {
+            let pieces = in_pieces(range.clone(), len, &|piece: Range<usize>| piece);
+            let all: Vec<usize> = pieces.iter().cloned().flatten().collect();
+            assert!(range.clone().eq(all), "{range:?} in pieces of {len}");
+            assert!(pieces.iter().all(|piece| piece.len() <= len.max(1)));
+        }
+    }
+}
