@@ -121,7 +121,7 @@ impl<'a> UnitReader<'_, 'a> {
             | Action::Opaque
             | Action::Annotation
             | Action::Subprogram => {
-                self.walk(other, offset as usize)?;
+                self.walk(other, offset as usize, false)?;
                 return Ok(true);
             }
             // It comes with its function.
@@ -150,7 +150,7 @@ impl<'a> UnitReader<'_, 'a> {
         };
         let name = self.name(other, &attributes, Slot::Name)?;
         if extent == Extent::Whole || name.0 == 0 || attributes.has(Slot::Signature) {
-            self.walk(other, offset as usize)?;
+            self.walk(other, offset as usize, false)?;
             return Ok(true);
         }
         let slot = self.references.add_foreign((other.index, offset));

@@ -92,7 +92,9 @@ impl<'a> UnitReader<'_, 'a> {
         Ok(())
     }
 
-    /// Does what a leaf asks for, the short way. What it makes is what [`UnitReader::open`] would.
+    /// Does what a leaf asks for, the short way. What it makes is what [`UnitReader::open`] would. An error only says that
+    /// something in it is not as it must be; the unit is then read again in the long way ([`UnitReader::read`]), which leaves
+    /// alone what does not matter.
     #[inline]
     pub(crate) fn add_leaf(
         &mut self,

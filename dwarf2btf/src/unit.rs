@@ -216,11 +216,27 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         }
     }
 
-    /// Reads unit `index`; `false` if its language is left out.
+    /// Reads unit `index`; `None` if its language is left out.
     ///
     /// # Errors
     /// Malformed DWARF, with its place.
     pub(crate) fn read(&mut self, index: u32) -> Result<Option<UnitState<'a>>> {
+        let die_count = self.die_count;
+        let mut walked = self.walk_unit(index, reads_leaves());
+        if walked.is_err() {
+            // The short way to read leaves does not see whether what is malformed matters, nor where exactly it is.
+            self.die_count = die_count;
+            walked = self.walk_unit(index, false);
+        }
+        let Some(mut state) = walked? else {
+            return Ok(None);
+        };
+        self.finish_types(&mut state)?;
+        Ok(Some(state))
+    }
+
+    /// Walks over unit `index`, having forgotten what was read before; `None` if its language is left out.
+    fn walk_unit(&mut self, index: u32, reads_leaves: bool) -> Result<Option<UnitState<'a>>> {
         self.fragment.clear();
         self.scopes.clear();
         self.pending.clear();
@@ -246,9 +262,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
             return Ok(None);
         }
         let at = state.unit.root;
-        self.walk(&mut state, at)
+        self.walk(&mut state, at, reads_leaves)
             .map_err(|malformed| self.locate(index, malformed))?;
-        self.finish_types(&mut state)?;
         Ok(Some(state))
     }
 
@@ -378,13 +393,18 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         Ok(table)
     }
 
-    /// Walks over the DIE at offset `at` of the unit and all below it.
-    pub(crate) fn walk(&mut self, state: &mut UnitState<'a>, at: usize) -> Result<(), Malformed> {
+    /// Walks over the DIE at offset `at` of the unit and all below it. Leaves may be read in the short way if no DIE is being
+    /// fetched.
+    pub(crate) fn walk(
+        &mut self,
+        state: &mut UnitState<'a>,
+        at: usize,
+        reads_leaves: bool,
+    ) -> Result<(), Malformed> {
         let mut bytes = Bytes::new(state.data, at, self.context.image.order);
         let table = Arc::clone(&state.table);
         let sizes = state.unit.sizes;
         let depth = self.scopes.len();
-        let is_plain = !self.fetching && reads_leaves();
         // Taken out so that `self` is free while it is read.
         let mut attributes = std::mem::take(&mut self.attributes);
         loop {
@@ -409,7 +429,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
                 expected: "code of an abbreviation",
             })?;
             if let Some(leaf) = &plan.leaf
-                && is_plain
+                && reads_leaves
             {
                 self.add_leaf(state, &table, plan, leaf, die as u32, &mut bytes)?;
             } else if self.fetching
