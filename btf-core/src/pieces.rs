@@ -1,4 +1,4 @@
-//! Pieces: work on a long range, a piece on each thread.
+//! Pieces: work on what is long, a piece on each thread.
 
 use std::ops::Range;
 
@@ -19,6 +19,19 @@ pub(crate) fn in_pieces<T: Send>(
     );
     first.extend(second);
     first
+}
+
+/// Sorts on the threads of rayon's current pool. What is equal changes places.
+#[cfg(feature = "parallel")]
+pub(crate) fn sort<T: Ord + Send>(all: &mut [T]) {
+    use rayon::slice::ParallelSliceMut;
+    all.par_sort_unstable();
+}
+
+/// Without threads.
+#[cfg(not(feature = "parallel"))]
+pub(crate) fn sort<T: Ord>(all: &mut [T]) {
+    all.sort_unstable();
 }
 
 #[cfg(feature = "parallel")]

@@ -9,6 +9,10 @@ use super::homonyms::{Meanings, NodeId};
 use super::part::Part;
 use crate::ids::TypeId;
 use crate::kind::Kind;
+use crate::pieces::{in_pieces, sort};
+
+/// How many types a thread looks at.
+const PIECE: usize = if cfg!(test) { 4 } else { 1 << 15 };
 
 /// A type of the output, before ids are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +89,7 @@ impl Merged {
         let place = |node: NodeId| (positions[node as usize], node);
         let mut roots: Vec<(Position, NodeId)> = Vec::with_capacity(positions.len());
         roots.extend(nodes.filter(is_root).map(place));
-        roots.sort_unstable();
+        sort(&mut roots);
         let mut order: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
         let weak = self.weak_targets(&order, needed);
         // What is weak stands behind all that is not.
@@ -101,30 +105,43 @@ impl Merged {
         }
     }
 
-    /// The weak nodes that `roots` or `needed` lead to, in their order.
+    /// The weak nodes that `roots` or `needed` lead to, in their order. What is not weak is among `roots`, or the base's, so
+    /// that only weak nodes need to be followed.
     fn weak_targets(&self, roots: &[NodeId], needed: &[Output]) -> Vec<NodeId> {
         let positions = &self.meanings.positions;
-        let mut wanted = vec![false; positions.len()];
-        let mut weak = Vec::new();
-        let mut stack = Vec::new();
-        let needed = needed.iter().map(|output| output.0);
-        for root in roots.iter().copied().chain(needed) {
-            stack.push(root);
-            while let Some(node) = stack.pop() {
-                if std::mem::replace(&mut wanted[node as usize], true) {
-                    continue;
-                }
-                if positions[node as usize] & WEAK != 0 {
-                    weak.push(node);
-                }
-                if self.base_id(node).is_some() {
-                    continue;
-                }
-                self.meanings.for_each_target(&self.graph, node, |target| {
-                    if !wanted[target as usize] {
-                        stack.push(target);
+        let is_weak = |node: NodeId| positions[node as usize] & WEAK != 0;
+        let first = |piece: Range<usize>| {
+            let mut weak = Vec::new();
+            for &root in &roots[piece] {
+                self.meanings.for_each_target(&self.graph, root, |target| {
+                    if is_weak(target) {
+                        weak.push(target);
                     }
                 });
+            }
+            weak
+        };
+        let found = in_pieces(0..roots.len(), PIECE, &first);
+        let needed = needed.iter().map(|output| output.0);
+        let mut is_wanted = vec![false; positions.len()];
+        let mut weak = Vec::new();
+        let mut stack = Vec::new();
+        for start in found.into_iter().flatten().chain(needed) {
+            stack.push(start);
+            while let Some(node) = stack.pop() {
+                if std::mem::replace(&mut is_wanted[node as usize], true) {
+                    continue;
+                }
+                if is_weak(node) {
+                    weak.push(node);
+                }
+                if self.base_id(node).is_none() {
+                    self.meanings.for_each_target(&self.graph, node, |target| {
+                        if is_weak(target) {
+                            stack.push(target);
+                        }
+                    });
+                }
             }
         }
         // Stable: what stands nowhere, as it was made only for a reference, stays in the order in which it was found.

@@ -3,17 +3,21 @@
 //! Classes that lead to each other reach the same, so sets are made for [`Components`], each from those of the components that
 //! it leads to. Most lead to one set only, which is theirs, too.
 
+use std::ops::Range;
+
 use super::classes::FastMap;
 use super::components::Components;
 use super::definitions::Definitions;
 use super::fragment::u32_len;
 use super::graph::Graph;
+use crate::pieces::in_pieces;
 
 /// The size in words up to which distinct sets are kept: 32 MiB. Linux 7.2 with its Rust units has 700 homonyms and 21,500
 /// classes that reach any.
 const MAX_WORDS: usize = 1 << 22;
 
-/// The words of sets up to which references pass sets on, counted as if each passed on a whole one: a fraction of a second.
+/// Up to how many words of sets are joined into others: a fraction of a second. Linux 7.2 with its Rust units needs 104,000, three
+/// kernels and the modules of one 2.6 million.
 const MAX_JOINED: usize = 1 << 28;
 
 /// Which homonyms each class reaches.
@@ -39,8 +43,7 @@ impl Reach {
             sets: vec![Vec::new()],
             is_coarse: false,
         };
-        let joined = width.saturating_mul(edges.targets.len());
-        let of_components = if definition_count > max_definitions || joined > MAX_JOINED {
+        let of_components = if definition_count > max_definitions {
             None
         } else {
             let mut sets = Sets::new(width, definition_count);
@@ -81,6 +84,8 @@ struct Sets {
     /// What all take, here and as the definitions of their homonyms, in words.
     words: usize,
     definition_words: usize,
+    /// How many words were joined into other sets.
+    joined_words: usize,
 }
 
 impl Sets {
@@ -93,6 +98,7 @@ impl Sets {
             width,
             words: 0,
             definition_words: definition_count.div_ceil(64),
+            joined_words: 0,
         }
     }
 
@@ -132,6 +138,7 @@ impl Sets {
                     if own.is_none() {
                         joined.fill(0);
                     }
+                    self.joined_words += (several.len() + 1) * self.width;
                     for &number in several {
                         let of_number = &self.bits[number as usize * self.width..][..self.width];
                         for (word, other) in joined.iter_mut().zip(of_number) {
@@ -141,7 +148,7 @@ impl Sets {
                     self.number(&joined)
                 }
             };
-            if self.words > MAX_WORDS {
+            if self.words > MAX_WORDS || self.joined_words > MAX_JOINED {
                 return None;
             }
             of_components.push(number);
@@ -184,46 +191,77 @@ fn affected(edges: &Edges, components: &Components) -> Vec<u32> {
 /// Behind the classes there is one more node for each homonym: what refers to the name leads to it, and it leads to all
 /// definitions, so that there are not as many edges as references times definitions.
 struct Edges {
-    /// Where in `targets` those of each node begin, and where the last ends.
-    starts: Vec<u32>,
-    targets: Vec<u32>,
+    /// The references of so many classes each, which are one piece of work.
+    pieces: Vec<Targets>,
+    of_homonyms: Targets,
     /// The number of classes, which is the node of the first homonym.
     classes: u32,
+}
+
+/// How many classes are in a piece, as a power of two.
+const PIECE_BITS: u32 = if cfg!(test) { 2 } else { 14 };
+
+/// What some nodes lead to.
+#[derive(Default)]
+struct Targets {
+    /// Where in `all` those of each node begin, and where the last end.
+    starts: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Targets {
+    fn of(&self, node: u32) -> &[u32] {
+        let [start, end] = [node as usize, node as usize + 1].map(|at| self.starts[at] as usize);
+        &self.all[start..end]
+    }
 }
 
 impl Edges {
     fn new(graph: &Graph, definitions: &Definitions) -> Self {
         let classes = u32_len(graph.len());
-        let mut starts = Vec::with_capacity(graph.len() + definitions.homonyms.len() + 1);
-        // More than are there, so that they are not copied; room that is not used takes no memory.
-        let mut targets = Vec::with_capacity(8 * graph.len());
-        for class in 0..classes {
-            starts.push(u32_len(targets.len()));
-            graph.for_each_target(class, |target| {
-                targets.push(match definitions.homonym(target) {
-                    Some(homonym) => classes + homonym,
-                    None => definitions.plain[target as usize],
+        let piece = |index: Range<usize>| {
+            let first = u32_len(index.start) << PIECE_BITS;
+            let end = classes.min(first.saturating_add(1 << PIECE_BITS));
+            let mut targets = Targets::default();
+            targets.starts.reserve((end - first) as usize + 1);
+            // About as many as are there.
+            targets.all.reserve(4 * (end - first) as usize);
+            for class in first..end {
+                targets.starts.push(u32_len(targets.all.len()));
+                graph.for_each_target(class, |target| {
+                    targets.all.push(match definitions.homonym(target) {
+                        Some(homonym) => classes + homonym,
+                        None => definitions.plain[target as usize],
+                    });
                 });
-            });
-        }
+            }
+            targets.starts.push(u32_len(targets.all.len()));
+            targets
+        };
+        let count = graph.len().div_ceil(1 << PIECE_BITS);
+        let mut of_homonyms = Targets::default();
         for homonym in &definitions.homonyms {
-            starts.push(u32_len(targets.len()));
-            targets.extend_from_slice(homonym);
+            of_homonyms.starts.push(u32_len(of_homonyms.all.len()));
+            of_homonyms.all.extend_from_slice(homonym);
         }
-        starts.push(u32_len(targets.len()));
+        of_homonyms.starts.push(u32_len(of_homonyms.all.len()));
         Self {
-            starts,
-            targets,
+            pieces: in_pieces(0..count, 1, &piece),
+            of_homonyms,
             classes,
         }
     }
 
     fn of(&self, node: u32) -> &[u32] {
-        let node = node as usize;
-        &self.targets[self.starts[node] as usize..self.starts[node + 1] as usize]
+        if let Some(homonym) = node.checked_sub(self.classes) {
+            return self.of_homonyms.of(homonym);
+        }
+        let piece = &self.pieces[(node >> PIECE_BITS) as usize];
+        piece.of(node & ((1 << PIECE_BITS) - 1))
     }
 
+    /// The number of nodes.
     fn len(&self) -> usize {
-        self.starts.len() - 1
+        self.classes as usize + self.of_homonyms.starts.len() - 1
     }
 }

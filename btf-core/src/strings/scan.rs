@@ -126,16 +126,16 @@ impl StringScan {
                 .find_map(|piece| piece.short.get(&packed));
             return Ok(found.copied());
         }
-        let hash = self.hasher.hash(string);
         let is_at = |offset: u32| {
             let tail = section.get(offset as usize..).unwrap_or_default();
             tail.strip_prefix(string).and_then(<[u8]>::first) == Some(&0)
         };
-        if let Some(offset) = self.wanted.find(hash, is_at) {
+        if let Some(offset) = self.wanted.find(self.hasher.of_all(string), is_at) {
             return Ok(Some(offset));
         }
+        let ends = self.hasher.of_ends(string);
         let pieces = self.pieces.iter();
-        for piece in pieces.filter(|piece| piece.longer.may_have(hash)) {
+        for piece in pieces.filter(|piece| piece.longer.may_have(ends)) {
             let strings = section.get(piece.range.clone()).unwrap_or_default();
             if let Some(found) = self.search(strings, string)? {
                 return Ok(Some(piece.range.start as u32 + found));
@@ -171,22 +171,23 @@ impl Piece {
         let mut short: FastMap<u32, u32> = FastMap::default();
         let mut longer = Filter::new(range.len());
         let mut are_once = true;
-        for_each_string(section, range.clone(), |string, padded| {
-            let offset = string.start as u32;
-            let len = string.len();
+        for_each_string(section, range.clone(), |string| {
+            let (offset, len) = (string.start as u32, string.len());
             let bytes = || section.get(string.clone()).unwrap_or_default();
             if len <= SHORT_LEN {
                 are_once &= short.insert(packed(bytes()), offset).is_none();
                 return are_once;
             }
-            let hash = match padded {
-                Some(&padded) if len <= PADDED => hasher.hash_padded(padded, len),
-                _ => hasher.hash(bytes()),
+            let tail = section.get(string.start..).unwrap_or_default();
+            let head = section.get(..string.end).unwrap_or_default();
+            let ends = match (tail.first_chunk(), head.last_chunk()) {
+                (Some(&first), Some(&last)) => hasher.of_around(first, last, len),
+                _ => hasher.of_ends(bytes()),
             };
-            longer.insert(hash);
-            if places.may_have(hash) {
+            longer.insert(ends);
+            if places.may_have(ends) {
                 let is_it = |index: usize| wanted.get(index) == Some(&bytes());
-                are_once &= places.set(hash, is_it, offset);
+                are_once &= places.set(hasher.of_all(bytes()), is_it, offset);
             }
             are_once
         });
@@ -213,16 +214,12 @@ fn packed(string: &[u8]) -> u32 {
     bytes.fold(0, |packed, &byte| packed << 8 | u32::from(byte))
 }
 
-/// How many bytes of a string are hashed in one step.
-const PADDED: usize = 16;
-
-/// Calls `visit` with the place of each string in `range` of a section, and with so many bytes from its start on, if there
-/// are as many, until that returns `false`.
+/// Calls `visit` with the place of each string in `range` of a section, until that returns `false`.
 #[inline]
 fn for_each_string(
     section: &[u8],
     range: Range<usize>,
-    mut visit: impl FnMut(Range<usize>, Option<&[u8; PADDED]>) -> bool,
+    mut visit: impl FnMut(Range<usize>) -> bool,
 ) {
     let bytes = section.get(range.clone()).unwrap_or_default();
     let (words, rest) = bytes.as_chunks::<8>();
@@ -236,8 +233,7 @@ fn for_each_string(
         let mut zeros = zero_bytes(u64::from_le_bytes(*word));
         while zeros != 0 {
             let end = range.start + index * 8 + zeros.trailing_zeros() as usize / 8;
-            let tail = section.get(start..).unwrap_or_default();
-            if !visit(start..end, tail.first_chunk()) {
+            if !visit(start..end) {
                 return;
             }
             start = end + 1;
@@ -253,7 +249,7 @@ fn zero_bytes(word: u64) -> u64 {
     !(((word & LOW) + LOW) | word | LOW)
 }
 
-/// A hash that nobody can foresee.
+/// Hashes that nobody can foresee.
 #[derive(Clone, Copy, Debug)]
 struct Hasher {
     seeds: [u64; 2],
@@ -267,34 +263,31 @@ impl Hasher {
         }
     }
 
-    /// The hash of a string of more than three bytes.
-    #[inline]
-    fn hash(&self, string: &[u8]) -> u64 {
-        let len = string.len();
-        if len > 2 * PADDED {
-            return xxh3_64_with_seed(string, self.seeds[0]);
-        }
-        // Both ends, which meet or overlap.
-        if len > PADDED
-            && let (Some(&first), Some(&last)) = (string.first_chunk(), string.last_chunk())
-        {
-            let (first, last) = (u128::from_le_bytes(first), u128::from_le_bytes(last));
-            let first = self.fold(first as u64, (first >> 64) as u64, len);
-            return self.fold(first ^ last as u64, (last >> 64) as u64, len);
-        }
-        let mut padded = [0; PADDED];
-        if let Some(start) = padded.get_mut(..len) {
-            start.copy_from_slice(string);
-        }
-        self.hash_padded(padded, len)
+    /// The hash of all of a string.
+    fn of_all(&self, string: &[u8]) -> u64 {
+        xxh3_64_with_seed(string, self.seeds[0])
     }
 
-    /// The hash of the first `len` of some bytes, which are 1 to 16.
+    /// The hash of the first and last eight bytes of a string, and its length, which is not 0: the same for few strings.
+    fn of_ends(&self, string: &[u8]) -> u64 {
+        let len = string.len();
+        let (mut first, mut last) = ([0; 8], [0; 8]);
+        for (to, &from) in first.iter_mut().zip(string) {
+            *to = from;
+        }
+        for (to, &from) in last.iter_mut().rev().zip(string.iter().rev()) {
+            *to = from;
+        }
+        self.of_around(first, last, len)
+    }
+
+    /// As `of_ends`, of the eight bytes from a string's start on and those up to its end, which may be others' if it is shorter.
     #[inline]
-    fn hash_padded(&self, padded: [u8; PADDED], len: usize) -> u64 {
-        let bits = 8 * (PADDED - len) as u32;
-        let bytes = u128::from_le_bytes(padded) << bits;
-        self.fold(bytes as u64, (bytes >> 64) as u64, len)
+    fn of_around(&self, first: [u8; 8], last: [u8; 8], len: usize) -> u64 {
+        let others = 64 - 8 * len.min(8) as u32;
+        let first = u64::from_le_bytes(first) << others;
+        let last = u64::from_le_bytes(last) >> others;
+        self.fold(first, last, len)
     }
 
     /// Multiplies, and folds the product.
@@ -346,9 +339,9 @@ impl Filter {
 /// The strings that are looked for.
 #[derive(Debug)]
 struct Wanted {
-    /// A bit for each hash, which others can share.
+    /// A bit for the hash of the ends of each, which others can share.
     bits: Vec<u64>,
-    /// The upper half of the hash and the index of each.
+    /// The upper half of the hash of all of each, and its index.
     by_hash: HashTable<(u32, u32)>,
     /// The offset of each.
     offsets: Vec<AtomicU32>,
@@ -365,11 +358,11 @@ impl Wanted {
             .zip(wanted)
             .filter(|(_, string)| string.len() > SHORT_LEN)
         {
-            let hash = hasher.hash(string);
-            if let Some(bits) = bits.get_mut(hash as usize % Self::BITS / 64) {
-                *bits |= 1 << (hash % 64);
+            let ends = hasher.of_ends(string);
+            if let Some(bits) = bits.get_mut(ends as usize % Self::BITS / 64) {
+                *bits |= 1 << (ends % 64);
             }
-            let hash = (hash >> 32) as u32;
+            let hash = (hasher.of_all(string) >> 32) as u32;
             by_hash.insert_unique(spread(hash), (hash, index), |&(hash, _)| spread(hash));
         }
         Self {
@@ -380,9 +373,9 @@ impl Wanted {
     }
 
     #[inline]
-    fn may_have(&self, hash: u64) -> bool {
-        let bits = self.bits.get(hash as usize % Self::BITS / 64);
-        bits.is_some_and(|bits| bits >> (hash % 64) & 1 != 0)
+    fn may_have(&self, ends: u64) -> bool {
+        let bits = self.bits.get(ends as usize % Self::BITS / 64);
+        bits.is_some_and(|bits| bits >> (ends % 64) & 1 != 0)
     }
 
     /// Sets the offset of the string of this hash, if one is wanted; `false` if that was set before.

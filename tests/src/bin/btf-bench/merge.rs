@@ -43,7 +43,10 @@ pub(super) fn measure(args: &Args) -> Result<()> {
     let mut samples: [Vec<Sample>; 3] = Default::default();
     // The first round finds the files in the page cache afterwards, and does not count.
     for round in 0..=args.runs {
-        for (contender, samples) in [&two, &one, &theirs].into_iter().zip(&mut samples) {
+        let contenders = [&two, &one, &theirs].into_iter().zip(&outputs);
+        for ((contender, output), samples) in contenders.zip(&mut samples) {
+            // All make new files: to replace one takes time of its own. None is there in the first round.
+            let _ = std::fs::remove_file(output);
             let sample = contender.measure(&dir)?;
             if round > 0 {
                 samples.push(sample);
