@@ -85,6 +85,9 @@ fn split(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Parts<&[u8], &[u8]>> {
     let (order, header) = Header::parse(bytes).map_err(|error| error.at(SECTION, 0))?;
     check_sections(&header)?;
     let section = |off, len| section(bytes, &header, off, len);
+    // Of a blob that is cut off its types and strings are what somebody misses.
+    let words = section(header.type_off, header.type_len)?;
+    let strings = section(header.str_off, header.str_len)?;
     let layout = section(header.layout_off, header.layout_len)?;
     let (entries, _) = layout.as_chunks::<4>();
     let entry = |&entry| LayoutEntry::parse(order, entry);
@@ -93,8 +96,8 @@ fn split(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Parts<&[u8], &[u8]>> {
         header,
         blob_len: bytes.len() as u64,
         base,
-        words: section(header.type_off, header.type_len)?,
-        strings: section(header.str_off, header.str_len)?,
+        words,
+        strings,
         layout: (!entries.is_empty()).then(|| entries.iter().map(entry).collect()),
     })
 }

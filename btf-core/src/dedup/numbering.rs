@@ -30,7 +30,8 @@ pub struct Merged {
 }
 
 impl Merged {
-    /// The first type of a base that had not been indexed which equals `id`; `void` for those that this merge could do without.
+    /// The first type of a base that had not been indexed which equals `id`; `void` for those that this merge could do without,
+    /// and for all if the base was indexed: then [`Base::first_equal`](super::Base::first_equal) tells.
     #[must_use]
     pub fn first_equal_of_base(&self, id: TypeId) -> TypeId {
         let part = self.part.as_ref();

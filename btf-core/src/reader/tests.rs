@@ -410,3 +410,31 @@ fn noise_behind_a_good_header_is_harmless() {
         exercise(&blob.bytes());
     }
 }
+
+#[test]
+fn of_a_blob_that_is_cut_off_types_and_strings_are_missed_first() {
+    let mut blob = Blob::new(ByteOrder::Little);
+    blob.header_len = 32;
+    blob.int();
+    blob.layout = layout_of_20();
+    let bytes = blob.bytes();
+    let put = |bytes: &mut [u8], at: usize, value: u32| {
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    };
+    // Where the layout is said to be, and where types and strings are.
+    let (layout_off, type_off, str_off) = (24, 8, 16);
+    let offset_of_error = |bytes: &[u8]| {
+        let error = Btf::parse(bytes, None).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
+        error.location().offset.unwrap()
+    };
+    for (at, far) in [(type_off, 1 << 20), (str_off, 1 << 21)] {
+        let mut cut = bytes.clone();
+        put(&mut cut, at, far);
+        put(&mut cut, layout_off, 1 << 24);
+        assert_eq!(offset_of_error(&cut), 32 + u64::from(far));
+    }
+    let mut cut = bytes;
+    put(&mut cut, layout_off, 1 << 24);
+    assert_eq!(offset_of_error(&cut), 32 + (1 << 24));
+}
