@@ -371,16 +371,11 @@ impl<'b> Taking<'b> {
         let mut is_cut = vec![false; ids.len()];
         for (&id, is_cut) in ids.iter().zip(&mut is_cut) {
             let (kind, record) = unread.record(id.0 as usize - 1);
-            let start = content.words.len();
-            content.push(record);
-            let words = &mut content.words[start..];
+            let words = copy(kind, record, &mut content);
             // From here on the copy alone counts.
-            let info = Info(words[1]);
-            if info.kind() != Some(kind) || kind.record_words(info.vlen()) != words.len() {
-                content.words.truncate(start);
-                content.words.extend(Unread::NOTHING);
+            let Some(kind) = Info(words[1]).kind() else {
                 continue;
-            }
+            };
             for_each_name_word(kind, words.len(), |at| {
                 words[at] = unread.names.name(words[at]).0;
             });
@@ -396,5 +391,47 @@ impl<'b> Taking<'b> {
             ids,
             whole_len: states.len(),
         }
+    }
+}
+
+/// Adds a record of this kind, and gives the copy: [`Unread::NOTHING`] if somebody has made another kind or length of it since it
+/// was found.
+fn copy<'f>(kind: Kind, record: &[u32], to: &'f mut Fragment) -> &'f mut [u32] {
+    let start = to.words.len();
+    to.push(record);
+    let info = Info(to.words[start + 1]);
+    if info.kind() != Some(kind) || kind.record_words(info.vlen()) != record.len() {
+        to.words.truncate(start);
+        to.words.extend(Unread::NOTHING);
+    }
+    &mut to.words[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_has_changed_since_it_was_found_is_nothing() {
+        let word = |kind, vlen| Info::new(kind, vlen, false).0;
+        let structure = [1, word(Kind::Struct, 1), 8, 2, 3, 0];
+        let mut content = Fragment::default();
+        assert_eq!(copy(Kind::Struct, &structure, &mut content), structure);
+        let changed = [
+            word(Kind::Struct, 2),
+            word(Kind::Struct, 0),
+            word(Kind::Enum, 1),
+            word(Kind::Fwd, 0),
+            0,
+            u32::MAX,
+        ];
+        for info in changed {
+            let mut record = structure;
+            record[1] = info;
+            assert_eq!(copy(Kind::Struct, &record, &mut content), Unread::NOTHING);
+        }
+        assert_eq!(content.len(), 1 + changed.len());
+        assert_eq!(content.words.len(), 6 + 3 * changed.len());
+        assert_eq!(content.starts.last(), Some(&(6 + 3 * 5)));
     }
 }

@@ -156,3 +156,58 @@ fn label_of_plain(words: &[u32], count: u32, is_name: impl Fn(u32) -> bool) -> O
     };
     (are_plain && is_name(name)).then(|| tag_label(info, Name(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No names but 0.
+    #[derive(Debug)]
+    struct NoNames;
+
+    impl NameWords for NoNames {
+        fn end(&self) -> u32 {
+            1
+        }
+        fn name(&self, _word: u32) -> Name {
+            Name(0)
+        }
+        fn word(&self, _name: Name) -> Option<u32> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_has_become_no_record_is_read_as_nothing() {
+        let info = |kind, vlen| Info::new(kind, vlen, false).0;
+        let before = [
+            0,
+            info(Kind::Ptr, 0),
+            0,
+            0,
+            info(Kind::Struct, 1),
+            8,
+            0,
+            1,
+            0,
+        ];
+        let starts = [0, 3];
+        let outline = Outline::of(&before, &starts, |_| true).unwrap();
+        let (mut longer, mut unknown) = (before, before);
+        longer[4] = info(Kind::Struct, 2);
+        unknown[4] = u32::MAX;
+        let unread = |words| Unread {
+            words,
+            starts: &starts,
+            outline: &outline,
+            names: &NoNames,
+        };
+        assert_eq!(unread(&before).record(1), (Kind::Struct, &before[3..]));
+        assert_eq!(unread(&longer).record(1), (Kind::Fwd, &Unread::NOTHING[..]));
+        assert_eq!(unread(&longer).record(0), (Kind::Ptr, &before[..3]));
+        // What is of no kind has the length of the shortest.
+        assert_eq!(unread(&unknown).record(1), (Kind::Fwd, &unknown[3..6]));
+        // There is no such type.
+        assert_eq!(unread(&before).words_at(2), &Unread::NOTHING[..]);
+    }
+}

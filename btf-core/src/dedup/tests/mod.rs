@@ -15,6 +15,7 @@ mod homes;
 mod keys;
 mod oracle;
 mod random;
+mod unread;
 mod verbatim;
 
 use super::{Base, Fragment, Merged, Merger, Name, NameWords, Outline, Unread, Verbatim, Worker};
