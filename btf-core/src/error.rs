@@ -92,6 +92,8 @@ pub enum ErrorKind {
     Mismatch(String),
     /// A base that the input cannot continue; says why.
     Base(String),
+    /// A base whose contents are at fault, whatever continues it; the source of the error tells how.
+    UnusableBase,
 }
 
 impl Error {
@@ -191,6 +193,7 @@ impl std::fmt::Display for ErrorKind {
             }
             Self::Changed => f.write_str("the file changed while it was read"),
             Self::Base(why) => write!(f, "not the right base: {why}"),
+            Self::UnusableBase => f.write_str("not usable as a base"),
         }
     }
 }

@@ -21,7 +21,7 @@ use btf_core::dedup::{
 use btf_core::elf::{Loaded, kernel_release, module_release};
 use btf_core::overlap::BoundedStrings;
 use btf_core::types::rewrite_refs;
-use btf_core::{Btf, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
+use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 use hashbrown::HashTable;
 
 use crate::input::Image;
@@ -35,10 +35,20 @@ pub struct Base {
     pointer_size: Option<u8>,
     /// The release of the kernel, if the file tells it.
     release: Option<String>,
-    /// What there is to know of a base that is not indexed; `None` if it is not plain, see [`outline`].
-    outline: Option<Outline>,
-    /// All of it, if several modules need it, it is not plain, or strings are equal: see [`Base::find_names`].
-    index: OnceLock<Index>,
+    known: Known,
+}
+
+/// What is known of the types and strings.
+#[derive(Debug)]
+enum Known {
+    /// What a merge needs that takes a part of it, if it is plain: see [`outline`].
+    Outline {
+        outline: Outline,
+        /// All, if strings turn out to be equal: see [`Base::find_names`].
+        index: OnceLock<Box<Index>>,
+    },
+    /// All, if several modules need it or it is not plain.
+    Index(Box<Index>),
 }
 
 /// The index of a whole base.
@@ -84,18 +94,19 @@ impl Base {
     /// [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] or [`ErrorKind::UnknownKind`] for a type that
     /// cannot be understood; [`ErrorKind::Invalid`] if names overlap out of all proportion.
     pub fn new(btf: Arc<Btf>, pointer_size: Option<u8>) -> Result<Self> {
-        let base = Self {
+        let known = match outline(&btf) {
+            Some(outline) => Known::Outline {
+                outline,
+                index: OnceLock::new(),
+            },
+            None => Known::Index(Box::new(Index::new(&btf)?)),
+        };
+        Ok(Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
             release: None,
-            outline: outline(&btf),
-            index: OnceLock::new(),
+            known,
             btf,
-        };
-        if base.outline.is_some() {
-            Ok(base)
-        } else {
-            base.indexed()
-        }
+        })
     }
 
     /// Indexes all of it, so that each module which continues it costs less: it pays for more than three.
@@ -103,17 +114,23 @@ impl Base {
     /// # Errors
     /// Those of [`Base::new`].
     pub fn indexed(self) -> Result<Self> {
-        if self.index.get().is_none() {
-            self.set_index()?;
-        }
-        Ok(self)
+        let index = match self.known {
+            Known::Index(index) => index,
+            Known::Outline { index, .. } => match index.into_inner() {
+                Some(index) => index,
+                None => Box::new(Index::new(&self.btf)?),
+            },
+        };
+        let known = Known::Index(index);
+        Ok(Self { known, ..self })
     }
 
-    fn set_index(&self) -> Result<()> {
-        let index = Index::new(&self.btf)?;
-        // Whoever was faster has the same one.
-        let _ = self.index.set(index);
-        Ok(())
+    /// All of it, if it is indexed.
+    fn index(&self) -> Option<&Index> {
+        match &self.known {
+            Known::Index(index) => Some(index),
+            Known::Outline { index, .. } => index.get().map(|index| &**index),
+        }
     }
 
     /// The BTF.
@@ -133,18 +150,17 @@ impl Base {
 
     /// A merge that continues it.
     pub(crate) fn merger(&self) -> Merger<'_> {
-        if let Some(index) = self.index.get() {
-            return Merger::with_base(&index.types);
-        }
-        match &self.outline {
-            Some(outline) => Merger::with_unread(Unread {
-                words: self.btf.words(),
-                starts: starts(&self.btf),
-                outline,
-                names: self,
-            }),
-            // Who has no outline is indexed.
-            None => Merger::new(),
+        match &self.known {
+            Known::Index(index) => Merger::with_base(&index.types),
+            Known::Outline { outline, index } => match index.get() {
+                Some(index) => Merger::with_base(&index.types),
+                None => Merger::with_unread(Unread {
+                    words: self.btf.words(),
+                    starts: starts(&self.btf),
+                    outline,
+                    names: self,
+                }),
+            },
         }
     }
 
@@ -191,14 +207,19 @@ impl Base {
     /// kernels no two strings are equal.
     ///
     /// # Errors
-    /// Those of [`Base::new`].
+    /// [`ErrorKind::UnusableBase`], caused by those of [`Base::new`].
     pub(crate) fn find_names(&self, strings: &[&[u8]]) -> Result<Vec<Option<Name>>> {
-        if self.index.get().is_none() {
+        if let Known::Outline { index, .. } = &self.known
+            && index.get().is_none()
+        {
             if let Some(found) = self.btf.scan_strings(strings) {
                 let name = |found: Option<StrOffset>| found.map(|offset| Name(offset.0));
                 return Ok(found.into_iter().map(name).collect());
             }
-            self.set_index()?;
+            let unusable = |error| Error::new(ErrorKind::UnusableBase).caused_by(error);
+            let all = Index::new(&self.btf).map_err(unusable)?;
+            // Whoever was faster has the same one.
+            let _ = index.set(Box::new(all));
         }
         let found = self.btf.find_strings(strings).into_iter().zip(strings);
         Ok(found
@@ -208,7 +229,7 @@ impl Base {
 
     /// The name of a string that was `found`, or else is only the end of others.
     fn name_of(&self, found: Option<StrOffset>, string: &[u8]) -> Option<Name> {
-        let end = || self.index.get()?.ends.get(string).copied();
+        let end = || self.index()?.ends.get(string).copied();
         found.map(|offset| offset.0).or_else(end).map(Name)
     }
 
@@ -225,7 +246,7 @@ impl Base {
         functions: impl Iterator<Item = &'n [u8]>,
         has_arenas: bool,
     ) -> Cow<'_, Made> {
-        if let Some(index) = self.index.get() {
+        if let Some(index) = self.index() {
             return Cow::Borrowed(&index.made);
         }
         let mut names = vec![0_u64; self.end_string() as usize / 64 + 1];

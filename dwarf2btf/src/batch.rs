@@ -33,7 +33,7 @@ pub(crate) fn run(job: &ModulesJob, printer: &Printer, start: Instant) -> Result
         timings.push((phase, begin.elapsed()));
         begin = Instant::now();
     };
-    let base = read_base(&job.base)?.indexed()?;
+    let base = read_base(&job.base)?;
     end("base");
 
     let bar = printer.progress(TOOL);
@@ -123,7 +123,13 @@ fn convert(
         bar: None,
         input: Some(&input),
     };
-    let encoded = match encode(&input.image()?, Some(base), &job.options, &watch) {
+    let image = input.image();
+    let encoded = image.and_then(|image| encode(&image, Some(base), &job.options, &watch));
+    if encoded.is_err() {
+        // If somebody has written to the module, that is the fault.
+        input.check_unchanged()?;
+    }
+    let encoded = match encoded {
         Err(error) if *error.kind() == ErrorKind::NoDebugInfo => return Ok(ModuleResult::Skipped),
         encoded => encoded?,
     };

@@ -6,9 +6,10 @@
 //! that it reads ([`exit_if_cut_off`]). And pages that will not be read again are given back ([`Input::release`]), since they
 //! count as this process's memory while they are mapped.
 //!
-//! This is the only module of the crate with unsafe code.
+//! This and its `cut_off` are the only modules of the crate with unsafe code.
 
 mod compression;
+mod cut_off;
 mod image;
 mod machines;
 mod other_files;
@@ -23,6 +24,7 @@ use std::time::SystemTime;
 use btf_core::{Error, ErrorKind, Result};
 use memmap2::{Mmap, UncheckedAdvice};
 
+pub use cut_off::exit_if_cut_off;
 pub use image::{Image, Section, SectionHeader, Symbol};
 pub use relocation::{Relocated, RelocationCursor, Relocations};
 
@@ -32,6 +34,8 @@ const PAGE_BYTES: u64 = 1 << 16;
 /// A mapped input file.
 #[derive(Debug)]
 pub struct Input {
+    /// Dropped before the mapping.
+    _named: cut_off::Named,
     map: Mmap,
     file: File,
     path: PathBuf,
@@ -66,6 +70,7 @@ impl Input {
         // `check_unchanged` makes such a run fail in the end.
         let map = unsafe { Mmap::map(&file) }.map_err(failed("map the file"))?;
         Ok(Self {
+            _named: cut_off::Named::new(map.as_ptr_range(), path),
             map,
             file,
             path: path.to_owned(),
@@ -103,7 +108,9 @@ impl Input {
         Ok(image)
     }
 
-    /// Checks that nobody has written to the file since it was opened.
+    /// Checks that nobody has written to the file since it was opened, as far as its size and the time of its last change tell.
+    /// They do not if somebody writes through a mapping of the file to pages that were written to before and have not reached the
+    /// disk yet, in the same tick of the clock as before the file was opened, or sets the time back.
     ///
     /// A file that was *replaced* has not changed: the mapping still holds the old one.
     ///
@@ -138,27 +145,6 @@ impl Input {
                 .unchecked_advise_range(UncheckedAdvice::DontNeed, offset, length)
         };
     }
-}
-
-/// From now on ends the process with `status`, having written `message` to standard error, where mapped bytes cannot be
-/// read: somebody cut the file off, or its disk fails. Otherwise the signal SIGBUS would kill it without a word.
-///
-/// For programs; a library has no business with signals.
-///
-/// # Errors
-/// [`ErrorKind::Io`] if the signal cannot be caught.
-pub fn exit_if_cut_off(message: &'static str, status: i32) -> Result<()> {
-    let end = move || {
-        // Nobody is left to tell if this fails.
-        let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
-        signal_hook::low_level::exit(status);
-    };
-    #[expect(unsafe_code, reason = "what a signal handler may do is little")]
-    // SAFETY: `end` calls write(2) and _exit(2) and nothing else, both of which signal-safety(7) allows: it does not
-    // allocate, lock, panic or return to the code that was interrupted.
-    let registered = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, end) };
-    registered.map_err(|error| io_error("catch the signal SIGBUS", error))?;
-    Ok(())
 }
 
 /// The offset and length in bytes of the whole pages in `range`, if there are any.
@@ -217,38 +203,6 @@ mod tests {
         file.write_all(b" and after").unwrap();
         let error = input.check_unchanged().unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Changed);
-    }
-
-    /// Names the file that [`reads_what_is_cut_off`] cuts off.
-    const FILE: &str = "DWARF2BTF_TEST_CUT_OFF";
-
-    #[test]
-    fn a_file_that_is_cut_off_ends_the_process_with_a_message() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(PAGE_BYTES * 4).unwrap();
-        let name = "input::tests::reads_what_is_cut_off";
-        let outcome = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--ignored", "--nocapture"])
-            .env(FILE, file.path())
-            .output()
-            .unwrap();
-        assert_eq!(outcome.status.code(), Some(2), "{outcome:?}");
-        let text = String::from_utf8_lossy(&outcome.stderr);
-        assert!(text.ends_with("cut off\n"), "{text}");
-    }
-
-    #[test]
-    #[ignore = "ends the process; the test above runs it in one of its own"]
-    fn reads_what_is_cut_off() {
-        let Some(path) = std::env::var_os(FILE) else {
-            return;
-        };
-        exit_if_cut_off("cut off\n", 2).unwrap();
-        let input = Input::open(Path::new(&path)).unwrap();
-        let file = File::options().write(true).open(&path).unwrap();
-        file.set_len(0).unwrap();
-        let sum: u64 = input.bytes().iter().map(|byte| u64::from(*byte)).sum();
-        panic!("read {sum} from nothing");
     }
 
     #[test]

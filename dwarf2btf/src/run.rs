@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use btf_core::ErrorKind;
 use btf_core::cli::output::check_target;
 use btf_core::cli::{
     ExitStatus, Printer, ProgressBar, ignore_broken_pipe, is_broken_pipe, phase_tree,
 };
 use dwarf2btf::base::Base;
 use dwarf2btf::input::{Image, Input, exit_if_cut_off};
+use dwarf2btf::options::Options;
 use dwarf2btf::report::{Encoded, Progress, finding_to_json, finding_to_text};
 use dwarf2btf::{Observer, encode, output};
 
 use crate::batch;
 use crate::cli::{Args, Job, TOOL};
 
-/// Said if the input is cut off while it is read.
-const CUT_OFF: &str =
-    "dwarf2btf: error: the input was cut off while it was read, or its disk failed\n";
+/// Stands before the name of a file that is cut off while it is read.
+const CUT_OFF: &str = "dwarf2btf: error: ";
 
 /// Does what the command line asks for. `start` is when the process started.
 pub(crate) fn run(args: &Args, printer: &Printer, start: Instant) -> Result<ExitStatus> {
@@ -122,25 +123,60 @@ fn encode_input(job: &Job, printer: &Printer, start: Instant) -> Result<Encoded>
     }
     let input = Input::open(&job.input).with_context(in_input)?;
     let (image, base) = image_and_base(&input, job.base.as_deref());
-    let image = image.with_context(in_input)?;
+    let image = image.map_err(|error| explained(error, &input, None))?;
     let base = base?;
     let opened = start.elapsed();
     let bar = printer.progress(TOOL);
-    let encoded = encode(
-        &image,
-        base.as_ref().map(|base| &base.base),
-        &job.options,
-        &Watch {
-            bar: Some(&bar),
-            input: Some(&input),
-        },
-    );
+    let watch = Watch {
+        bar: Some(&bar),
+        input: Some(&input),
+    };
+    let encoded = encode_opened(&image, &input, base.as_ref(), &job.options, &watch);
     bar.finish();
-    let mut encoded = encoded.with_context(in_input)?;
-    input.check_unchanged().with_context(in_input)?;
-    base.map_or(Ok(()), |base| base.check_unchanged())?;
+    let mut encoded = encoded?;
     encoded.timings.insert(0, ("open", opened));
     Ok(encoded)
+}
+
+/// Encodes what is in `input`, unless somebody writes to it or to its base meanwhile.
+fn encode_opened(
+    image: &Image<'_>,
+    input: &Input,
+    base: Option<&MappedBase>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Encoded> {
+    let encoded = encode(image, base.map(|base| &base.base), options, observer);
+    let encoded = encoded.map_err(|error| explained(error, input, base))?;
+    check_unchanged(input, base)?;
+    Ok(encoded)
+}
+
+/// The error for users: with the path of the file that is at fault. If somebody has written to one of them, that is the fault,
+/// whatever came of it.
+pub(crate) fn explained(
+    error: btf_core::Error,
+    input: &Input,
+    base: Option<&MappedBase>,
+) -> anyhow::Error {
+    if let Err(changed) = check_unchanged(input, base) {
+        return changed;
+    }
+    let is_of_base = *error.kind() == ErrorKind::UnusableBase;
+    let at_fault = base.filter(|_| is_of_base).map_or(input, |base| base.input);
+    anyhow::Error::new(error).context(at_fault.path().display().to_string())
+}
+
+/// Checks that nobody has written to the files since they were opened.
+pub(crate) fn check_unchanged(input: &Input, base: Option<&MappedBase>) -> Result<()> {
+    for input in [Some(input), base.map(|base| base.input)]
+        .into_iter()
+        .flatten()
+    {
+        let in_input = || input.path().display().to_string();
+        input.check_unchanged().with_context(in_input)?;
+    }
+    Ok(())
 }
 
 /// Starts the threads of this process; the calling one is among them.
@@ -168,30 +204,21 @@ pub(crate) struct MappedBase {
 
 impl MappedBase {
     fn open(path: &Path) -> Result<Self> {
-        let open = || {
-            let input: &'static Input = Box::leak(Box::new(Input::open(path)?));
-            let base = Base::parse_static(input.bytes())?;
-            Ok::<_, btf_core::Error>(Self { base, input })
-        };
-        open().with_context(|| path.display().to_string())
-    }
-
-    /// Checks that nobody has written to the file since it was opened.
-    pub(crate) fn check_unchanged(&self) -> Result<()> {
-        let in_base = || self.input.path().display().to_string();
-        self.input.check_unchanged().with_context(in_base)
+        let input = Input::open(path).with_context(|| path.display().to_string())?;
+        let input: &'static Input = Box::leak(Box::new(input));
+        let base = Base::parse_static(input.bytes());
+        let base = base.map_err(|error| explained(error, input, None))?;
+        Ok(Self { base, input })
     }
 }
 
-/// Reads what the output of many modules continues.
+/// Reads and indexes what the output of many modules continues.
 pub(crate) fn read_base(path: &Path) -> Result<Base> {
-    let read = || {
-        let input = Input::open(path)?;
-        let base = Base::parse(input.bytes())?;
-        input.check_unchanged()?;
-        Ok::<_, btf_core::Error>(base)
-    };
-    read().with_context(|| path.display().to_string())
+    let input = Input::open(path).with_context(|| path.display().to_string())?;
+    let base = Base::parse(input.bytes()).and_then(Base::indexed);
+    let base = base.map_err(|error| explained(error, &input, None))?;
+    check_unchanged(&input, None)?;
+    Ok(base)
 }
 
 /// Draws progress, and gives memory back.
@@ -249,3 +276,6 @@ fn print_reports(args: &Args, printer: &Printer, encoded: &Encoded) -> Result<()
         .and_then(|()| stdout.flush());
     ignore_broken_pipe(written).context("cannot write to standard output")
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,15 +19,14 @@ use dwarf2btf::reasons::Why;
 use dwarf2btf::report::{Encoded, FunctionReport, FunctionVerdict, finding_to_text};
 use dwarf2btf::{encode, output};
 
-use crate::run::{Watch, image_and_base, start_threads};
+use crate::run::{Watch, check_unchanged, explained, image_and_base, start_threads};
 
 use super::request::{Job, Request, Surroundings, request};
 
 /// What stands before our messages: the name that was called, and who answered.
 const TOOL: &str = "pahole (dwarf2btf)";
-/// Said if the input is cut off while it is read.
-const CUT_OFF: &str =
-    "pahole (dwarf2btf): error: the input was cut off while it was read, or its disk failed\n";
+/// Stands before the name of a file that is cut off while it is read.
+const CUT_OFF: &str = "pahole (dwarf2btf): error: ";
 
 /// The whole program. `words` are the command line without the name of the program.
 pub(crate) fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -89,18 +88,17 @@ fn write_btf(job: &Job, printer: &Printer) -> Result<ExitStatus> {
     };
     let btf = base.as_ref().map(|base| &base.base);
     let encoded = image.and_then(|image| encode(&image, btf, &job.options, &watch));
+    check_unchanged(&input, base.as_ref())?;
     let encoded = match encoded {
         Err(error) if matches!(error.kind(), ErrorKind::NoDebugInfo | ErrorKind::NoTypes(_)) => {
             return Ok(nothing_to_write(&job.input, &error, printer));
         }
-        encoded => encoded.with_context(in_input)?,
+        encoded => encoded.map_err(|error| explained(error, &input, base.as_ref()))?,
     };
-    base.map_or(Ok(()), |base| base.check_unchanged())?;
     if printer.verbosity() > 0 {
         tell_what_is_left_out(&encoded, printer)?;
     }
     if let Some(target) = &job.detached {
-        input.check_unchanged().with_context(in_input)?;
         output::to_file(target, &encoded).with_context(|| target.display().to_string())?;
     } else {
         let drops_signature = output::into_input(&input, &encoded).with_context(in_input)?;
