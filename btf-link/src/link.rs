@@ -110,7 +110,7 @@ pub fn link(files: &[File], options: &Options<'_>) -> Result<Vec<u8>, Failure> {
         return Err(Error::new(ErrorKind::Elf(text)).into());
     }
     let mut problems = Vec::new();
-    check_orders(&objects, &mut problems);
+    check_objects(&objects, &mut problems);
     let symbols = Symbols::resolve(&objects, &mut problems);
     let declared = declared::declared(&objects);
     declared::check(&objects, &symbols, &declared, &mut problems);
@@ -192,6 +192,12 @@ fn prune(builder: Builder, joined: &mut Joined, level: Option<Level>) -> btf_cor
     Ok(Builder::from_btf(&pruned.btf))
 }
 
+/// Checks that objects can be linked with each other at all.
+fn check_objects(objects: &[Object<'_>], problems: &mut Vec<Problem>) {
+    check_orders(objects, problems);
+    check_btf(objects, problems);
+}
+
 /// Checks that all objects have one byte order.
 fn check_orders(objects: &[Object<'_>], problems: &mut Vec<Problem>) {
     let Some(first) = objects.first() else { return };
@@ -199,6 +205,21 @@ fn check_orders(objects: &[Object<'_>], problems: &mut Vec<Problem>) {
         if object.order != first.order {
             let text = "objects of different byte orders".to_owned();
             problems.push(Problem::of_symbols(text, objects, [(0, 0), (index, 0)]));
+        }
+    }
+}
+
+/// Checks that code has BTF if other objects have some. The kernel takes none without if it is given any, and of a function that
+/// other objects only declare they know no names of parameters, which BTF needs.
+fn check_btf(objects: &[Object<'_>], problems: &mut Vec<Problem>) {
+    if objects.iter().all(|object| object.btf.is_none()) {
+        return;
+    }
+    for object in objects.iter().filter(|object| object.btf.is_none()) {
+        let has_code = |section: &object::Section<'_>| section.is_code() && section.size > 0;
+        if object.sections.iter().any(has_code) {
+            let text = "code without BTF, which other objects have; compile it with `-g`, or gcc's `-gbtf`";
+            problems.push(Problem::of(object, text.to_owned()));
         }
     }
 }

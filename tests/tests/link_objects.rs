@@ -114,7 +114,6 @@ fn linking_the_output_again_changes_nothing() {
             &["first", "second"],
             &["second", "first", "tables"],
             &["unused", "user"],
-            &["user", "plain"],
             &["tables"],
             &["plain"],
         ] {
@@ -543,13 +542,20 @@ fn the_map_of_an_arena_stays_with_its_data() {
     }
 }
 
+/// The kernel wants to know all functions of a program, or none.
 #[test]
-fn objects_without_btf_take_part() {
+fn code_without_btf_is_refused_beside_other_that_has_it() {
     for folder in FOLDERS {
-        let bytes = linked(folder, &["user", "plain"]);
-        assert!(symbols(&bytes)["used"].is_some());
-        let Loaded { btf, .. } = btf(&bytes);
-        assert!(btf.find_by_name(b"user").next().is_some());
+        let [user, mut plain] = ["user", "plain"].map(|name| read(folder, name));
+        plain.name = "plain.o".to_owned();
+        let plain_alone = read(folder, "plain");
+        assert!(symbols(&link_files(&[plain_alone], &Options::default()))["used"].is_some());
+        assert_eq!(
+            problems(&[user, plain]),
+            [
+                "code without BTF, which other objects have; compile it with `-g`, or gcc's `-gbtf`: plain.o"
+            ]
+        );
     }
 }
 
