@@ -61,6 +61,14 @@ pub struct CommonArgs {
     /// Print the man page or a shell's completions
     #[arg(long, value_name = "WHAT", display_order = LAST)]
     pub generate: Option<Generate>,
+    /// Write the man pages of the program and its commands into a folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "generate",
+        display_order = LAST
+    )]
+    pub man_dir: Option<std::path::PathBuf>,
 }
 
 /// Whether `clap` shall colour what it prints itself, before any option is understood: the last `--color` decides, and

@@ -13,7 +13,7 @@ mod missing;
 mod sources;
 mod stats;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage};
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::parser::ValueSource;
@@ -137,8 +137,7 @@ impl Args {
 
 /// Does what the command line asks for.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
-    let generated = args.common.print_generated(Args::command(), MAN_SECTIONS);
-    if generated.context("cannot write to standard output")? {
+    if args.common.print_generated(Args::command(), MAN_SECTIONS)? {
         return Ok(ExitStatus::Done);
     }
     match args.command {

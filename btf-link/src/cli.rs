@@ -117,8 +117,7 @@ impl Args {
 
 /// Does what the command line asks for.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<ExitStatus> {
-    let generated = args.common.print_generated(Args::command(), MAN_SECTIONS);
-    if generated.context("cannot write to standard output")? {
+    if args.common.print_generated(Args::command(), MAN_SECTIONS)? {
         return Ok(ExitStatus::Done);
     }
     match &args.command {

@@ -27,6 +27,12 @@ Examples:
   dwarf2btf module.ko --report json -o module.btf > report.jsonl
 ";
 
+const MODULES_EXAMPLES: &str = "\
+Examples:
+  dwarf2btf modules --base vmlinux --in-place /usr/lib/debug/lib/modules/6.1.0
+  dwarf2btf modules --base vmlinux --out-dir btf -j8 --report json drivers/ extra.ko
+";
+
 const MAN_SECTIONS: &[ManSection] = &[
     ManSection {
         title: "OUTPUT",
@@ -118,7 +124,7 @@ pub(crate) struct Args {
     command: Option<Command>,
 
     /// ELF file with DWARF
-    #[arg(required_unless_present = "generate")]
+    #[arg(required_unless_present_any = ["generate", "man_dir"])]
     file: Option<PathBuf>,
 
     /// Where to write the BTF; `-` is standard output [default: FILE.btf]
@@ -165,7 +171,7 @@ enum Command {
 ///
 /// The base is read once. One module that cannot be read does not stop the others; the status is then 2.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("where").required(true))]
+#[command(group = ArgGroup::new("where").required(true), after_help = MODULES_EXAMPLES)]
 struct ModulesArgs {
     /// Modules, or folders to search for `*.ko` and `*.ko.debug`
     #[arg(required = true, value_name = "PATH")]
@@ -301,8 +307,7 @@ impl Args {
 
     /// Prints what `--generate` asks for; whether it was there.
     pub(crate) fn generate(&self) -> Result<bool> {
-        let generated = self.common.print_generated(Self::command(), MAN_SECTIONS);
-        generated.context("cannot write to standard output")
+        Ok(self.common.print_generated(Self::command(), MAN_SECTIONS)?)
     }
 
     /// The options of what is to be done.

@@ -1,7 +1,7 @@
 //! Goal: what the program says, and how it ends, is what its manual promises.
 //! Method: one run a test, its status, stdout and stderr in one snapshot; paths, times and memory replaced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use btf_tests::corpus;
 use btf_tests::program::{Outcome, TestDir, ours, peer, run, unheard};
@@ -91,6 +91,88 @@ fn bash_reads_its_completions() {
     let Some(bash) = peer("bash") else { return };
     let outcome = run(&bash, ["-n".as_ref(), path.as_os_str()]).success();
     assert_eq!(outcome.stderr, "");
+}
+
+/// What bash offers behind these words.
+fn completed(bash: &Path, script: &Path, tool: &str, words: &[&str]) -> Vec<String> {
+    let function = format!("_{}", tool.replace('-', "__"));
+    let (before, last) = (words[words.len() - 2], words[words.len() - 1]);
+    let text = format!(
+        "source {}; COMP_WORDS=({}); COMP_CWORD={}; {function} {tool} '{last}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        script.display(),
+        words.join(" "),
+        words.len() - 1,
+    );
+    let outcome = run(bash, ["-c", &text]).success();
+    assert_eq!(outcome.stderr, "");
+    outcome.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_the_options_of_every_command() {
+    let Some(bash) = peer("bash") else { return };
+    let dir = TestDir::new();
+    for (tool, command, option) in [
+        ("btf-link", "core-check", "--against"),
+        ("btf-link", "link", "--gc"),
+        ("btf-link", "merge", "--canonical"),
+        ("btf-dump", "diff", "--breaking"),
+        ("btf-dump", "c", "--assert"),
+        ("dwarf2btf", "modules", "--in-place"),
+    ] {
+        let script = run(&ours(tool), ["--generate", "bash"]).success().stdout;
+        let script = dir.write(tool, script.as_bytes());
+        let commands = completed(&bash, &script, tool, &[tool, &command[..1]]);
+        assert!(commands.iter().any(|word| word == command), "{commands:?}");
+        let options = completed(&bash, &script, tool, &[tool, command, "--"]);
+        assert!(
+            options.iter().any(|word| word == option),
+            "{tool} {command}: {options:?}"
+        );
+        let values = completed(&bash, &script, tool, &[tool, command, "x", "--color", "a"]);
+        assert_eq!(values, ["auto", "always"], "{tool} {command}");
+    }
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    for (tool, command, option) in [
+        ("btf-link", "min-core", "functions"),
+        ("btf-dump", "layout", "packable"),
+        ("dwarf2btf", "modules", "out\\-dir"),
+    ] {
+        let dir = TestDir::new();
+        let outcome = run(
+            &ours(tool),
+            ["--man-dir".as_ref(), dir.path("").as_os_str()],
+        )
+        .success();
+        assert_eq!(outcome.stdout, "");
+        let page = |name: &str| std::fs::read_to_string(dir.path(name)).unwrap_or_default();
+        let printed = run(&ours(tool), ["--generate", "man"]).success().stdout;
+        assert_eq!(page(&format!("{tool}.1")), printed);
+        let escaped = command.replace('-', "\\-");
+        assert!(
+            printed.contains(&format!("{}\\-{escaped}(1)", tool.replace('-', "\\-"))),
+            "{printed}"
+        );
+        let page = page(&format!("{tool}-{command}.1"));
+        for part in [
+            &format!(".TH {tool}-{command} 1"),
+            option,
+            ".SH EXAMPLES",
+            ".SH EXIT STATUS",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let missing = dir.path("missing");
+        let failed = run(&ours(tool), ["--man-dir".as_ref(), missing.as_os_str()]);
+        assert_eq!(failed.status, Some(2), "{failed}");
+        assert!(
+            failed.stderr.contains(&format!("missing/{tool}.1: ")),
+            "{failed}"
+        );
+    }
 }
 
 #[test]
