@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use btf_core::ErrorKind;
 use btf_core::cli::output::check_target;
-use btf_core::cli::{ExitStatus, Printer, ignore_broken_pipe, phase_tree};
+use btf_core::cli::{ExitStatus, Printer, count, ignore_broken_pipe, phase_tree};
 use dwarf2btf::base::Base;
 use dwarf2btf::input::Input;
 use dwarf2btf::modules::{Found, ModuleFile, ModuleResult, ModulesSummary, find, for_each};
@@ -61,6 +61,7 @@ pub(crate) fn run(job: &ModulesJob, printer: &Printer, start: Instant) -> Result
             );
         }
     }
+    say_if_none(&summary, printer);
     if job.is_json {
         let mut text: String = files
             .iter()
@@ -84,6 +85,21 @@ pub(crate) fn run(job: &ModulesJob, printer: &Printer, start: Instant) -> Result
     } else {
         ExitStatus::Done
     })
+}
+
+/// Says so if nothing was written and nothing has failed either.
+fn say_if_none(summary: &ModulesSummary, printer: &Printer) {
+    if summary.failed > 0 || summary.written > 0 {
+        return;
+    }
+    let text = match summary.skipped {
+        1 => "the module has no DWARF: it may be in a file of its own".to_owned(),
+        all => format!(
+            "none of the {} modules has DWARF: it may be in files of their own",
+            count(all)
+        ),
+    };
+    printer.failure(TOOL, &text);
 }
 
 /// Where the BTF of each module goes; nowhere but into the modules if there is no folder for it.

@@ -213,7 +213,9 @@ fn a_module_that_was_signed_is_to_be_signed_again() {
     let (base, _) = base(&dir, &object(FOLDER, "image.elf"));
     let mut bytes = fs::read(object(FOLDER, "enums.o")).unwrap();
     // The signature, `struct module_signature` with its length, and the mark (Linux, include/linux/module_signature.h).
-    let mut signature = vec![7; 16];
+    // Some builds pad the module before they sign it.
+    let mut signature = vec![0; 3];
+    signature.extend([7; 16]);
     signature.extend([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 16]);
     signature.extend(b"~Module signature appended~\n");
     bytes.extend(&signature);
@@ -230,4 +232,34 @@ fn a_module_that_was_signed_is_to_be_signed_again() {
     let words = words.into_iter().chain([&*base, &module]);
     let distilled = run(&ours("btf-link"), words).success().stderr;
     assert!(distilled.contains("signature dropped"), "{distilled}");
+}
+
+#[test]
+fn modules_without_dwarf_are_an_error_in_words() {
+    let dir = TestDir::new();
+    let (base, _) = base(&dir, &object(FOLDER, "image.elf"));
+    let raw = fs::read(object(FOLDER, "enums.o")).unwrap();
+    let stripped = raw.windows(6).position(|window| window == b".debug");
+    assert!(stripped.is_some());
+    // Sections that are called otherwise are none.
+    let mut bytes = raw.clone();
+    for at in 0..bytes.len() - 6 {
+        if &bytes[at..at + 6] == b".debug" {
+            bytes[at + 1] = b'x';
+        }
+    }
+    let modules = [dir.write("a.ko", &bytes), dir.write("b.ko", &bytes)];
+    let words = ["modules", "-q", "--in-place", "--base"].map(Path::new);
+    let words = words.into_iter().chain([&*base]);
+    let outcome = dwarf2btf(words.clone().chain([&*modules[0], &modules[1]]));
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(
+        outcome.stderr.contains("none of the 2 modules has DWARF"),
+        "{outcome}"
+    );
+    let outcome = dwarf2btf(words.chain([&*modules[0]]));
+    assert!(
+        outcome.stderr.contains("the module has no DWARF"),
+        "{outcome}"
+    );
 }

@@ -82,7 +82,7 @@ fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-/// Whether `tail` is a module's signature and nothing else.
+/// Whether `tail` is a module's signature and nothing else, behind padding of zeros if there is some.
 fn is_signature(tail: &[u8]) -> bool {
     let Some((rest, header)) = tail
         .strip_suffix(SIGNATURE_MARK)
@@ -92,7 +92,10 @@ fn is_signature(tail: &[u8]) -> bool {
     };
     let &[_, _, _, signer_len, key_len, _, _, _, s0, s1, s2, s3] = header;
     let len = u64::from(u32::from_be_bytes([s0, s1, s2, s3]));
-    rest.len() as u64 == len + u64::from(signer_len) + u64::from(key_len)
+    let len = len + u64::from(signer_len) + u64::from(key_len);
+    let padding = (rest.len() as u64).checked_sub(len);
+    let padding = padding.and_then(|padding| rest.get(..usize::try_from(padding).ok()?));
+    padding.is_some_and(|padding| padding.iter().all(|&byte| byte == 0))
 }
 
 #[cfg(test)]
@@ -121,7 +124,9 @@ mod tests {
         check(&[0; 50], 10, false);
         check(SIGNATURE_MARK, 20 + SIGNATURE_MARK.len() as u64, false);
         check(&signature(100), 10, true);
+        check(&[&[0; 7], &signature(100)[..]].concat(), 10, true);
         check(&[b"x", &signature(100)[..]].concat(), 161, false);
+        check(&signature(100)[1..], 159, false);
     }
 
     #[test]
