@@ -275,6 +275,10 @@ fn every_form_tells_the_same() {
     let dir = TestDir::new();
     let file = dir.write("module", &module());
     let folder = format!("{}/", dir.path("").display()).replace("//", "/");
+    let out = dir.path("out.h");
+    let words = [Path::new("-o"), &out];
+    assert_eq!(kfuncs(&[&[&*file][..], &words].concat()), "");
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), kfuncs(&[&file]));
     let shown = |arg: &str| kfuncs(&[&file, Path::new(arg)]).replace(&folder, "");
     let header = shown("--format=c");
     let declared = header.split("/* kfuncs of ").nth(1).unwrap();

@@ -329,6 +329,18 @@ fn why_a_name_has_several_definitions_is_told() {
     let second: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(second["path"], serde_json::json!(["member `value`"]));
     assert_eq!(second["inputs"].as_array().unwrap().len(), 1);
+    args[3] = "l?s*";
+    let by_pattern = link(&args).success().stdout;
+    assert!(
+        by_pattern
+            .lines()
+            .take(2)
+            .eq(outcome.stdout.lines().take(2))
+    );
+    args.pop();
+    args[3] = "/int/";
+    let none = link(&args);
+    assert_eq!((none.status, &*none.stdout), (Some(1), ""), "{none}");
     args[3] = "nowhere";
     assert_eq!(link(&args).status, Some(1));
 }

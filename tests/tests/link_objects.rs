@@ -702,3 +702,22 @@ fn damaged_objects_are_refused_or_linked() {
     }
     assert!(linked > 100, "{linked}");
 }
+
+#[test]
+fn a_pattern_to_keep_that_matches_nothing_is_warned_of() {
+    let dir = TestDir::new();
+    let (object, out) = (path("clang", "user"), dir.path("out.o"));
+    let other = path("clang", "unused");
+    let words = [
+        "link", "--gc", "--keep", "un?sed", "--keep", "nothing", "-o",
+    ]
+    .map(Path::new);
+    let [words @ .., o] = words;
+    let files = [&*object, &other, o, &out];
+    let outcome = program(&[&words[..], &files].concat()).success();
+    assert!(
+        outcome.stderr.contains("no symbol is called `nothing`"),
+        "{outcome}"
+    );
+    assert!(!outcome.stderr.contains("un?sed"), "{outcome}");
+}

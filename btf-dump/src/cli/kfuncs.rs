@@ -1,12 +1,11 @@
 //! `btf-dump kfuncs`: the functions of kernels and modules that BPF programs may call.
 
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::{STDIN, Source};
-use btf_core::cli::{ExitStatus, Printer, escape_name, ignore_broken_pipe};
+use btf_core::cli::{ExitStatus, Printer, escape_name, ignore_broken_pipe, output};
 use btf_dump::kfuncs::declare::{self, Header};
 use btf_dump::kfuncs::prototype::Prototypes;
 use btf_dump::kfuncs::sets::{self, Sets};
@@ -17,7 +16,7 @@ use super::{SourceArgs, TOOL, missing};
 
 const EXAMPLES: &str = "\
 Examples:
-  btf-dump kfuncs > kfuncs.h                those of the running kernel
+  btf-dump kfuncs -o kfuncs.h               those of the running kernel
   btf-dump kfuncs vmlinux modules/ --json   with the flags and sets of files
   btf-dump kfuncs -n 'bpf_dynptr_*' --format prototype
 ";
@@ -45,6 +44,16 @@ pub(crate) struct KfuncsArgs {
     /// Write JSON Lines: for each kfunc an object with its file, prototype, tags, flags and sets
     #[arg(long)]
     json: bool,
+
+    /// Where to write [default: standard output]
+    #[arg(
+        short,
+        long,
+        value_name = "OUT",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    output: PathBuf,
 }
 
 /// How a kfunc is declared.
@@ -66,6 +75,7 @@ impl KfuncsArgs {
 /// Declares kfuncs.
 pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = args.sources.open(printer)?;
+    output::check_target(&args.output, sources.iter().flat_map(Source::files))?;
     let mut count = 0;
     let mut names = Vec::new();
     let mut lines = Vec::new();
@@ -90,16 +100,15 @@ pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     } else {
         lines
     };
-    let mut stdout = io::stdout().lock();
-    let text = if printer.stdout_is_terminal() {
+    let text = if args.output == Path::new("-") && printer.stdout_is_terminal() {
         let lines = out.split(|&byte| byte == b'\n');
         let lines: Vec<_> = lines.map(escape_name).collect();
         lines.join("\n").into_bytes()
     } else {
         out
     };
-    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
-    ignore_broken_pipe(written).context("cannot write to standard output")?;
+    let written = ignore_broken_pipe(output::write(&args.output, &text));
+    written.with_context(|| args.output.display().to_string())?;
     if names.is_empty() {
         printer.warning(
             TOOL,

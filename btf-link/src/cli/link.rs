@@ -8,6 +8,8 @@ use btf_core::cli::{ExitStatus, Printer, output};
 use btf_link::link::{Failure, File, Options, link};
 use btf_link::shrink::Level;
 use clap::ValueEnum;
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSymbol as _};
 
 use super::TOOL;
 
@@ -34,7 +36,7 @@ pub(crate) struct LinkArgs {
     #[arg(long)]
     gc: bool,
 
-    /// With --gc, keep symbols of this name; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
+    /// With --gc, keep symbols of this name; may be repeated; `*`, `?`, `[…]`, `{…}` or `/regular expression/`
     #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "gc")]
     keep: Vec<Pattern>,
 
@@ -71,10 +73,10 @@ Examples:
 
 /// The arguments of `gen`, which build systems call as they call bpftool.
 #[derive(Debug, clap::Args)]
-#[command(after_help = GEN_EXAMPLES)]
+#[command(after_help = GEN_EXAMPLES, override_usage = "btf-link gen [OPTIONS] object <OUT> <IN>...")]
 pub(crate) struct GenArgs {
-    /// `object`: the output file, then the input files
-    #[arg(required = true, value_name = "object OUT IN")]
+    /// The word `object`, the file to write, then the files to link
+    #[arg(required = true, value_name = "WORD")]
     words: Vec<PathBuf>,
 }
 
@@ -107,11 +109,31 @@ pub(crate) fn link_files(
     output::check_target(output, paths.iter().map(PathBuf::as_path))?;
     match link_bytes(paths, options, printer)? {
         Ok(bytes) => {
+            warn_of_missing(&bytes, options, printer)?;
             output::write(output, &bytes).with_context(|| output.display().to_string())?;
             Ok(ExitStatus::Done)
         }
         Err(status) => Ok(status),
     }
+}
+
+/// Warns of each pattern for symbols to keep that nothing of the result is called by.
+fn warn_of_missing(linked: &[u8], options: &Options<'_>, printer: &Printer) -> Result<()> {
+    let Some(keep) = options.gc.filter(|keep| !keep.is_empty()) else {
+        return Ok(());
+    };
+    let file = ElfFile64::<object::Endianness>::parse(linked)?;
+    let names: Vec<_> = file
+        .symbols()
+        .filter_map(|symbol| symbol.name_bytes().ok())
+        .collect();
+    for pattern in keep {
+        if !names.iter().any(|name| pattern.matches(name)) {
+            let text = format!("no symbol is called `{}`", pattern.text());
+            printer.warning(TOOL, &text);
+        }
+    }
+    Ok(())
 }
 
 /// Links files; tells everything that is wrong, and what status to end with.

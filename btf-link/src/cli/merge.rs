@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
+use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::{Source, Standalone, open_one, open_with, warn_of_packed};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, ProgressBar, ThreadArgs, escape_text, json_line, output,
@@ -63,9 +64,10 @@ pub(crate) struct MergeArgs {
 
     /// Tell why a name has several definitions: where they differ first, and which inputs have which; may be repeated
     ///
-    /// Without `-o` nothing else is written. Exit status 1 if nothing has the name.
-    #[arg(long, value_name = "NAME")]
-    explain: Vec<String>,
+    /// `*`, `?`, `[…]`, `{…}` or `/regular expression/` ask for all such names that have several definitions. Without `-o` nothing else
+    /// is written. Exit status 1 if nothing has the name.
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    explain: Vec<Pattern>,
 
     /// Order the types by name, as kernels since 7.0 need it of vmlinux
     #[arg(long)]
@@ -253,22 +255,40 @@ fn explain(
     printer: &Printer,
 ) -> Result<bool> {
     let mut is_unknown = false;
-    for name in &args.explain {
-        let found = explain::definitions(&merged.btf, &merged.ids, name.as_bytes());
-        if found.is_empty() {
-            printer.failure(TOOL, &format!("nothing is called `{name}`"));
-            is_unknown = true;
-            continue;
-        }
-        let text = if args.json {
-            let lines = found
-                .iter()
-                .map(|one| definition_to_json(name, one, &found, merged, sources));
-            lines.collect()
-        } else {
-            definitions_to_text(name, &found, merged, sources)
+    for pattern in &args.explain {
+        let names = match pattern.name() {
+            Some(name) => vec![name],
+            None => explain::ambiguous(&merged.btf, |name| pattern.matches(name)),
         };
-        super::print(&text)?;
+        let mut is_found = false;
+        for name in names {
+            let found = explain::definitions(&merged.btf, &merged.ids, name);
+            if found.is_empty() {
+                continue;
+            }
+            is_found = true;
+            let name = &*String::from_utf8_lossy(name);
+            let text = if args.json {
+                let lines = found
+                    .iter()
+                    .map(|one| definition_to_json(name, one, &found, merged, sources));
+                lines.collect()
+            } else {
+                definitions_to_text(name, &found, merged, sources)
+            };
+            super::print(&text)?;
+        }
+        if !is_found {
+            let text = match pattern.name() {
+                Some(_) => format!("nothing is called `{}`", pattern.text()),
+                None => format!(
+                    "no name with several definitions matches `{}`",
+                    pattern.text()
+                ),
+            };
+            printer.failure(TOOL, &text);
+            is_unknown = true;
+        }
     }
     Ok(is_unknown)
 }

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result};
 use btf_core::builder::WriteOptions;
 use btf_core::cli::pattern::Pattern;
 use btf_core::cli::sources::open_one;
-use btf_core::cli::{ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, size};
+use btf_core::cli::{
+    ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, plural, size,
+};
 use btf_core::dedup::FastMap;
 use btf_core::overlap::BoundedStrings;
 use btf_core::types::Type;
@@ -198,9 +200,9 @@ fn blame(
             json_line("blame", |object| to_json(object, btf, wanted, &cost))
         } else {
             let chain: Vec<_> = cost.chain.iter().map(|&id| describe(btf, id)).collect();
-            let (types, bytes) = (count(cost.types as u64), size(cost.bytes));
+            let (types, bytes) = (plural(cost.types as u64, "type"), size(cost.bytes));
             format!(
-                "{}\n  without it {types} types and {bytes} less\n",
+                "{}\n  without it {types} and {bytes} less\n",
                 chain.join("\n  -> ")
             )
         };

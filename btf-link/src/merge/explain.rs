@@ -1,11 +1,12 @@
 //! Why a name kept several definitions: where two of them differ first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 
 use btf_core::cli::escape_name;
+use btf_core::overlap::BoundedStrings;
 use btf_core::types::{Type, name_refs, type_refs};
-use btf_core::{Btf, Info, Kind, TypeId};
+use btf_core::{Btf, Info, Kind, StrOffset, TypeId};
 
 /// Two types that are compared.
 type Pair = (TypeId, TypeId);
@@ -32,6 +33,40 @@ pub struct Difference {
     pub path: Vec<String>,
     /// What stands there in each of the two; none if they do not differ.
     pub sides: Option<[String; 2]>,
+}
+
+/// The names in the result that are wanted and that several types of one kind have, in their order.
+#[must_use]
+pub fn ambiguous(btf: &Btf, is_wanted: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
+    let mut strings = BoundedStrings::new(btf);
+    let mut counts: BTreeMap<(&[u8], Kind), u32> = BTreeMap::new();
+    for (id, _) in btf.records() {
+        let Some(info) = btf.info(id) else { continue };
+        let Some(kind) = info.kind() else { continue };
+        // Functions and variables of one name are several things, and not several definitions of one.
+        let is_type = matches!(
+            kind,
+            Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64
+                | Kind::Typedef
+                | Kind::Int
+                | Kind::Float
+        );
+        let name = btf.record(id).and_then(|record| record.first().copied());
+        if let Some(name) = name.filter(|&name| is_type && name != 0)
+            && let Ok(name) = strings.get(StrOffset(name))
+        {
+            *counts.entry((name, kind)).or_default() += 1;
+        }
+    }
+    let names = counts
+        .into_iter()
+        .filter(|&((name, _), count)| count > 1 && is_wanted(name));
+    let mut names: Vec<_> = names.map(|((name, _), _)| name).collect();
+    names.dedup();
+    names
 }
 
 /// The definitions of a name in the result, `ids` being [`super::MergedBtf::ids`].
