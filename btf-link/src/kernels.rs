@@ -23,31 +23,33 @@ pub struct KernelFiles {
 }
 
 /// The kernels that were found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct KernelList {
     /// The kernels in the order of the arguments, those of a folder in the order of their paths.
     pub kernels: Vec<KernelFiles>,
     /// Modules whose kernel is not there.
     pub orphans: Vec<PathBuf>,
+    /// Files that cannot be read, in the order in which they were found.
+    pub unreadable: Vec<Error>,
 }
 
 impl KernelList {
     /// Looks what there is in files and folders.
     ///
     /// # Errors
-    /// A file or folder that cannot be read, or a folder without BTF.
+    /// A folder that cannot be read, or is without BTF.
     pub fn find(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut list = Self::default();
         let mut modules = Vec::new();
         for path in paths {
             for path in sources::list(path)? {
-                if sources::is_split(&path)? {
-                    modules.push(path);
-                } else {
-                    list.kernels.push(KernelFiles {
+                match sources::is_split(&path) {
+                    Ok(true) => modules.push(path),
+                    Ok(false) => list.kernels.push(KernelFiles {
                         path,
                         modules: Vec::new(),
-                    });
+                    }),
+                    Err(error) => list.unreadable.push(error),
                 }
             }
         }
@@ -79,23 +81,28 @@ impl KernelFiles {
     /// Reads the kernel itself.
     ///
     /// # Errors
-    /// A file that cannot be read, or that holds several blobs of BTF.
+    /// A file that cannot be read, that holds several blobs of BTF, or that is a program's.
     pub fn open(&self) -> Result<Kernel, Error> {
         let source = sources::open_one(&self.path, None)?;
+        if source.is_program() {
+            return Err(Error::no_kernels_btf(&source.title()));
+        }
         Ok(Kernel::new(source.btf))
     }
 
-    /// Adds the modules.
-    ///
-    /// # Errors
-    /// A module that cannot be read, or that does not continue the kernel.
-    pub fn open_modules(&self, kernel: &mut Kernel) -> Result<(), Error> {
+    /// Adds the modules; returns those that cannot be read, or that do not continue the kernel, with the reasons.
+    #[must_use = "modules that are not there"]
+    pub fn open_modules(&self, kernel: &mut Kernel) -> Vec<Error> {
         let Some(base) = kernel.btf(0).map(Arc::clone) else {
-            return Ok(());
+            return Vec::new();
         };
+        let mut unreadable = Vec::new();
         for module in &self.modules {
-            kernel.add_module(sources::open_on(module, &base, &self.path)?);
+            match sources::open_on(module, &base, &self.path) {
+                Ok(btf) => kernel.add_module(btf),
+                Err(error) => unreadable.push(error),
+            }
         }
-        Ok(())
+        unreadable
     }
 }

@@ -789,3 +789,74 @@ fn damaged_blobs_have_an_answer() {
         }
     }
 }
+
+#[test]
+fn one_broken_file_of_a_folder_is_told_beside_the_rest() {
+    let dir = TestDir::new();
+    for (folder, is_new) in [("a", false), ("b", true)] {
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        for file in ["x.ko", "y.ko"] {
+            let name = format!("{folder}/{file}");
+            write(&dir, &name, &example(is_new), ByteOrder::Little);
+        }
+    }
+    let (a, b) = (dir.path("a"), dir.path("b"));
+    let whole = diff(&[], &a.join("x.ko"), &b.join("x.ko")).stdout;
+    dir.write("a/y.ko", &std::fs::read(a.join("y.ko")).unwrap()[..40]);
+    let outcome = diff(&[], &a, &b);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains("a/y.ko: "), "{outcome}");
+    assert_eq!(outcome.stdout, format!("@@ x @@\n{whole}"));
+    assert_eq!(diff(&[], &a.join("y.ko"), &b.join("y.ko")).stdout, "");
+}
+
+#[test]
+fn folders_without_a_common_file_are_warned_of() {
+    let dir = TestDir::new();
+    for (folder, files) in [("a", ["p.ko", "q.ko"]), ("b", ["r.ko", "s.ko"])] {
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        for file in files {
+            let name = format!("{folder}/{file}");
+            write(&dir, &name, &example(false), ByteOrder::Little);
+        }
+    }
+    let outcome = diff(&["state"], &dir.path("a"), &dir.path("b"));
+    assert!(outcome.stderr.contains("nothing was compared"), "{outcome}");
+    assert!(
+        !diff(&[], &dir.path("a"), &dir.path("a"))
+            .stderr
+            .contains("compared")
+    );
+}
+
+/// What several files have in common counts once, however it is shown.
+#[test]
+fn counts_are_the_same_as_text_and_json() {
+    let dir = TestDir::new();
+    for (folder, is_new) in [("a", false), ("b", true)] {
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        for file in ["x.ko", "y.ko"] {
+            let name = format!("{folder}/{file}");
+            write(&dir, &name, &example(is_new), ByteOrder::Little);
+        }
+    }
+    let (a, b) = (dir.path("a"), dir.path("b"));
+    let table = |old: &Path, new: &Path| {
+        let text = diff(&["--summary"], old, new).stdout;
+        let json = diff(&["--summary", "--json"], old, new).stdout;
+        let json = json.lines().map(|line| serde_json::from_str(line).unwrap());
+        let rows = json
+            .filter(|line: &Value| line["type"] == "summary")
+            .map(|line| {
+                let numbers = ["added", "removed", "changed", "through"];
+                let numbers = numbers.map(|key| format!("{:>9}", line[key].as_u64().unwrap()));
+                format!("{:<10}{}", line["kind"].as_str().unwrap(), numbers.concat())
+            });
+        let rows: Vec<_> = rows.collect();
+        let lines = text.lines().skip(1);
+        let lines: Vec<_> = lines.filter(|line| !line.starts_with("total")).collect();
+        assert_eq!(lines, rows);
+        text
+    };
+    assert_eq!(table(&a, &b), table(&a.join("x.ko"), &b.join("x.ko")));
+}

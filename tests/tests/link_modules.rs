@@ -563,3 +563,168 @@ fn pruning_keeps_what_is_needed_and_tells_why() {
     let _ = link(&args).success();
     assert_eq!(fs::read(&out).unwrap(), fs::read(&again).unwrap());
 }
+
+/// A kernel, another one, and split BTF on the first: raw files.
+fn raw_files(dir: &TestDir) -> [PathBuf; 3] {
+    let write = |name: &str, builder: &Builder| {
+        let bytes = builder
+            .write(ByteOrder::Little, WriteOptions::default())
+            .unwrap();
+        dir.write(name, &bytes)
+    };
+    let own = kernel_with(&["struct a_long_name 8", "struct another_long_name 8"]);
+    let other = kernel_with(&[
+        "struct another_long_name 8",
+        "int c",
+        "struct a_long_name 8",
+    ]);
+    let (own_path, other_path) = (write("own", &own), write("other", &other));
+    let mut split = Builder::with_base(Arc::new(own.finish().unwrap()));
+    split.ptr(TypeId(2)).unwrap();
+    split.typedef(b"b_t", TypeId(3)).unwrap();
+    [own_path, other_path, write("split", &split)]
+}
+
+/// `dwarf2btf` and `distill` write the distilled base of raw BTF beside it.
+#[test]
+fn a_base_beside_raw_btf_is_found() {
+    let dir = TestDir::new();
+    let [own, other, split] = raw_files(&dir);
+    fs::create_dir(dir.path("m")).unwrap();
+    let distilled = dir.path("m/small");
+    distill(&split, &own, &distilled);
+    assert!(dir.path("m/small.base").exists());
+    let listed = |file: &Path, base: Option<&Path>| {
+        let base = base.into_iter().flat_map(|base| [flag("-B"), base]);
+        let args: Vec<_> = [file].into_iter().chain(base).collect();
+        run(&ours("btf-dump"), args).success().stdout
+    };
+    let (kernel, module) = (dir.path("other"), dir.path("m"));
+    let table = link(&[flag("preflight"), &module, flag("--against"), &kernel]).success();
+    assert_eq!(table.stdout.matches("loads").count(), 1, "{table}");
+    assert!(!table.stdout.contains("small.base"), "{table}");
+    let moved = dir.path("moved");
+    let args = [
+        flag("relocate"),
+        &distilled,
+        flag("--to"),
+        &other,
+        flag("-o"),
+        &moved,
+    ];
+    let _ = link(&args).success();
+    assert_eq!(
+        listed(&moved, Some(&other)),
+        "[5] PTR '(anon)' type_id=4\n[6] TYPEDEF 'b_t' type_id=2\n"
+    );
+    // On a kernel that is named it is shown where it would be there; by itself, on its own base.
+    assert_eq!(
+        listed(&distilled, Some(&other)),
+        listed(&moved, Some(&other))
+    );
+    assert_eq!(
+        listed(&distilled, Some(&dir.path("m/small.base"))),
+        listed(&distilled, None)
+    );
+    let again = link(&[flag("distill"), &distilled, flag("-o"), &dir.path("again")]);
+    assert_eq!(again.status, Some(2), "{again}");
+    assert!(again.stderr.contains("a distilled base already"), "{again}");
+    // A file of that name that has nothing to do with it is no base.
+    fs::write(dir.path("split.base"), fs::read(&other).unwrap()).unwrap();
+    assert_eq!(
+        listed(&split, Some(&own)),
+        "[4] PTR '(anon)' type_id=2\n[5] TYPEDEF 'b_t' type_id=3\n"
+    );
+}
+
+#[test]
+fn what_has_a_base_of_its_own_is_shown_on_the_kernel_that_is_named() {
+    let Some(bpftool) = peer("bpftool") else {
+        return;
+    };
+    let dir = TestDir::new();
+    let [own, other, split] = raw_files(&dir);
+    let distilled = dir.path("small");
+    distill(&split, &own, &distilled);
+    let module = elf_with(&dir, &distilled);
+    for base in [&own, &other] {
+        let theirs = dump(&bpftool, base, &module).success().stdout;
+        let ours = run(&ours("btf-dump"), [&*module, flag("-B"), base]).success();
+        assert_eq!(ours.stdout, theirs);
+    }
+    let wrong = kernel_with(&["struct a_long_name 16"]);
+    let wrong = wrong.write(ByteOrder::Little, WriteOptions::default());
+    let wrong = dir.write("wrong", &wrong.unwrap());
+    let refused = run(&ours("btf-dump"), [&*module, flag("-B"), &wrong]);
+    assert_eq!(
+        (refused.status, &*refused.stdout),
+        (Some(2), ""),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains("cannot be moved onto"), "{refused}");
+    assert_ne!(dump(&bpftool, &wrong, &module).status, Some(0));
+}
+
+#[test]
+fn what_is_on_a_kernel_already_stays() {
+    let dir = TestDir::new();
+    let [own, other, split] = raw_files(&dir);
+    let out = dir.path("out");
+    let to = |kernel: &Path| {
+        link(&[
+            flag("relocate"),
+            &split,
+            flag("--to"),
+            kernel,
+            flag("-o"),
+            &out,
+        ])
+    };
+    let outcome = to(&own).success();
+    assert!(outcome.stderr.contains("2 types continue"), "{outcome}");
+    assert_eq!(fs::read(&out).unwrap(), fs::read(&split).unwrap());
+    let outcome = to(&other);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains("--base FILE"), "{outcome}");
+}
+
+#[test]
+fn preflight_has_no_answer_for_what_is_no_module() {
+    let dir = TestDir::new();
+    let [own, _, split] = raw_files(&dir);
+    let cut = dir.write("cut", &fs::read(&split).unwrap()[..30]);
+    let empty = dir.write("empty", b"");
+    let against = [flag("--against"), &own];
+    let outcome = link(&[&[flag("preflight"), &cut, &split, &empty][..], &against].concat());
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stdout.contains("split  loads"), "{outcome}");
+    for text in ["cut: ", "empty: "] {
+        assert!(outcome.stderr.contains(text), "{outcome}");
+        assert!(
+            !outcome.stdout.contains(text.trim_end_matches(": ")),
+            "{outcome}"
+        );
+    }
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/bpf/clang/first.o");
+    let refused = link(&[flag("preflight"), &split, flag("--against"), &program]);
+    assert_eq!(refused.status, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("a BPF object, not a kernel"),
+        "{refused}"
+    );
+}
+
+/// The usage that a command shows is one that it takes.
+#[test]
+fn usage_has_the_files_before_the_kernels() {
+    for command in ["preflight", "core-check"] {
+        let outcome = link(&[flag(command)]);
+        let usage = outcome
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("Usage:"));
+        let usage = usage.unwrap();
+        let [files, against] = [">... ", "--against"].map(|part| usage.find(part).unwrap());
+        assert!(files < against, "{usage}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Finds BTF and reads it: from raw files, ELF files, `/sys/kernel/btf`, folders and standard input, each with its base.
 //!
 //! A blob does not say whether it continues another one, nor which. What does not stand alone gets the first of these
-//! that fits: the `.BTF.base` beside it; what the caller names; another of the files; a `vmlinux` in a folder above it; the
+//! that fits: the `.BTF.base` beside it, or behind raw BTF in `FILE` that in `FILE.base`; what the caller names; another of the files; a `vmlinux` in a folder above it; the
 //! running kernel's. Fitting means that all ids exist, and that names are own
 //! strings or the base's and start where strings do, which no wrong base achieves.
 //!
@@ -92,6 +92,12 @@ impl Source {
         [&self.path].into_iter().chain(base).map(PathBuf::as_path)
     }
 
+    /// Whether it is from an object file for BPF, which no kernel is.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.ext.is_some()
+    }
+
     /// Reads `.BTF.ext`, which object files for BPF have.
     ///
     /// # Errors
@@ -124,7 +130,7 @@ pub struct Blob {
     pub part: Option<Part>,
     /// The BTF.
     pub btf: Vec<u8>,
-    /// The section `.BTF.base` of the same file.
+    /// The section `.BTF.base` of the same file, or the file beside raw BTF.
     pub base: Option<Arc<[u8]>>,
 }
 
@@ -199,6 +205,50 @@ pub fn open_with(
     base: Option<&Path>,
     threads: NonZeroUsize,
 ) -> Result<Vec<Source>, Error> {
+    let opened = open_all(paths, base, Named::ForOthers, threads)?;
+    opened
+        .into_iter()
+        .map(|source| source.map_err(|(_, error)| error))
+        .collect()
+}
+
+/// Reads files as [`open`] does; what has a distilled base is moved from there onto `base`, as kernels and libbpf do.
+///
+/// # Errors
+/// Those of [`open`], or a type that `base` has no match for.
+pub fn open_onto(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Source>, Error> {
+    let opened = open_each(paths, base)?.into_iter();
+    opened
+        .map(|source| source.map_err(|(_, error)| error))
+        .collect()
+}
+
+/// A blob, or the path of a file that cannot be read and why.
+pub type Opened = Result<Source, (PathBuf, Error)>;
+
+/// Reads files as [`open_onto`] does; one that cannot be read is an error beside the others, with its path.
+///
+/// # Errors
+/// A folder that cannot be read or has no BTF, or a base that cannot be read.
+pub fn open_each(paths: &[PathBuf], base: Option<&Path>) -> Result<Vec<Opened>, Error> {
+    open_all(paths, base, Named::ForAll, NonZeroUsize::MIN)
+}
+
+/// What the base that the caller names is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// For what has no distilled base of its own.
+    ForOthers,
+    /// For that, too, which is moved onto it.
+    ForAll,
+}
+
+fn open_all(
+    paths: &[PathBuf],
+    base: Option<&Path>,
+    purpose: Named,
+    threads: NonZeroUsize,
+) -> Result<Vec<Opened>, Error> {
     let running = [PathBuf::from(RUNNING_KERNEL)];
     if paths.is_empty() && !Path::new(RUNNING_KERNEL).exists() {
         return Err(Error::no_kernel(RUNNING_KERNEL));
@@ -222,25 +272,32 @@ pub fn open_with(
                 ext: None,
             })]);
         }
-        blobs_of(path, read(path)?, &bases)
+        blobs_of(path, read(path)?, &bases, purpose)
     };
     let mut found = Vec::new();
-    for blobs in in_order(files.len(), threads, read) {
-        found.extend(blobs?);
+    let read = in_order(files.len(), threads, read);
+    for (path, blobs) in files.iter().zip(read) {
+        match blobs {
+            Ok(blobs) => found.extend(blobs.into_iter().map(Ok)),
+            Err(error) => found.push(Err((path.clone(), error))),
+        }
     }
     // From here on everything that stands alone is known, and may be a base of the rest.
     for blob in &found {
-        if let Found::Whole(source) = blob
+        if let Ok(Found::Whole(source)) = blob
             && source.base == Base::None
         {
             bases.offer(&source.path, source.part, &source.btf);
         }
     }
-    let sources = found.into_iter().map(|blob| match blob {
+    let sources = found.into_iter().map(|blob| match blob? {
         Found::Whole(source) => Ok(source),
-        Found::Split(split) => split.join(&mut bases),
+        Found::Split(split) => {
+            let path = split.path.clone();
+            split.join(&mut bases).map_err(|error| (path, error))
+        }
     });
-    sources.collect()
+    Ok(sources.collect())
 }
 
 /// The files with BTF below a folder, in the order of their paths; a path that is no folder is itself.
@@ -255,7 +312,7 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, Error> {
 /// which can be read only once, is taken for BTF that stands alone.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// A file that cannot be read, or is cut off.
 pub fn is_split(path: &Path) -> Result<bool, Error> {
     if path == Path::new(STDIN) {
         return Ok(false);
@@ -264,6 +321,8 @@ pub fn is_split(path: &Path) -> Result<bool, Error> {
         return Ok(byte != 0);
     }
     let contents = read(path)?;
+    blobs::check_len(&contents.btf)
+        .map_err(|error| Error::reading(path.display().to_string(), error))?;
     Ok(contents.base.is_some() || bases::is_split(&contents.btf))
 }
 
@@ -372,8 +431,18 @@ impl Split {
 }
 
 /// Takes what a file holds apart.
-fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>, Error> {
-    let own_base = contents.base.map(|bytes| Btf::parse(&bytes, None));
+fn blobs_of(
+    path: &Path,
+    contents: Contents,
+    bases: &Bases,
+    purpose: Named,
+) -> Result<Vec<Found>, Error> {
+    let is_named = contents
+        .base_path
+        .as_deref()
+        .is_some_and(|path| bases.is_named(path));
+    let own_base = contents.base.filter(|_| !is_named);
+    let own_base = own_base.map(|bytes| Btf::parse(&bytes, None));
     let own_base = own_base
         .transpose()
         .map_err(|error| Error::reading(format!("{}: .BTF.base", path.display()), error))?
@@ -400,12 +469,27 @@ fn blobs_of(path: &Path, contents: Contents, bases: &Bases) -> Result<Vec<Found>
             }));
             continue;
         }
-        let btf = Btf::parse(bytes, own_base.clone())
+        let mut btf = Btf::parse(bytes, own_base.clone())
             .map_err(|error| Error::reading(title(path, part), error))?;
+        let mut base = match (&own_base, &contents.base_path) {
+            (None, _) => Base::None,
+            (Some(_), None) => Base::Own,
+            (Some(_), Some(path)) => Base::File(path.clone()),
+        };
+        if own_base.is_some()
+            && purpose == Named::ForAll
+            && let Some((named, onto)) = bases.named()
+        {
+            let moved = relocate(&btf, onto.clone());
+            btf = moved
+                .map_err(|error| Error::not_moved(&title(path, part), named, error))?
+                .btf;
+            base = Base::File(named.to_owned());
+        }
         found.push(Found::Whole(Source {
             path: path.to_owned(),
             part,
-            base: own_base.as_ref().map_or(Base::None, |_| Base::Own),
+            base,
             btf: Arc::new(btf),
             pointer_size,
             ext,

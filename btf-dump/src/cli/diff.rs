@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use rayon::prelude::*;
 
 use super::{TOOL, missing};
-use files::{Pair, Sides};
+use files::{Opened, Pair, Sides};
 use shared::Shared;
 
 const EXAMPLES: &str = "\
@@ -30,8 +30,9 @@ Examples:
   btf-dump diff old new --html -o diff.html   a page to search
   btf-dump diff old/ new/                     kernels with their modules
 
-What does not count: the order of members at one place and of enumerators, what is behind pointers, the place of variables in
-their sections, tags (but see --tags), and the sign of values of up to four bytes if one side tells no signs at all.
+What does not count: the order of members at one place and of enumerators, what is behind
+pointers, the place of variables in their sections, tags (but see --tags), and the sign of values
+of up to four bytes if one side tells no signs at all.
 ";
 
 /// The arguments of `diff`.
@@ -90,6 +91,8 @@ pub(crate) struct DiffArgs {
     summary: bool,
 
     /// Write JSON Lines: an object for each difference, then how much of which kind has changed
+    ///
+    /// What several files have in common has an object for each of them, and counts once.
     #[arg(long)]
     json: bool,
 
@@ -170,7 +173,14 @@ impl DiffArgs {
 
 /// Tells the differences.
 pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
-    let (old, new) = files::open(args)?;
+    let Opened {
+        old,
+        new,
+        unreadable,
+    } = files::open(args)?;
+    for (_, error) in &unreadable {
+        printer.error(TOOL, error);
+    }
     let inputs = old.iter().chain(&new).flat_map(Source::files);
     output::check_target(&args.output, inputs)?;
     warn_of_packed(TOOL, printer, [&args.old, &args.new]);
@@ -192,10 +202,17 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     for (number, (pair, diff)) in pairs.iter().zip(&*diffs).enumerate() {
         match diff {
             Some(diff) => report.put_pair((number, pair), diff),
+            None if sides.may_belong(pair, &unreadable) => {}
             None => report.put_lonely(pair),
         }
     }
     report.finish(&pairs);
+    if unreadable.is_empty() && diffs.iter().all(Option::is_none) {
+        printer.warning(
+            TOOL,
+            "no file of one folder has the name of one of the other: nothing was compared",
+        );
+    }
     let parts = report.out.iter().map(Vec::as_slice);
     let written = if printer.is_quiet() && args.output == Path::new("-") {
         Ok(())
@@ -204,6 +221,9 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
     };
     written.with_context(|| args.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);
+    if !unreadable.is_empty() {
+        return Ok(ExitStatus::Failed);
+    }
     Ok(ExitStatus::no_if(!report.is_empty || is_missing))
 }
 
@@ -258,23 +278,24 @@ impl<'a> Report<'a> {
         }
         self.warn_of_cut(&changes);
         self.is_empty = false;
-        if args.summary || args.json {
-            let counts = Counts::of(changes.iter().copied());
-            self.total = Counts::sum(&self.total, &counts);
-        }
         if args.html {
-            self.page.add(&pair.name, diff, &changes);
-        } else if args.json {
+            return self.page.add(&pair.name, diff, &changes);
+        }
+        if args.json {
             self.put_json(pair);
             if !args.summary {
                 self.out.extend(json::write(diff, &changes));
             }
-        } else if !self.is_one {
+        }
+        if self.is_one {
+            self.total = Counts::of(changes.iter().copied());
+        } else {
             let texts = text::write_each(diff, &changes, self.text_options());
-            for (change, text) in changes.into_iter().zip(texts) {
+            for (change, text) in changes.iter().zip(texts) {
                 self.shared.add(number, change, text);
             }
-        } else if !args.summary {
+        }
+        if self.is_one && !args.summary && !args.json {
             self.out
                 .extend(text::write(diff, &changes, self.text_options()));
         }
@@ -359,10 +380,11 @@ impl<'a> Report<'a> {
     /// Writes what the files have in common, and how much has changed, if that is asked for.
     fn finish(&mut self, pairs: &[Pair]) {
         let shared = std::mem::take(&mut self.shared);
-        if !self.is_one && !self.args.json && !self.args.html {
+        if !self.is_one {
+            // What files have in common counts once, as it is told once.
             self.total = Counts::of(shared.changes());
         }
-        if !self.args.summary {
+        if !self.args.summary && !self.args.json {
             for group in shared.groups() {
                 let title = group.title(|file| escape_text(&pairs[file].name).into_owned());
                 self.put_line(Style::Heading, &format!("@@ {title} @@"));

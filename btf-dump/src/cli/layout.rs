@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use btf_core::TypeId;
 use btf_core::cli::pattern::Pattern;
-use btf_core::cli::sources::{Source, open, warn_of_packed};
+use btf_core::cli::sources::{Source, open_onto, warn_of_packed};
 use btf_core::cli::{ExitStatus, Printer, ignore_broken_pipe};
 use btf_dump::layout::reorganize::reorganize;
 use btf_dump::layout::search::{Relation, search};
@@ -207,7 +207,7 @@ pub(crate) fn run(args: &LayoutArgs, printer: &Printer) -> Result<ExitStatus> {
         // Not a layout of the running kernel, which nobody has asked for.
         bail!(file_hint(file));
     }
-    let sources = open(&args.file, args.base.as_deref())?;
+    let sources = open_onto(&args.file, args.base.as_deref())?;
     warn_of_packed(TOOL, printer, &args.file);
     let mut report = Report {
         args,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use btf_core::cli::Printer;
-use btf_core::cli::sources::{Error, RawSource, Source, open, open_raw, warn_of_packed};
+use btf_core::cli::sources::{Error, RawSource, Source, open_onto, open_raw, warn_of_packed};
 use clap::CommandFactory as _;
 
 use super::TOOL;
@@ -27,7 +27,7 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// Reads all of them.
     pub(crate) fn open(&self, printer: &Printer) -> Result<Vec<Source>> {
-        let error = match open(&self.files, self.base.as_deref()) {
+        let error = match open_onto(&self.files, self.base.as_deref()) {
             Ok(sources) => {
                 warn_of_packed(TOOL, printer, &self.files);
                 return Ok(sources);

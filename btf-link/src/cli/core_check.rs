@@ -7,11 +7,11 @@
 //! that cannot be read has `error` instead.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::sources::warn_of_packed;
+use btf_core::cli::sources::{Error, warn_of_packed};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, Stream, Style, ThreadArgs, count, escape_name, json_line,
 };
@@ -34,9 +34,13 @@ Examples:
 ///
 /// Resolves every relocation as libbpf would, without loading anything: a line for each program and kernel, then what fails, with the
 /// source line. A relocation without an answer fails only if the program can get to it: questions such as
-/// `bpf_core_field_exists` are taken into account as far as constants tell. Exit status 1 means that a program fails.
+/// `bpf_core_field_exists` are taken into account as far as constants tell. Exit status 1 means that a program fails; 2 that a file cannot be read, which does not
+/// stop the others.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "btf-link core-check [OPTIONS] <PROGRAM>... --against <KERNEL>..."
+)]
 pub(crate) struct CoreCheckArgs {
     /// BPF objects
     #[arg(value_name = "PROGRAM", required = true)]
@@ -68,10 +72,21 @@ impl CoreCheckArgs {
 /// What a kernel makes of each program; an error if it cannot be read.
 type Column = Result<Vec<Report>, String>;
 
+/// What is told of each program, or why a file cannot be read, to the end of the run.
+pub(super) struct Programs<'a> {
+    /// The programs that could be read, with their paths.
+    pub(super) list: Vec<(&'a Path, Checked)>,
+    /// Whether one could not be read, which has been told.
+    pub(super) has_failed: bool,
+}
+
 /// Checks.
 pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus> {
-    let programs = open_programs(&args.programs)?;
+    let programs = open_programs(&args.programs, printer);
     let list = KernelList::find(&args.against)?;
+    for error in &list.unreadable {
+        printer.error(TOOL, error);
+    }
     warn_of_packed(TOOL, printer, &args.against);
     for module in &list.orphans {
         let text = format!(
@@ -79,6 +94,11 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
             module.display()
         );
         printer.warning(TOOL, &text);
+    }
+    let has_failed = programs.has_failed || !list.unreadable.is_empty();
+    let programs = programs.list;
+    if has_failed && (list.kernels.is_empty() || programs.is_empty()) {
+        return Ok(ExitStatus::Failed);
     }
     if list.kernels.is_empty() {
         bail!("nothing that `--against` names is a kernel: there is nothing to check with");
@@ -88,7 +108,7 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
     let bar = printer.progress("checking");
     let done = AtomicU64::new(0);
     let total = list.kernels.len() as u64;
-    let columns: Vec<Column> = list
+    let checked: Vec<(Column, Vec<Error>)> = list
         .kernels
         .par_iter()
         .map(|files| {
@@ -98,6 +118,7 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
         })
         .collect();
     bar.finish();
+    let (columns, unreadable): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
 
     let table = Table {
         args,
@@ -115,45 +136,59 @@ pub(crate) fn run(args: &CoreCheckArgs, printer: &Printer) -> Result<ExitStatus>
     for error in columns.iter().filter_map(|column| column.as_ref().err()) {
         printer.failure(TOOL, error);
     }
-    if columns.iter().any(Result::is_err) {
+    for error in unreadable.iter().flatten() {
+        printer.error(TOOL, error);
+    }
+    let is_whole = unreadable.iter().all(Vec::is_empty) && columns.iter().all(Result::is_ok);
+    if has_failed || !is_whole {
         return Ok(ExitStatus::Failed);
     }
     let mut reports = columns.iter().flatten().flatten();
     Ok(ExitStatus::no_if(reports.any(Report::fails)))
 }
 
-/// Reads programs and understands their relocations.
-pub(super) fn open_programs(paths: &[PathBuf]) -> Result<Vec<Checked>> {
-    let programs = paths.iter().map(|path| {
-        let program = Program::open(path);
-        let program = program.with_context(|| path.display().to_string())?;
-        Ok(Checked::new(program))
-    });
-    programs.collect()
+/// Reads programs and understands their relocations; tells which cannot be read.
+pub(super) fn open_programs<'a>(paths: &'a [PathBuf], printer: &Printer) -> Programs<'a> {
+    let mut programs = Programs {
+        list: Vec::with_capacity(paths.len()),
+        has_failed: false,
+    };
+    for path in paths {
+        match Program::open(path).with_context(|| path.display().to_string()) {
+            Ok(program) => programs.list.push((path, Checked::new(program))),
+            Err(error) => {
+                printer.error(TOOL, &*error);
+                programs.has_failed = true;
+            }
+        }
+    }
+    programs
 }
 
-/// Checks all programs with one kernel, which is then dropped.
-fn check(files: &KernelFiles, programs: &[Checked]) -> Column {
-    let reports = || -> Result<Vec<Report>> {
-        let mut kernel = files.open()?;
-        if programs
-            .iter()
-            .any(|program| program.needs_modules(&kernel))
-        {
-            files.open_modules(&mut kernel)?;
+/// Checks all programs with one kernel, which is then dropped; also tells which of its modules cannot be read.
+fn check(files: &KernelFiles, programs: &[(&Path, Checked)]) -> (Column, Vec<Error>) {
+    let mut kernel = match files.open() {
+        Ok(kernel) => kernel,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            return (Err(format!("{error:#}")), Vec::new());
         }
-        Ok(programs
-            .iter()
-            .map(|program| program.check(&kernel))
-            .collect())
     };
-    reports().map_err(|error| format!("{error:#}"))
+    let mut unreadable = Vec::new();
+    if programs
+        .iter()
+        .any(|(_, program)| program.needs_modules(&kernel))
+    {
+        unreadable = files.open_modules(&mut kernel);
+    }
+    let reports = programs.iter().map(|(_, program)| program.check(&kernel));
+    (Ok(reports.collect()), unreadable)
 }
 
 /// Everything that was found.
 struct Table<'a> {
     args: &'a CoreCheckArgs,
-    programs: &'a [Checked],
+    programs: &'a [(&'a Path, Checked)],
     kernels: &'a [KernelFiles],
     columns: &'a [Column],
 }
@@ -172,7 +207,7 @@ impl Table<'_> {
     }
 
     fn rows(&self) -> impl Iterator<Item = (usize, String, &Checked)> {
-        let programs = self.args.programs.iter().zip(self.programs).enumerate();
+        let programs = self.programs.iter().enumerate();
         programs.map(|(index, (path, program))| (index, path.display().to_string(), program))
     }
 

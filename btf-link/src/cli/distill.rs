@@ -52,6 +52,12 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
     let (source, title) = (&subject.source, subject.source.title());
     match source.base {
         Base::Own => bail!("{title}: it has a `.BTF.base` already"),
+        Base::File(ref base) if *base == output::base_path(&args.module) => {
+            bail!(
+                "{title}: it has a distilled base already: {}",
+                base.display()
+            )
+        }
         Base::None => bail!("{title}: this is no split BTF, so that there is no base to distil"),
         Base::File(_) => {}
     }

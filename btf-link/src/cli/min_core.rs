@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
-use btf_core::cli::sources::warn_of_packed;
-use btf_core::cli::{ExitStatus, Printer, count, output, size};
+use btf_core::cli::sources::{Error, warn_of_packed};
+use btf_core::cli::{ExitStatus, Printer, output, plural, size};
+use btf_core::core_relo::Kernel;
 use btf_core::{Builder, ByteOrder};
+use btf_link::core_check::Checked;
 use btf_link::kernels::KernelList;
 use btf_link::min_core::{differences, min_core};
 
 use super::TOOL;
-use super::core_check::{open_programs, place_of};
+use super::core_check::{Programs, open_programs, place_of};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,31 +61,13 @@ impl MinCoreArgs {
 /// Writes minimal BTF.
 pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
     output::check_target(&args.output, args.inputs())?;
-    let programs = open_programs(&args.programs)?;
-    let paths: Vec<_> = [&args.kernel]
-        .into_iter()
-        .chain(&args.modules)
-        .cloned()
-        .collect();
-    let list = KernelList::find(&paths)?;
-    warn_of_packed(TOOL, printer, &paths);
-    let [files] = &*list.kernels else {
-        bail!("expected one kernel, found {}", list.kernels.len());
+    let programs = open_programs(&args.programs, printer);
+    let Programs { list, has_failed } = programs;
+    let programs: Vec<_> = list.into_iter().map(|(_, program)| program).collect();
+    let kernel = open_kernel(args, &programs, printer)?;
+    let Some(kernel) = kernel.filter(|_| !has_failed) else {
+        return Ok(ExitStatus::Failed);
     };
-    if let Some(module) = list.orphans.first() {
-        bail!(
-            "{}: the kernel of this module is not there",
-            module.display()
-        );
-    }
-    let mut kernel = files.open()?;
-    if args.functions
-        || programs
-            .iter()
-            .any(|program| program.needs_modules(&kernel))
-    {
-        files.open_modules(&mut kernel)?;
-    }
     let min = min_core(&kernel, &programs, args.functions)?;
     let place = |program: usize, number: usize| {
         let path = args.programs.get(program).map(|path| path.display());
@@ -123,10 +107,49 @@ pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
     let bytes = Builder::from_btf(&btf).write(order, WriteOptions::default())?;
     output::write(&args.output, &bytes).with_context(|| args.output.display().to_string())?;
     printer.say(&format!(
-        "{}: {} types, {}",
+        "{}: {}, {}",
         args.output.display(),
-        count(types.into()),
+        plural(types.into(), "type"),
         size(bytes.len() as u64)
     ));
     Ok(ExitStatus::Done)
+}
+
+/// Reads the kernel, with its modules if they are needed. `None` if a file of it cannot be read, which is told: what the programs
+/// need may be there.
+fn open_kernel(
+    args: &MinCoreArgs,
+    programs: &[Checked],
+    printer: &Printer,
+) -> Result<Option<Kernel>> {
+    let paths: Vec<_> = [&args.kernel]
+        .into_iter()
+        .chain(&args.modules)
+        .cloned()
+        .collect();
+    let list = KernelList::find(&paths)?;
+    warn_of_packed(TOOL, printer, &paths);
+    let tell = |unreadable: &[Error]| {
+        for error in unreadable {
+            printer.error(TOOL, error);
+        }
+        !unreadable.is_empty()
+    };
+    if tell(&list.unreadable) {
+        return Ok(None);
+    }
+    let [files] = &*list.kernels else {
+        bail!("expected one kernel, found {}", list.kernels.len());
+    };
+    if let Some(module) = list.orphans.first() {
+        bail!(
+            "{}: the kernel of this module is not there",
+            module.display()
+        );
+    }
+    let mut kernel = files.open()?;
+    let mut needs = programs.iter();
+    let is_whole = !(args.functions || needs.any(|program| program.needs_modules(&kernel)))
+        || !tell(&files.open_modules(&mut kernel));
+    Ok(is_whole.then_some(kernel))
 }

@@ -9,6 +9,7 @@ use btf_core::cli::sources::{Blob, blobs, open_one, warn_of_packed};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
 use btf_core::elf::kernel_release;
 use btf_core::validate::KernelVersion;
+use btf_core::{Btf, ErrorKind};
 use btf_link::preflight::{Answer, Kernel, ModuleBtf, Obstacle, preflight};
 use object::read::ReadCache;
 
@@ -26,7 +27,10 @@ Examples:
 /// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it; 2 if one cannot be
 /// read, which does not stop the others.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "btf-link preflight [OPTIONS] <MODULE>... --against <VMLINUX>..."
+)]
 pub(crate) struct PreflightArgs {
     /// Modules, or folders of them
     #[arg(value_name = "MODULE", required = true)]
@@ -71,7 +75,8 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
     let mut has_failed = false;
     for module in blobs(&args.modules)? {
         match module {
-            Ok(module) => modules.push(module),
+            Ok(module) if !is_cut(&module, printer) => modules.push(module),
+            Ok(_) => has_failed = true,
             Err(error) => {
                 printer.error(TOOL, &error);
                 has_failed = true;
@@ -108,11 +113,34 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
     })
 }
 
+/// Whether a blob is none, or less than it says itself, which is told: that is a broken file, and no answer of a kernel.
+fn is_cut(module: &Blob, printer: &Printer) -> bool {
+    let parsed = Btf::parse(&module.btf, None);
+    let is_broken = |error: &btf_core::Error| {
+        matches!(
+            error.kind(),
+            ErrorKind::Magic(_) | ErrorKind::Truncated { .. }
+        )
+    };
+    let Err(error) = parsed.map(drop) else {
+        return false;
+    };
+    let is_cut = is_broken(&error);
+    if is_cut {
+        let error = anyhow::Error::from(error).context(title_of(module));
+        printer.error(TOOL, &*error);
+    }
+    is_cut
+}
+
 fn open_kernel(path: &Path, default: KernelVersion, printer: &Printer) -> Result<Named> {
     let source = open_one(path, None)?;
     let title = source.title();
     if source.btf.base().is_some() {
         bail!("{title}: this is split BTF, not that of a kernel");
+    }
+    if source.is_program() {
+        bail!("{title}: this is a BPF object, not a kernel");
     }
     let version = version_of(path).with_context(|| title.clone())?;
     if version.is_none() && printer.verbosity() > 0 {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::sources::warn_of_packed;
-use btf_core::cli::{ExitStatus, Printer, ThreadArgs, count, output, plural, size};
+use btf_core::cli::sources::{Error, warn_of_packed};
+use btf_core::cli::{ExitStatus, Printer, ThreadArgs, output, plural, size};
 use btf_core::elf;
 use btf_link::core_check::Checked;
 use btf_link::kernels::{KernelFiles, KernelList};
@@ -64,11 +64,11 @@ pub(super) fn run(
     }
     output::write(target, &bytes).with_context(|| target.display().to_string())?;
     printer.say(&format!(
-        "{}: {} types, {} -> {} types, {}",
+        "{}: {}, {} -> {}, {}",
         target.display(),
-        count(old_size.0.into()),
+        plural(old_size.0.into(), "type"),
         size(old_size.1),
-        count(new_size.0.into()),
+        plural(new_size.0.into(), "type"),
         size(new_size.1)
     ));
     Ok(ExitStatus::Done)
@@ -80,6 +80,14 @@ fn sizes(bytes: &[u8]) -> Result<(u32, u64)> {
     Ok((btf.end_id() - btf.first_id(), btf.blob_len()))
 }
 
+/// Fails if there is a file that cannot be read: nothing is proved without it.
+fn all_read(unreadable: Vec<Error>) -> Result<()> {
+    match unreadable.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
 /// Shows that all relocations give the same before and after; tells which do not.
 fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Result<bool> {
     let (old, new) = (
@@ -88,10 +96,11 @@ fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Resul
     );
     let list = KernelList::find(&args.prove)?;
     warn_of_packed(TOOL, printer, &args.prove);
+    all_read(list.unreadable)?;
     let compare = |files: &KernelFiles| -> Result<Vec<usize>> {
         let mut kernel = files.open()?;
         if old.needs_modules(&kernel) {
-            files.open_modules(&mut kernel)?;
+            all_read(files.open_modules(&mut kernel))?;
         }
         Ok(old.differences(&new, &kernel))
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::{Base, Source, open_one};
-use btf_core::cli::{ExitStatus, Printer, output};
+use btf_core::cli::{ExitStatus, Printer, output, plural};
 use btf_core::distill::{Distilled, Request, is_distilled};
 use btf_core::elf::NewSection;
 use btf_core::relocate::{Relocated, mismatches, relocate};
@@ -91,7 +91,13 @@ fn is_same(a: &Btf, b: &Btf) -> bool {
 
 /// Relocates.
 pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> {
-    let subject = Subject::open(&args.file, args.base.as_deref())?;
+    let subject = match Subject::open(&args.file, args.base.as_deref()) {
+        // What continues nothing that was found may be on that kernel already.
+        Err(error) if args.base.is_none() => {
+            Subject::open(&args.file, Some(&args.to)).map_err(|_| error)
+        }
+        opened => opened,
+    }?;
     let (btf, title) = (&subject.source.btf, subject.source.title());
     let Some(old_base) = btf.base() else {
         bail!("{title}: this is no split BTF, so that there is nothing to move");
@@ -121,7 +127,9 @@ pub(crate) fn run(args: &RelocateArgs, printer: &Printer) -> Result<ExitStatus> 
     write(args, &subject, &moved, printer)?;
     let new = moved.btf(&subject);
     let count = new.end_id() - new.first_id();
-    printer.say(&format!("{count} types continue {}", to.title()));
+    let continues = if count == 1 { "continues" } else { "continue" };
+    let types = plural(count.into(), "type");
+    printer.say(&format!("{types} {continues} {}", to.title()));
     Ok(ExitStatus::Done)
 }
 

@@ -238,3 +238,43 @@ fn damaged_files_are_answered() {
     }
     assert!(checked > 800, "{checked}");
 }
+
+#[test]
+fn one_broken_file_does_not_stop_the_others() {
+    let dir = TestDir::new();
+    kernel_with_module(&dir);
+    let kernel = std::fs::read(dir.path("a/vmlinux")).unwrap();
+    std::fs::create_dir(dir.path("c")).unwrap();
+    let cut = dir.write("c/cut", &kernel[..20]);
+    let module = dir.write("a/modules/cut.ko", b"\x9f\xeb\x01");
+    let noise = dir.write("noise.o", b"noise");
+    let program = file("program.clang.o");
+    let words = ["core-check", "--against"].map(PathBuf::from);
+    let [check, against] = &words;
+    let outcome = link([
+        check,
+        &noise,
+        &program,
+        against,
+        &dir.path("a"),
+        &dir.path("c"),
+    ]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stdout.contains("a/vmlinux: fails"), "{outcome}");
+    for path in [&cut, &module, &noise] {
+        let path = path.display().to_string();
+        assert_eq!(outcome.stderr.matches(&path).count(), 1, "{outcome}");
+    }
+    // What the kernel's part needs may be in the module that cannot be read.
+    let out = dir.path("out");
+    let words = ["min-core", "-o"].map(PathBuf::from);
+    let min = link([&words[0], &dir.path("a"), &program, &words[1], &out]);
+    assert_eq!(min.status, Some(2), "{min}");
+    assert!(min.stderr.contains("cut.ko") && !out.exists(), "{min}");
+    let refused = link([check, &program, against, &program]);
+    assert_eq!(refused.status, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("a BPF object, not a kernel"),
+        "{refused}"
+    );
+}

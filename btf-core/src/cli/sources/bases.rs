@@ -38,6 +38,23 @@ impl Bases {
         Ok(bases)
     }
 
+    /// The base that the caller names.
+    pub(super) fn named(&self) -> Option<(&Path, &Arc<Btf>)> {
+        let (path, btf) = self.named.as_ref()?;
+        Some((path, btf))
+    }
+
+    /// Whether the caller names this file as the base.
+    pub(super) fn is_named(&self, path: &Path) -> bool {
+        let same = |named: &PathBuf| {
+            named == path
+                || named
+                    .canonicalize()
+                    .is_ok_and(|named| path.canonicalize().is_ok_and(|path| path == named))
+        };
+        self.named.as_ref().is_some_and(|(named, _)| same(named))
+    }
+
     /// Adds one of the files; one that holds several blobs is no base.
     pub(super) fn offer(&mut self, path: &Path, part: Option<Part>, btf: &Arc<Btf>) {
         if part.is_none() {

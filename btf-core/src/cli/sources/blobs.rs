@@ -42,6 +42,19 @@ pub(super) fn parts(
     numbered.collect()
 }
 
+/// Checks that a blob is as long as it says.
+///
+/// # Errors
+/// Those of [`Header::parse`], or [`ErrorKind::Truncated`].
+pub(super) fn check_len(blob: &[u8]) -> Result<()> {
+    Header::parse(blob)?;
+    let (needed, available) = (end_of_btf(blob).unwrap_or(0), blob.len() as u64);
+    if needed > available {
+        return Err(Error::new(ErrorKind::Truncated { needed, available }).at("BTF", 0));
+    }
+    Ok(())
+}
+
 /// Checks that nothing but padding follows a blob that is the only or the last one: a damaged blob would be lost.
 ///
 /// # Errors

@@ -69,6 +69,22 @@ impl Error {
         }
     }
 
+    /// What has a distilled base cannot be moved onto the base that was named.
+    pub(super) fn not_moved(what: &str, base: &Path, error: crate::Error) -> Self {
+        let text = format!("{what}: cannot be moved onto {}", base.display());
+        Self {
+            text,
+            source: Some(error),
+        }
+    }
+
+    /// BTF was given for that of a kernel and is not.
+    #[must_use]
+    pub fn no_kernels_btf(what: &str) -> Self {
+        let text = format!("{what}: this is a BPF object, not a kernel");
+        Self { text, source: None }
+    }
+
     /// The same, where a base is not named with `--base` but with `option`.
     #[must_use]
     pub fn with_base_option(mut self, option: &str) -> Self {

@@ -15,6 +15,7 @@ use crate::{ErrorKind, elf};
 use object::read::{ReadCache, ReadRef};
 use rayon::prelude::*;
 
+use super::super::output;
 use super::packed::{Packed, Packer};
 use super::{Error, STDIN, bases, blobs};
 
@@ -23,8 +24,10 @@ use super::{Error, STDIN, bases, blobs};
 pub(super) struct Contents {
     /// Raw BTF, or the section `.BTF`.
     pub(super) btf: Vec<u8>,
-    /// The section `.BTF.base`.
+    /// The section `.BTF.base`, or the file beside raw BTF.
     pub(super) base: Option<Vec<u8>>,
+    /// The file beside raw BTF, if the base is from there.
+    pub(super) base_path: Option<PathBuf>,
     /// The section `.BTF.ext`.
     pub(super) ext: Option<Vec<u8>>,
     /// The size of a pointer in bytes, if this is an ELF file.
@@ -62,7 +65,8 @@ pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Error> {
         return Ok(());
     }
     let before = found.len();
-    found.extend(below(path)?.into_iter().filter(|path| has_btf(path)));
+    let below = below(path)?.into_iter();
+    found.extend(below.filter(|path| has_btf(path) && !is_base_beside(path)));
     if found.len() == before {
         let packed = Packed::find([path]).hint();
         return Err(Error::empty_folder(path, packed.as_deref()));
@@ -139,7 +143,32 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
     }
     file.read_to_end(&mut bytes)
         .map_err(failed("read the file"))?;
-    parse(bytes)
+    let mut contents = parse(bytes)?;
+    if contents.base.is_none() && metadata.is_file() && bases::is_split(&contents.btf) {
+        let beside = base_beside(path, &contents.btf);
+        (contents.base_path, contents.base) = beside.unzip();
+    }
+    Ok(contents)
+}
+
+/// The distilled base beside raw split BTF, if there is one and it is that: a file of that name may be left from something else.
+fn base_beside(path: &Path, split: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
+    let path = output::base_path(path);
+    let mut file = File::open(&path).ok()?;
+    let start = start_of(&mut file).ok()?;
+    ByteOrder::of_magic(&start)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let base = Btf::parse(&bytes, None).ok()?;
+    let split = Btf::parse(split, Some(base.into())).ok()?;
+    bases::fit(&split).ok()?;
+    Some((path, bytes))
+}
+
+/// Whether a file in a folder is only the base of raw split BTF beside it.
+fn is_base_beside(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "base")
+        && first_string_byte(&path.with_extension("")).is_some_and(|byte| byte != 0)
 }
 
 /// Reads the BTF of a regular file, if it is one that stands alone, into memory that was used before, and tells what the file was
@@ -323,6 +352,7 @@ fn parse(bytes: Vec<u8>) -> crate::Result<Contents> {
     Ok(Contents {
         btf: bytes,
         base: None,
+        base_path: None,
         ext: None,
         pointer_size: None,
     })
@@ -364,6 +394,7 @@ fn read_sections(file: &File, file_len: u64) -> crate::Result<Contents> {
     Ok(Contents {
         btf: read(btf)?,
         base: places.base.map(read).transpose()?,
+        base_path: None,
         ext: places.ext.map(read).transpose()?,
         pointer_size: Some(places.pointer_size),
     })
@@ -382,6 +413,7 @@ fn sections<'a>(file: impl ReadRef<'a>) -> crate::Result<Contents> {
     Ok(Contents {
         btf: btf.to_vec(),
         base: sections.base.map(<[u8]>::to_vec),
+        base_path: None,
         ext: sections.ext.map(<[u8]>::to_vec),
         pointer_size: Some(sections.pointer_size),
     })

@@ -127,7 +127,11 @@ fn blobs_of(path: &Path, contents: &Contents) -> Vec<RawSource> {
             blob: blob.to_vec(),
             ext: ext.map(|&(_, ext)| ext.to_vec()),
             is_split: contents.base.is_some(),
-            base: base_btf.as_ref().map_or(Base::None, |_| Base::Own),
+            base: match (&base_btf, &contents.base_path) {
+                (None, _) => Base::None,
+                (Some(_), None) => Base::Own,
+                (Some(_), Some(path)) => Base::File(path.clone()),
+            },
             base_btf: base_btf.clone(),
             own_base: contents.base.clone(),
             is_elf: contents.pointer_size.is_some(),

@@ -2,11 +2,11 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use btf_core::cli::sources::{STDIN, Source, check_stdin, open as open_sources};
+use btf_core::cli::sources::{Error, STDIN, Source, check_stdin, open_each};
 use btf_core::{Btf, TypeId};
 use btf_dump::diff::breaking::Exports;
 use btf_dump::diff::{Causes, Diff, Options, Side};
@@ -17,19 +17,41 @@ use rayon::prelude::*;
 
 use super::DiffArgs;
 
-/// Reads the files of both sides.
-pub(super) fn open(args: &DiffArgs) -> Result<(Vec<Source>, Vec<Source>)> {
+/// What was read of both sides.
+pub(super) struct Opened {
+    pub(super) old: Vec<Source>,
+    pub(super) new: Vec<Source>,
+    /// The files of folders that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, Error)>,
+}
+
+/// Reads the files of both sides. One of a folder that cannot be read is left out.
+pub(super) fn open(args: &DiffArgs) -> Result<Opened> {
     let bases = args.old_base.iter().chain(&args.new_base);
     check_stdin([&args.old, &args.new].into_iter().chain(bases))?;
     let read = |path: &Path, base: Option<&Path>, option: &str| {
-        let sources = open_sources(&[path.to_owned()], base);
-        sources.map_err(|error| error.with_base_option(option))
+        let named = |error: Error| error.with_base_option(option);
+        let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
+        for source in open_each(&[path.to_owned()], base).map_err(named)? {
+            match source {
+                Ok(source) => sources.push(source),
+                Err((place, error)) if place == path => return Err(named(error)),
+                Err((place, error)) => unreadable.push((place, named(error))),
+            }
+        }
+        Ok((sources, unreadable))
     };
     let (old, new) = rayon::join(
         || read(&args.old, args.old_base.as_deref(), "--old-base"),
         || read(&args.new, args.new_base.as_deref(), "--new-base"),
     );
-    Ok((old?, new?))
+    let ((old, mut unreadable), (new, others)) = (old?, new?);
+    unreadable.extend(others);
+    Ok(Opened {
+        old,
+        new,
+        unreadable,
+    })
 }
 
 /// Files of one name, by their indices.
@@ -80,6 +102,17 @@ impl<'b> Sides<'b> {
             old: files(&args.old, old?),
             new: files(&args.new, new?),
         })
+    }
+
+    /// Whether a file that only one side has may belong to one that cannot be read.
+    pub(super) fn may_belong(&self, pair: &Pair, unreadable: &[(PathBuf, Error)]) -> bool {
+        let own = pair.old.map(|old| self.old.all[old].0);
+        let own = own.or_else(|| Some(self.new.all[pair.new?].0));
+        let Some(mut key) = own.map(Key::of) else {
+            return false;
+        };
+        key.part = 0;
+        unreadable.iter().any(|(path, _)| Key::of_file(path) == key)
     }
 
     /// Puts files of one name together. One file a side belongs together, whatever it is called.
@@ -201,7 +234,14 @@ struct Key {
 
 impl Key {
     fn of(source: &Source) -> Self {
-        let file = source.path.file_name().unwrap_or_default();
+        Self {
+            part: source.part.map_or(0, |part| part.number),
+            ..Self::of_file(&source.path)
+        }
+    }
+
+    fn of_file(path: &Path) -> Self {
+        let file = path.file_name().unwrap_or_default();
         let file = file.to_string_lossy();
         let stem = file.split(".ko").next().unwrap_or_default();
         let is_kernel = stem.starts_with("vmlinux");
@@ -212,7 +252,7 @@ impl Key {
             } else {
                 stem.replace('-', "_")
             },
-            part: source.part.map_or(0, |part| part.number),
+            part: 0,
         }
     }
 }
