@@ -790,17 +790,22 @@ fn damaged_blobs_have_an_answer() {
     }
 }
 
-#[test]
-fn one_broken_file_of_a_folder_is_told_beside_the_rest() {
-    let dir = TestDir::new();
-    for (folder, is_new) in [("a", false), ("b", true)] {
+/// Two folders with the same two files, of which each has changed in the second one.
+fn folders_of_two(dir: &TestDir) -> [PathBuf; 2] {
+    [("a", false), ("b", true)].map(|(folder, is_new)| {
         std::fs::create_dir(dir.path(folder)).unwrap();
         for file in ["x.ko", "y.ko"] {
             let name = format!("{folder}/{file}");
-            write(&dir, &name, &example(is_new), ByteOrder::Little);
+            write(dir, &name, &example(is_new), ByteOrder::Little);
         }
-    }
-    let (a, b) = (dir.path("a"), dir.path("b"));
+        dir.path(folder)
+    })
+}
+
+#[test]
+fn one_broken_file_of_a_folder_is_told_beside_the_rest() {
+    let dir = TestDir::new();
+    let [a, b] = folders_of_two(&dir);
     let whole = diff(&[], &a.join("x.ko"), &b.join("x.ko")).stdout;
     dir.write("a/y.ko", &std::fs::read(a.join("y.ko")).unwrap()[..40]);
     let outcome = diff(&[], &a, &b);
@@ -833,14 +838,7 @@ fn folders_without_a_common_file_are_warned_of() {
 #[test]
 fn counts_are_the_same_as_text_and_json() {
     let dir = TestDir::new();
-    for (folder, is_new) in [("a", false), ("b", true)] {
-        std::fs::create_dir(dir.path(folder)).unwrap();
-        for file in ["x.ko", "y.ko"] {
-            let name = format!("{folder}/{file}");
-            write(&dir, &name, &example(is_new), ByteOrder::Little);
-        }
-    }
-    let (a, b) = (dir.path("a"), dir.path("b"));
+    let [a, b] = folders_of_two(&dir);
     let table = |old: &Path, new: &Path| {
         let text = diff(&["--summary"], old, new).stdout;
         let json = diff(&["--summary", "--json"], old, new).stdout;

@@ -302,12 +302,7 @@ fn what_kernels_match_wrongly_is_foretold_and_avoided() {
     let dir = TestDir::new();
     let bpftool = peer("bpftool");
     for (row, (wanted, own, other, [as_libbpf, as_we])) in MISTAKES.iter().enumerate() {
-        let write = |name: &str, builder: &Builder| {
-            let bytes = builder
-                .write(ByteOrder::NATIVE, WriteOptions::default())
-                .unwrap();
-            dir.write(name, &bytes)
-        };
+        let write = |name: &str, builder: &Builder| write(&dir, name, builder, ByteOrder::NATIVE);
         let own = kernel_with(own);
         let own_path = write("own", &own);
         let other_path = write("other", &kernel_with(other));
@@ -391,10 +386,7 @@ fn elf_with(dir: &TestDir, path: &Path) -> PathBuf {
 fn both_byte_orders_are_moved() {
     let dir = TestDir::new();
     for order in [ByteOrder::Little, ByteOrder::Big] {
-        let write = |name: &str, builder: &Builder| {
-            let bytes = builder.write(order, WriteOptions::default()).unwrap();
-            dir.write(name, &bytes)
-        };
+        let write = |name: &str, builder: &Builder| write(&dir, name, builder, order);
         let own = kernel_with(&["struct a 8", "struct b 8"]);
         let own_path = write("own", &own);
         let other_path = write(
@@ -454,19 +446,13 @@ fn both_byte_orders_are_moved() {
 #[test]
 fn what_does_not_belong_together_is_refused_and_nothing_written() {
     let dir = TestDir::new();
-    let write = |name: &str, builder: &Builder| {
-        let bytes = builder
-            .write(ByteOrder::Little, WriteOptions::default())
-            .unwrap();
-        dir.write(name, &bytes)
-    };
-    let own = kernel_with(&["struct a_long_name 8", "struct another_long_name 8"]);
-    let own_path = write("own", &own);
-    let wrong = write("wrong", &kernel_with(&["struct q 8", "fwd r"]));
-    let mut split = Builder::with_base(Arc::new(own.finish().unwrap()));
-    split.ptr(TypeId(2)).unwrap();
-    split.typedef(b"b_t", TypeId(3)).unwrap();
-    let split = write("split", &split);
+    let [own_path, _, split] = raw_files(&dir);
+    let wrong = write(
+        &dir,
+        "wrong",
+        &kernel_with(&["struct q 8", "fwd r"]),
+        ByteOrder::Little,
+    );
     let cut = dir.write("cut", &fs::read(&split).unwrap()[..30]);
     let out = dir.write("out", b"old");
     let check = |status: i32, args: &[&Path], expect: &str| {
@@ -564,14 +550,15 @@ fn pruning_keeps_what_is_needed_and_tells_why() {
     assert_eq!(fs::read(&out).unwrap(), fs::read(&again).unwrap());
 }
 
+/// Writes raw BTF.
+fn write(dir: &TestDir, name: &str, builder: &Builder, order: ByteOrder) -> PathBuf {
+    let bytes = builder.write(order, WriteOptions::default()).unwrap();
+    dir.write(name, &bytes)
+}
+
 /// A kernel, another one, and split BTF on the first: raw files.
 fn raw_files(dir: &TestDir) -> [PathBuf; 3] {
-    let write = |name: &str, builder: &Builder| {
-        let bytes = builder
-            .write(ByteOrder::Little, WriteOptions::default())
-            .unwrap();
-        dir.write(name, &bytes)
-    };
+    let write = |name: &str, builder: &Builder| write(dir, name, builder, ByteOrder::Little);
     let own = kernel_with(&["struct a_long_name 8", "struct another_long_name 8"]);
     let other = kernel_with(&[
         "struct another_long_name 8",
