@@ -314,7 +314,7 @@ impl Plan {
             .len()
             .saturating_mul(distinct.len().min(MAX_COMPARED));
         environments.work(pairs, &by);
-        environments.keep(4 * distinct.len(), &by);
+        environments.keep_for_step(4 * distinct.len(), &by);
         if environments.are_too_many() {
             return None;
         }
@@ -330,7 +330,6 @@ impl Plan {
             }));
         }
         // What stays: each node's own, and its key.
-        environments.release(4 * distinct.len(), &by);
         environments.keep(2 * nodes.len() + 2, &by);
         let full = |own: &Environment| {
             let mut full = common.clone();

@@ -206,7 +206,7 @@ pub(super) type EnvironmentId = u32;
 pub(super) struct Limits {
     /// The number of definitions of homonyms. An environment has one bit for each.
     pub(super) definitions: usize,
-    /// The words of environments that are kept at a time.
+    /// The words of environments that are kept, and of those that one step keeps for a while.
     pub(super) kept_words: usize,
     /// The words of environments that are looked at.
     pub(super) work_words: usize,
@@ -239,6 +239,8 @@ pub(super) struct Environments {
     limits: Limits,
     kept_words: usize,
     work_words: usize,
+    /// Whether one step would have kept too many.
+    is_step_too_large: bool,
 }
 
 impl Environments {
@@ -277,10 +279,11 @@ impl Environments {
         self.kept_words = self.kept_words.saturating_add(words);
     }
 
-    /// Counts `count` environments as no longer kept.
-    pub(super) fn release(&mut self, count: usize, environment: &Environment) {
+    /// Counts `count` environments that one step keeps until it ends. The limit is for each step alone: how many others are kept
+    /// by then depends on the order of the steps, which is that of the classes' numbers.
+    pub(super) fn keep_for_step(&mut self, count: usize, environment: &Environment) {
         let words = count.saturating_mul(environment.0.len());
-        self.kept_words = self.kept_words.saturating_sub(words);
+        self.is_step_too_large |= words > self.limits.kept_words;
     }
 
     /// Counts the words of `count` environments as looked at.
@@ -291,7 +294,9 @@ impl Environments {
 
     /// Whether there is too much to go on with environments.
     pub(super) fn are_too_many(&self) -> bool {
-        self.kept_words > self.limits.kept_words || self.work_words > self.limits.work_words
+        self.is_step_too_large
+            || self.kept_words > self.limits.kept_words
+            || self.work_words > self.limits.work_words
     }
 }
 

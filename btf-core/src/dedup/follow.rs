@@ -154,7 +154,7 @@ impl Scan {
         let open = homonyms.bits.open();
         self.environments
             .work(4 * (components.len() + targets.len()), &open);
-        self.environments.keep(components.len(), &open);
+        self.environments.keep_for_step(components.len(), &open);
         if self.environments.are_too_many() {
             return None;
         }
@@ -185,7 +185,6 @@ impl Scan {
             }
             environments.push(environment);
         }
-        self.environments.release(components.len(), &open);
         Some((components, environments))
     }
 

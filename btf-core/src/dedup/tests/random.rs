@@ -285,6 +285,29 @@ fn sound_and_complete_wherever_environments_end() {
     }
 }
 
+/// The same, for limits of what is kept one by one: what is kept for a while only must not count with what others keep.
+#[test]
+fn what_is_kept_ends_at_the_same_place_whatever_the_threads_do() {
+    let mut random = Random(13);
+    for round in 0..rounds() / 20 {
+        let style = Style {
+            fragments: 6,
+            types: 8 + round % 7,
+            names: 2,
+            has_forwards: true,
+        };
+        let fragments = input(&mut random, style);
+        for words in 10..40 {
+            let [once, again] = [1, 3].map(|workers| {
+                let mut merger = Merger::new();
+                merger.limits.kept_words = words;
+                merge_by(merger, &fragments, workers, &mut random)
+            });
+            assert_eq!(once.records, again.records, "{words} words");
+        }
+    }
+}
+
 /// When rounds end early, what is left apart is not wrong, and the same whatever the threads do.
 #[test]
 fn sound_wherever_rounds_end() {
