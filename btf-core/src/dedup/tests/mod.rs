@@ -14,6 +14,7 @@ mod forwards;
 mod homes;
 mod keys;
 mod oracle;
+mod part;
 mod random;
 mod unread;
 mod verbatim;

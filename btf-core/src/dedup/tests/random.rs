@@ -113,7 +113,7 @@ pub(super) fn input(random: &mut Random, style: Style) -> Vec<Fragment> {
 }
 
 /// How many inputs each test makes: more on request, as `DEDUP_TEST_ROUNDS=100000 cargo test --release`.
-fn rounds() -> u32 {
+pub(super) fn rounds() -> u32 {
     let asked = std::env::var("DEDUP_TEST_ROUNDS");
     asked.map_or(3000, |rounds| rounds.parse().expect("a number"))
 }
