@@ -13,7 +13,7 @@ use std::cell::OnceCell;
 
 use super::classes::{ClassId, FastMap};
 use super::follow::References;
-use super::fragment::u32_len;
+use super::fragment::{FragmentIndex, u32_len};
 use super::key::Label;
 use super::partition::{self, Edges};
 use super::scan::Homonyms;
@@ -21,6 +21,7 @@ use super::scan::Homonyms;
 /// The types of a fragment that are followed.
 pub(super) struct Followed<'a> {
     pub(super) homonyms: &'a Homonyms<'a>,
+    pub(super) fragment: FragmentIndex,
     /// The class of each type of the fragment.
     pub(super) members: &'a [ClassId],
     /// The local numbers of those that are followed, in order.
@@ -48,7 +49,7 @@ impl Followed<'_> {
         let groups = OnceCell::new();
         for (local, &class) in (0_u32..).zip(self.members) {
             let label = self.homonyms.graph.labels[class as usize];
-            if label == 0 || self.homonyms.definitions.is_forward(class) {
+            if label == 0 || self.is_forward(class) {
                 continue;
             }
             if let Some(here) = here.get_mut(&label) {
@@ -71,14 +72,19 @@ impl Followed<'_> {
     }
 
     fn announced(&self) -> FastMap<Label, Here> {
+        let labels = &self.homonyms.graph.labels;
+        let members = self.members.iter();
+        members
+            .filter(|&&class| self.is_forward(class))
+            .map(|&class| (labels[class as usize], Here::Announced))
+            .collect()
+    }
+
+    fn is_forward(&self, class: ClassId) -> bool {
         let Homonyms {
             graph, definitions, ..
         } = self.homonyms;
-        let members = self.members.iter();
-        members
-            .filter(|&&class| definitions.is_forward(class))
-            .map(|&class| (graph.labels[class as usize], Here::Announced))
-            .collect()
+        definitions.is_forward_in(graph, self.fragment, class)
     }
 
     /// Whether two types of one class are one; what is not followed means one thing in a fragment.

@@ -1,7 +1,7 @@
 //! Definitions: which classes define a name, which only announce it, and which names have several definitions.
 
 use super::classes::{ClassId, FastMap};
-use super::fragment::u32_len;
+use super::fragment::{FragmentIndex, u32_len};
 use super::graph::Graph;
 use super::homonyms::NodeId;
 use super::key::Label;
@@ -79,7 +79,8 @@ impl Definitions {
         {
             return;
         }
-        // Where a base has a definition too, its forward declarations are there because they mean something else.
+        // Where a base has a definition too, its forward declarations are there because they mean something else. So they
+        // are definitions there, and elsewhere what they are: see `is_forward_in`.
         let is_defined = |c| graph.is_in_base(c) && !graph.is_announcement(c);
         let base_defines = classes().any(is_defined);
         let is_forward = |c| graph.is_announcement(c) && !(base_defines && graph.is_in_base(c));
@@ -104,6 +105,11 @@ impl Definitions {
                 is_homonym: full.len() > 1,
             });
         }
+        // What is open leads to them all the same.
+        let of_base = full.iter().find(|&&c| graph.is_announcement(c));
+        if let Some(&class) = of_base {
+            self.forwards.entry(of_label[0].0).or_insert(class);
+        }
         if full.len() > 1 {
             self.homonyms.push(full);
         }
@@ -119,6 +125,20 @@ impl Definitions {
     #[inline]
     pub(super) fn is_forward(&self, class: ClassId) -> bool {
         self.is_forward[class as usize]
+    }
+
+    /// As `is_forward`, of a type of `fragment`: to what continues a base, the base's forward declarations are forward declarations.
+    #[inline]
+    pub(super) fn is_forward_in(
+        &self,
+        graph: &Graph,
+        fragment: FragmentIndex,
+        class: ClassId,
+    ) -> bool {
+        self.is_forward(class)
+            || fragment >= graph.first_fragment
+                && self.homonym(class).is_some()
+                && graph.is_announcement(class)
     }
 
     /// The forward declaration that stands for all of the label of `class`.

@@ -91,11 +91,11 @@ impl Scan {
         let (members, first_weak) = homonyms.graph.members(fragment);
         self.follower.content.clear();
         reload(fragment, &mut self.follower.content);
-        let references = self.references(homonyms, members, locals);
+        let references = self.references(homonyms, fragment, locals);
         let environments = if homonyms.reach.is_coarse {
             None
         } else {
-            let found = self.environments_of(homonyms, members, locals, states, &references);
+            let found = self.environments_of(homonyms, fragment, locals, states, &references);
             if found.is_none() {
                 return;
             }
@@ -131,11 +131,12 @@ impl Scan {
     fn environments_of(
         &mut self,
         homonyms: &Homonyms<'_>,
-        members: &[ClassId],
+        fragment: FragmentIndex,
         locals: &[u32],
         states: &[SetState],
         references: &References,
     ) -> Option<(Components, Vec<Environment>)> {
+        let members = homonyms.graph.members(fragment).0;
         // Where among `locals` what each of them leads to is, if it is there.
         let mut starts = vec![0];
         let mut targets = Vec::new();
@@ -169,7 +170,7 @@ impl Scan {
                         continue;
                     }
                     let class = members[target.local as usize];
-                    if let Some(bit) = homonyms.bit(class) {
+                    if let Some(bit) = homonyms.bit_in(fragment, class) {
                         environment.add(bit);
                     }
                     let set = homonyms.reach.set_of[class as usize];
@@ -188,13 +189,17 @@ impl Scan {
         Some((components, environments))
     }
 
-    /// What the types `locals` of the fragment that was read refer to.
+    /// What the types `locals` of `fragment`, which was read, refer to.
     fn references(
         &mut self,
         homonyms: &Homonyms<'_>,
-        members: &[ClassId],
+        fragment: FragmentIndex,
         locals: &[u32],
     ) -> References {
+        let Homonyms {
+            graph, definitions, ..
+        } = homonyms;
+        let members = graph.members(fragment).0;
         let content = std::mem::take(&mut self.follower.content);
         let mut homes = FastMap::default();
         let mut references = References {
@@ -224,7 +229,7 @@ impl Scan {
                             at_home().map(|meaning| self.environments.intern(&meaning))
                         });
                     } else {
-                        target.is_announced = homonyms.definitions.is_forward(class);
+                        target.is_announced = definitions.is_forward_in(graph, fragment, class);
                     }
                     references.targets.push(target);
                 });
@@ -234,14 +239,15 @@ impl Scan {
         self.follower.content = content;
         let followed = Followed {
             homonyms,
+            fragment,
             members,
             locals,
             references: &references,
         };
-        let definitions = followed.definitions();
+        let beside = followed.definitions();
         for target in references.targets.iter_mut().filter(|t| t.is_announced) {
-            let label = homonyms.graph.labels[members[target.local as usize] as usize];
-            if let Some(&definition) = definitions.get(&label) {
+            let label = graph.labels[members[target.local as usize] as usize];
+            if let Some(&definition) = beside.get(&label) {
                 target.local = definition;
             }
         }

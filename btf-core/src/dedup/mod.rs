@@ -22,6 +22,9 @@
 //! - where its fragment defines none, what fragments mean that say the same of all other names, as far as they agree;
 //! - the only definition of the whole, if there is just one in the end.
 //!
+//! In a base that cannot change, what leads to a forward declaration beside definitions leads to just that, as to one more definition. What
+//! continues the base has forward declarations that are open, and takes the base's types for its own if they agree on what they mean.
+//!
 //! What can mean several things stays a forward declaration, and what refers to it stays apart from what refers to one of them.
 //! So which of several definitions stands first, in a fragment or among them, says nothing about what is meant.
 //!

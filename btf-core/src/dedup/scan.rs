@@ -51,10 +51,21 @@ impl<'a> Homonyms<'a> {
         self.defines[class as usize].checked_sub(1)
     }
 
+    /// As `bit`, of a type of `fragment`.
+    #[inline]
+    pub(super) fn bit_in(&self, fragment: FragmentIndex, class: ClassId) -> Option<u32> {
+        let is_forward = || {
+            let graph = self.graph;
+            self.definitions.is_forward_in(graph, fragment, class)
+        };
+        self.bit(class).filter(|_| !is_forward())
+    }
+
     /// What a fragment takes each homonym for; nothing if nobody asks, as there are too many.
     pub(super) fn environment(&self, fragment: FragmentIndex) -> Environment {
         let members = self.graph.members(fragment).0.iter();
-        self.environment_of(fragment, members.filter_map(|&class| self.bit(class)))
+        let own = members.filter_map(|&class| self.bit_in(fragment, class));
+        self.environment_of(fragment, own)
     }
 
     /// As `environment`, where the bits of the fragment's own types are known.
@@ -74,7 +85,7 @@ impl<'a> Homonyms<'a> {
     pub(super) fn own_environment(&self, fragment: FragmentIndex) -> Environment {
         let members = self.graph.members(fragment).0.iter();
         self.bits
-            .environment(members.filter_map(|&class| self.bit(class)))
+            .environment(members.filter_map(|&class| self.bit_in(fragment, class)))
     }
 }
 
@@ -318,7 +329,7 @@ fn looks(homonyms: &Homonyms<'_>, fragments: Range<FragmentIndex>) -> Vec<Look> 
     let look = |fragment: FragmentIndex| {
         let (mut bits, mut sets) = (Vec::new(), Vec::new());
         for &class in graph.members(fragment).0 {
-            bits.extend(homonyms.bit(class));
+            bits.extend(homonyms.bit_in(fragment, class));
             let set = reach.set_of[class as usize];
             if set != 0 && std::mem::replace(&mut met[set as usize], fragment + 1) != fragment + 1 {
                 sets.push(set);

@@ -118,6 +118,36 @@ fn a_declared_homonym_does_not_repeat_the_base() {
     assert_eq!(result.ids[1][3], 5);
 }
 
+/// So it is if something of the base leads to a declaration only: that is one more thing that a declaration can mean.
+#[test]
+fn a_homonym_that_the_base_declares_as_well_does_not_repeat_the_base() {
+    let base = fragment(|f| {
+        let int = f.int(1);
+        let first = f.structure(2, &[int]);
+        f.structure(2, &[int, int]);
+        let ptr = f.ptr(first);
+        f.structure(3, &[ptr]);
+        let declared = f.fwd(2);
+        let ptr = f.ptr(declared);
+        f.typedef(4, ptr);
+    });
+    let result = merge_with_base(&[base.clone(), user(false)]);
+    assert_eq!(result.len(), 0);
+    // What the pointer alone leads to cannot be known.
+    assert_eq!(result.ids[1][1..], [6, 7, 5]);
+    // A module that defines it, too, means its own or the same.
+    let result = merge_with_base(&[base.clone(), user(true)]);
+    assert_eq!(result.len(), 0);
+    assert_eq!(result.ids[1], [1, 2, 4, 5]);
+    let module = fragment(|f| {
+        f.int(1);
+        let declared = f.fwd(2);
+        let ptr = f.ptr(declared);
+        f.typedef(4, ptr);
+    });
+    assert_eq!(merge_with_base(&[base, module]).len(), 0);
+}
+
 #[test]
 fn duplicates_in_the_base_stay_and_the_first_is_used() {
     let base = fragment(|f| {
