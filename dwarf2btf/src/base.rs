@@ -24,6 +24,7 @@ use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 use hashbrown::HashTable;
 
+use crate::flat_arrays;
 use crate::input::Image;
 use crate::names::{cut, short_bytes, short_name};
 use crate::options::Options;
@@ -35,6 +36,7 @@ pub struct Base {
     pointer_size: Option<u8>,
     /// The release of the kernel, if the file tells it.
     release: Option<String>,
+    has_flat_arrays: bool,
     known: Known,
 }
 
@@ -104,6 +106,7 @@ impl Base {
         Ok(Self {
             pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
             release: None,
+            has_flat_arrays: flat_arrays::are_in(&btf),
             known,
             btf,
         })
@@ -137,6 +140,11 @@ impl Base {
     #[must_use]
     pub fn btf(&self) -> &Arc<Btf> {
         &self.btf
+    }
+
+    /// Whether it has arrays of several dimensions as arrays of one: see [`flat_arrays`].
+    pub(crate) fn has_flat_arrays(&self) -> bool {
+        self.has_flat_arrays
     }
 
     /// The BTF in memory of its own, for what is not made for BTF that may change.

@@ -37,6 +37,7 @@ mod die;
 mod emit;
 mod explain;
 mod finish;
+mod flat_arrays;
 mod foreign;
 #[cfg(test)]
 mod leaf_tests;
@@ -157,7 +158,7 @@ pub fn encode(
     clock.end("prepare");
     // From here on strings are compared by name and functions by key.
 
-    let lowering = Lowering::new(features);
+    let lowering = Lowering::new(features, base);
     let context = Context {
         image,
         units: &units,

@@ -481,9 +481,12 @@ impl<'a> UnitReader<'_, 'a> {
         ScopeKind::Other
     }
 
-    /// Writes an array: one record per dimension, the outermost first.
+    /// Writes an array: one record per dimension, the outermost first; or, where the base has it so, a single one.
     fn close_array(&mut self, scope: Scope) {
         self.has_array = true;
+        if self.context.lowering.flat_arrays {
+            self.flatten(scope.pending);
+        }
         let info = Info::new(Kind::Array, 0, false).0;
         let dimensions = self.pending.len() - scope.pending;
         let mut slot = scope.slot;
@@ -502,6 +505,16 @@ impl<'a> UnitReader<'_, 'a> {
             slot = TargetSlot::None;
         }
         self.pending.truncate(scope.pending);
+    }
+
+    /// Makes one of the dimensions from `first` on, if their elements can be counted in a word.
+    fn flatten(&mut self, first: usize) {
+        let counts = self.pending[first..].iter().map(|&[count, ..]| count);
+        let product = counts.clone().try_fold(1_u32, u32::checked_mul);
+        if let Some(count) = product.filter(|_| counts.len() > 1) {
+            self.pending.truncate(first);
+            self.pending.push([count, 0, 0, 0]);
+        }
     }
 
     /// A parameter of a function type; functions' own parameters are kept apart.

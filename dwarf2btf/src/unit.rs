@@ -20,6 +20,7 @@ use btf_core::{Error, ErrorKind, Result};
 use gimli::constants as dw;
 
 use crate::abbrev::{Action, Plan, Slot, Table};
+use crate::base::Base;
 use crate::die::{self, Attributes, Bytes, Malformed};
 use crate::features::{Feature, FeatureSet};
 use crate::finding::{Finding, FindingKind};
@@ -56,17 +57,20 @@ pub(crate) struct Lowering {
     pub(crate) type_tag: bool,
     pub(crate) enum64: bool,
     pub(crate) variables: bool,
+    /// Whether an array of several dimensions becomes one of all their elements.
+    pub(crate) flat_arrays: bool,
 }
 
 impl Lowering {
-    /// What `features` ask for.
-    pub(crate) fn new(features: FeatureSet) -> Self {
+    /// What `features` ask for, in the way in which the base has it.
+    pub(crate) fn new(features: FeatureSet, base: Option<&Base>) -> Self {
         Self {
             float: features.has(Feature::Float),
             decl_tag: features.has(Feature::DeclTag),
             type_tag: features.has(Feature::TypeTag),
             enum64: features.has(Feature::Enum64),
             variables: features.has(Feature::Var) || features.has(Feature::GlobalVar),
+            flat_arrays: base.is_some_and(Base::has_flat_arrays),
         }
     }
 }

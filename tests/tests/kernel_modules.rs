@@ -3,6 +3,8 @@
 //! Method: the modules beside the kernels of `BTF_TESTS_KERNELS`, or, if `BTF_TESTS_MODULES` names folders with a `vmlinux`, all
 //! modules below these, are encoded by both programs against the same BTF of their kernel. Where the results differ, `ld` gives
 //! the module addresses, and pahole is asked again.
+//! Kernels also hold the BTF that their distribution's pahole wrote, up to 1.31 with flat arrays. On that, modules have the data types
+//! that those of the distribution have.
 //! `BTF_TESTS_MODULES_CACHE` names a folder that keeps pahole's answers, since all of a kernel's take it minutes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +18,9 @@ use btf_core::reader::Btf;
 use btf_core::{Info, Kind, TypeId};
 use btf_tests::compare::split::Base;
 use btf_tests::input::read_btf;
-use btf_tests::program::{TestDir, files_below, kernels_with_modules, ours, pahole, peer, run};
+use btf_tests::program::{
+    TestDir, files_below, kernels, kernels_with_modules, modules_beside, ours, pahole, peer, run,
+};
 use object::{Object as _, ObjectSymbol as _};
 use rayon::prelude::*;
 
@@ -117,7 +121,7 @@ impl Module<'_> {
         if difference.only_a.is_empty() && difference.only_b.is_empty() {
             return Ok(rules);
         }
-        let by_name = self.by_name();
+        let by_name = by_name(self.kernel.base.btf(), &self.kernel.announced, &self.ours);
         let tagged = by_name.compare(&self.ours, &self.theirs).unwrap();
         if tagged != difference {
             rules.insert(Rule::Announced);
@@ -153,15 +157,6 @@ impl Module<'_> {
         } else {
             Err(wrong)
         }
-    }
-
-    /// The kernel's types, of which those that it announces and this module defines count by their names.
-    fn by_name(&self) -> Base {
-        let own = self.ours.records().map(|(id, _)| id);
-        let defined = own.filter(|&id| is_tagged(&self.ours, id));
-        let names = defined.map(|id| self.ours.name(id).unwrap().to_vec());
-        let announced = names.filter(|name| self.kernel.announced.contains(name));
-        Base::with_tags(Arc::clone(self.kernel.base.btf()), announced.collect()).unwrap()
     }
 
     /// What pahole makes of the module when it has addresses.
@@ -229,6 +224,15 @@ fn announced(btf: &Btf) -> BTreeSet<Vec<u8>> {
         kind(btf, id) == Kind::Fwd || matches!(kind(btf, id), Kind::Enum | Kind::Enum64) && is_empty
     });
     announced.map(|id| btf.name(id).unwrap().to_vec()).collect()
+}
+
+/// The kernel's types, of which those that it has `announced` and this module defines count by their names.
+fn by_name(kernel: &Arc<Btf>, announced: &BTreeSet<Vec<u8>>, module: &Btf) -> Base {
+    let own = module.records().map(|(id, _)| id);
+    let defined = own.filter(|&id| is_tagged(module, id));
+    let names = defined.map(|id| module.name(id).unwrap().to_vec());
+    let announced = names.filter(|name| announced.contains(name));
+    Base::with_tags(Arc::clone(kernel), announced.collect()).unwrap()
 }
 
 /// Of types that one file has alone the functions, variables and sections, by name. All others must be what these need:
@@ -355,4 +359,32 @@ fn modules_of_kernels_are_what_pahole_makes_of_them_but_for_stated_rules() {
         folders.is_empty() || are_needed,
         "only {needed:?} are needed"
     );
+}
+
+#[test]
+fn on_the_kernels_own_btf_modules_have_the_data_types_of_their_own_btf() {
+    for vmlinux in kernels() {
+        let dir = TestDir::new();
+        let kernel = read_btf(&vmlinux, None).unwrap();
+        let announced = announced(&kernel);
+        for module in modules_beside(&vmlinux) {
+            let path = dir.path("module.btf");
+            dwarf2btf(&[
+                &module,
+                Path::new("--base"),
+                &vmlinux,
+                Path::new("-o"),
+                &path,
+            ]);
+            let ours = read_btf(&path, Some(Arc::clone(&kernel))).unwrap();
+            let theirs = read_btf(&module, Some(Arc::clone(&kernel))).unwrap();
+            let by_name = by_name(&kernel, &announced, &ours);
+            let difference = by_name.compare(&ours, &theirs).unwrap();
+            for (btf, only) in [(&ours, &difference.only_a), (&theirs, &difference.only_b)] {
+                if let Err(wrong) = named(btf, only) {
+                    panic!("{}:{wrong}", module.display());
+                }
+            }
+        }
+    }
 }

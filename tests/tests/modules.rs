@@ -8,9 +8,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use btf_core::builder::{Builder, WriteOptions};
 use btf_core::reader::Btf;
 use btf_core::validate::{Profile, validate};
-use btf_core::{Info, Kind};
+use btf_core::{ByteOrder, Info, Kind, TypeId};
 use btf_tests::compare::{Comparison, Scope, in_base};
 use btf_tests::corpus;
 use btf_tests::input::read_btf;
@@ -97,6 +98,47 @@ fn the_base_itself_leaves_nothing_to_say() {
         (base.end_id(), base.end_id())
     );
     assert_eq!(split.string_bytes(), []);
+}
+
+/// The BTF of `btf` with so many arrays more; arrays of arrays become flat, if they shall.
+fn with_arrays(btf: &Btf, count: u32, is_flat: bool) -> Vec<u8> {
+    let mut builder = Builder::without_types_of(btf);
+    for (_, record) in btf.records() {
+        let mut record = record.to_vec();
+        while is_flat
+            && let [_, info, _, element, _, length] = &mut *record
+            && let Some(&[_, inner, _, next, _, times]) = btf.record(TypeId(*element))
+            && *info == inner
+        {
+            (*element, *length) = (next, *length * times);
+        }
+        let _ = builder.push_record(&record).unwrap();
+    }
+    let int = btf.find_by_name(b"int").next().unwrap();
+    for length in 0..count {
+        let _ = builder.array(int, int, 1000 + length).unwrap();
+    }
+    let options = WriteOptions::default();
+    builder.write(ByteOrder::Little, options).unwrap()
+}
+
+#[test]
+fn arrays_are_flat_where_those_of_a_large_base_are() {
+    let dir = TestDir::new();
+    let object = object(FOLDER, "arrays.o");
+    let (_, btf) = base(&dir, &object);
+    let written = |count, is_flat| {
+        let path = dir.write("kernel.btf", &with_arrays(&btf, count, is_flat));
+        let split = dir.path("split.btf");
+        encode(&object, Some(&path), &split);
+        let base = read_btf(&path, None).unwrap();
+        let split = read_btf(&split, Some(base)).unwrap();
+        split.records().len()
+    };
+    assert_eq!(written(300, true), 0);
+    assert_eq!(written(300, false), 0);
+    // So few may be flat by chance.
+    assert!(written(30, true) > 0);
 }
 
 #[test]
