@@ -6,10 +6,11 @@
 //!
 //! In JSON each blob is a line `{"type":"stats", …}`: `file`, `types`, `bytes`, `kinds` (for each kind `kind`, `types`, `bytes`),
 //! `strings` (`strings`, `bytes`, `unused`, `unused_bytes`, `shareable`, `shareable_bytes`, `in_base`), `duplicates` and `in_base` (each
-//! `types`, `bytes`), and `names`, those with several definitions: `kind`, `name`, `ids`, `path` and `difference`, which say how
-//! the first two differ.
+//! `types`, `bytes`), `names`, those with several definitions: `kind`, `name`, `ids`, `path` and `difference`, which say how
+//! the first two differ, and, of split BTF, in the same way `redefined`: the names that the base has for something else.
 
 mod differ;
+mod redefined;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use btf_core::{Btf, Result, TypeId};
 use crate::c::merge::fragment_of;
 use crate::names::Names;
 use differ::{BUDGET, first_difference};
+use redefined::{has_definitions, redefined};
 use strings::StringStats;
 
 /// How many names with several definitions the text shows unless all are asked for.
@@ -78,6 +80,8 @@ pub struct Stats {
     pub in_base: Amount,
     /// Names of structures, unions, enumerations and typedefs with several own definitions.
     pub homonyms: Vec<Homonym>,
+    /// Such names that the base has for something else, each with the first own type and one of the base; the nearest difference comes first.
+    pub redefined: Vec<Homonym>,
 }
 
 impl Stats {
@@ -94,6 +98,7 @@ impl Stats {
             duplicates: Amount::default(),
             in_base: Amount::default(),
             homonyms: Vec::new(),
+            redefined: Vec::new(),
         };
         let mut names = Names::new(btf);
         let mut named: BTreeMap<(&[u8], Kind), Vec<TypeId>> = BTreeMap::new();
@@ -108,11 +113,7 @@ impl Stats {
             } else if first != id {
                 stats.duplicates.add(record);
             }
-            let has_homonyms = matches!(
-                kind,
-                Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Typedef
-            );
-            if has_homonyms && first == id && ty.name().0 != 0 {
+            if has_definitions(kind) && first == id && ty.name().0 != 0 {
                 let name = names.get(ty.name());
                 if !name.is_cut {
                     named.entry((name.bytes, kind)).or_default().push(id);
@@ -120,19 +121,20 @@ impl Stats {
             }
         }
         let mut budget = BUDGET;
-        let several = named.into_iter().filter(|(_, ids)| ids.len() > 1);
-        for ((_, kind), ids) in several {
+        let several = named.iter().filter(|(_, ids)| ids.len() > 1);
+        for (&(_, kind), ids) in several {
             let (path, difference) = match ids[..] {
                 [one, other, ..] => first_difference(btf, &equal, one, other, &mut budget),
                 _ => continue,
             };
             stats.homonyms.push(Homonym {
                 kind,
-                ids,
+                ids: ids.clone(),
                 path,
                 difference,
             });
         }
+        stats.redefined = redefined(btf, &equal, &named, &mut names, &mut budget)?;
         Ok(stats)
     }
 
@@ -170,53 +172,11 @@ impl Stats {
             let (types, bytes) = (count(self.in_base.types), size(self.in_base.bytes));
             out += &format_row("types in the base", &types, &bytes);
         }
-        self.put_homonyms(source, printer, &mut out);
+        let several = "with several definitions";
+        put_homonyms(&self.homonyms, several, source, printer, &mut out);
+        let redefined = "for which the base has something else";
+        put_homonyms(&self.redefined, redefined, source, printer, &mut out);
         out
-    }
-
-    fn put_homonyms(&self, source: &Source, printer: &Printer, out: &mut String) {
-        if self.homonyms.is_empty() {
-            return;
-        }
-        let number = plural(self.homonyms.len() as u64, "name");
-        *out += "  ";
-        *out += &number;
-        *out += " with several definitions\n";
-        let limit = if printer.verbosity() > 0 {
-            usize::MAX
-        } else {
-            MAX_SHOWN
-        };
-        for homonym in self.homonyms.iter().take(limit) {
-            let name = homonym.ids.first().map(|&id| source.btf.name(id));
-            let name = name.and_then(Result::ok).unwrap_or_default();
-            let name = printer.paint(Stream::Out, Style::Name, &escape_name(name));
-            let kind = homonym.kind.name().to_lowercase();
-            let ids: Vec<_> = homonym
-                .ids
-                .iter()
-                .take(4)
-                .map(ToString::to_string)
-                .collect();
-            let more = if homonym.ids.len() > ids.len() {
-                " …"
-            } else {
-                ""
-            };
-            let ids = ids.join(" ");
-            let difference = escape_text(&homonym.difference);
-            let _ = write!(out, "    {kind} {name} {ids}{more}: ");
-            if !homonym.path.is_empty() {
-                let _ = write!(out, "{}: ", escape_text(&homonym.path));
-            }
-            let _ = writeln!(out, "{difference}");
-        }
-        let hidden = self.homonyms.len().saturating_sub(limit);
-        if hidden > 0 {
-            let line = format!("    … {} more; -v shows all", count(hidden as u64));
-            *out += &printer.paint(Stream::Out, Style::Faint, &line);
-            out.push('\n');
-        }
     }
 
     /// The counts as a line of JSON.
@@ -254,22 +214,24 @@ impl Stats {
                         .number("bytes", amount.bytes);
                 });
             }
-            line.array("names", |names| {
-                for homonym in &self.homonyms {
-                    names.object(|line| {
-                        line.text("kind", homonym.kind.name());
-                        let name = homonym.ids.first().map(|&id| source.btf.name(id));
-                        line.name("name", name.and_then(Result::ok).unwrap_or_default());
-                        line.array("ids", |ids| {
-                            for id in &homonym.ids {
-                                ids.number(id.0.into());
-                            }
+            for (key, homonyms) in [("names", &self.homonyms), ("redefined", &self.redefined)] {
+                line.array(key, |names| {
+                    for homonym in homonyms {
+                        names.object(|line| {
+                            line.text("kind", homonym.kind.name());
+                            let name = homonym.ids.first().map(|&id| source.btf.name(id));
+                            line.name("name", name.and_then(Result::ok).unwrap_or_default());
+                            line.array("ids", |ids| {
+                                for id in &homonym.ids {
+                                    ids.number(id.0.into());
+                                }
+                            });
+                            line.text("path", &homonym.path);
+                            line.text("difference", &homonym.difference);
                         });
-                        line.text("path", &homonym.path);
-                        line.text("difference", &homonym.difference);
-                    });
-                }
-            });
+                    }
+                });
+            }
         })
     }
 }
@@ -284,4 +246,53 @@ impl Amount {
 fn format_row(what: &str, number: &str, bytes: &str) -> String {
     let line = format!("  {what:<20}{number:>12}{bytes:>12}");
     format!("{}\n", line.trim_end())
+}
+
+/// Names, in so many words, and how the first two types of each differ.
+fn put_homonyms(
+    homonyms: &[Homonym],
+    what: &str,
+    source: &Source,
+    printer: &Printer,
+    out: &mut String,
+) {
+    if homonyms.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "  {} {what}", plural(homonyms.len() as u64, "name"));
+    let limit = if printer.verbosity() > 0 {
+        usize::MAX
+    } else {
+        MAX_SHOWN
+    };
+    for homonym in homonyms.iter().take(limit) {
+        let name = homonym.ids.first().map(|&id| source.btf.name(id));
+        let name = name.and_then(Result::ok).unwrap_or_default();
+        let name = printer.paint(Stream::Out, Style::Name, &escape_name(name));
+        let kind = homonym.kind.name().to_lowercase();
+        let ids: Vec<_> = homonym
+            .ids
+            .iter()
+            .take(4)
+            .map(ToString::to_string)
+            .collect();
+        let more = if homonym.ids.len() > ids.len() {
+            " …"
+        } else {
+            ""
+        };
+        let ids = ids.join(" ");
+        let difference = escape_text(&homonym.difference);
+        let _ = write!(out, "    {kind} {name} {ids}{more}: ");
+        if !homonym.path.is_empty() {
+            let _ = write!(out, "{}: ", escape_text(&homonym.path));
+        }
+        let _ = writeln!(out, "{difference}");
+    }
+    let hidden = homonyms.len().saturating_sub(limit);
+    if hidden > 0 {
+        let line = format!("    … {} more; -v shows all", count(hidden as u64));
+        *out += &printer.paint(Stream::Out, Style::Faint, &line);
+        out.push('\n');
+    }
 }

@@ -104,6 +104,39 @@ fn homonyms_differ_somewhere() {
     assert_eq!(found, [".value: int and long", ".in->value: int and long"]);
 }
 
+#[test]
+fn what_the_base_defines_otherwise_is_told_with_the_nearest_difference_first() {
+    let definitions = |b: &mut Builder, count| {
+        let int = TypeId(1);
+        let array = b.array(int, int, count).unwrap();
+        let member = [member(b"values", array, 0)];
+        let leaf = b.composite(Kind::Struct, b"leaf", 32, &member).unwrap();
+        let ptr = b.ptr(leaf).unwrap();
+        let member = [self::member(b"first", ptr, 0)];
+        b.composite(Kind::Struct, b"holder", 8, &member).unwrap();
+    };
+    let mut base = sample();
+    // Of two types of the base the one that is most alike is compared.
+    base.composite(Kind::Struct, b"leaf", 0, &[]).unwrap();
+    definitions(&mut base, 8);
+    let mut b = Builder::with_base(Arc::new(base.finish().unwrap()));
+    definitions(&mut b, 4);
+    let stats = Stats::of(&b.finish().unwrap(), None).unwrap();
+    let found = stats.redefined.iter();
+    let found: Vec<_> = found
+        .map(|redefined| {
+            let ids = [redefined.ids[0].0, redefined.ids[1].0];
+            (ids, &*redefined.path, &*redefined.difference)
+        })
+        .collect();
+    let expected = [
+        ([10, 6], ".values", "count 4 and 8"),
+        ([12, 8], ".first->values", "count 4 and 8"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(stats.homonyms, []);
+}
+
 /// What `stats` says of the first name of which `make` makes two definitions.
 #[track_caller]
 fn difference(make: impl Fn(&mut Builder, bool)) -> String {
