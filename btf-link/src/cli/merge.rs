@@ -261,8 +261,8 @@ fn explain(
             None => explain::ambiguous(&merged.btf, |name| pattern.matches(name)),
         };
         let mut is_found = false;
-        for name in names {
-            let found = explain::definitions(&merged.btf, &merged.ids, name);
+        let all = explain::definitions(&merged.btf, &merged.ids, &names);
+        for (name, found) in names.into_iter().zip(all) {
             if found.is_empty() {
                 continue;
             }

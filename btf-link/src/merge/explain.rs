@@ -69,9 +69,36 @@ pub fn ambiguous(btf: &Btf, is_wanted: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
     names
 }
 
-/// The definitions of a name in the result, `ids` being [`super::MergedBtf::ids`].
+/// The definitions in the result of each of some names that differ, `ids` being [`super::MergedBtf::ids`]. The inputs are looked
+/// through once for all of them.
 #[must_use]
-pub fn definitions(btf: &Btf, ids: &[Vec<TypeId>], name: &[u8]) -> Vec<Definition> {
+pub fn definitions(btf: &Btf, ids: &[Vec<TypeId>], names: &[&[u8]]) -> Vec<Vec<Definition>> {
+    let mut all: Vec<Vec<Definition>> = names.iter().map(|name| of_name(btf, name)).collect();
+    let index = |id: TypeId| id.0.checked_sub(btf.first_id()).map(|index| index as usize);
+    // For each type of the result its place in `all`.
+    let mut places = vec![None; btf.records().len()];
+    for (name, found) in all.iter().enumerate() {
+        for (at, definition) in found.iter().enumerate() {
+            if let Some(place) = index(definition.id).and_then(|index| places.get_mut(index)) {
+                *place = Some((name, at));
+            }
+        }
+    }
+    for (input, ids) in ids.iter().enumerate() {
+        for &id in ids {
+            let place = index(id).and_then(|index| *places.get(index)?);
+            if let Some((name, at)) = place
+                && all[name][at].inputs.last() != Some(&input)
+            {
+                all[name][at].inputs.push(input);
+            }
+        }
+    }
+    all
+}
+
+/// The definitions of a name in the result, in the order of their ids; of no inputs yet.
+fn of_name(btf: &Btf, name: &[u8]) -> Vec<Definition> {
     let mut found: Vec<_> = btf
         .find_by_name(name)
         .filter(|&id| id.0 >= btf.first_id())
@@ -85,15 +112,6 @@ pub fn definitions(btf: &Btf, ids: &[Vec<TypeId>], name: &[u8]) -> Vec<Definitio
         })
         .collect();
     found.sort_by_key(|definition| definition.id);
-    for (input, ids) in ids.iter().enumerate() {
-        for id in ids {
-            if let Ok(at) = found.binary_search_by_key(id, |definition| definition.id)
-                && found[at].inputs.last() != Some(&input)
-            {
-                found[at].inputs.push(input);
-            }
-        }
-    }
     found
 }
 
