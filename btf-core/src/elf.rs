@@ -14,7 +14,7 @@ mod release;
 mod write;
 
 pub use plan::Plan;
-pub use read::{Loaded, Places, Sections, load, load_static, places, sections};
+pub use read::{Loaded, Places, Sections, load, open_static, places, sections};
 pub(crate) use read::{as_words, out_of_file};
 pub use release::{kernel_release, module_release};
 pub use write::{NewSection, put_sections};

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
 use crate::names::{NameIndex, first_unsorted, has_name};
-use crate::strings::{StringIndex, StringScan, string_at, string_start};
+use crate::strings::{StringSection, string_at, string_start};
 use crate::types::Type;
 use crate::wire::{ByteOrder, Header, Info, LayoutEntry};
 use check::{check_sections, check_strings, find_records, fits, section};
@@ -38,17 +38,18 @@ pub struct Btf {
     end_id: u32,
     words: Cow<'static, [u32]>,
     starts: Vec<u32>,
-    first_string: u32,
-    end_string: u32,
-    strings: Cow<'static, [u8]>,
+    strings: Arc<StringSection>,
     layout: Option<Vec<LayoutEntry>>,
     names: OnceLock<NameIndex>,
-    string_index: OnceLock<StringIndex>,
-    /// What is known without the index; `None` if that was found not to do.
-    string_scan: OnceLock<Option<StringScan>>,
 }
 
+/// BTF whose sections are found and whose strings are known, but not its types: for whoever has work with the names while
+/// another thread reads the types.
+#[derive(Clone, Debug)]
+pub struct Opened(Parts<Cow<'static, [u32]>, Arc<StringSection>>);
+
 /// What a [`Btf`] is made of, before it is checked.
+#[derive(Clone, Debug)]
 pub(crate) struct Parts<Words = Vec<u32>, Strings = Vec<u8>> {
     pub(crate) order: ByteOrder,
     pub(crate) header: Header,
@@ -58,9 +59,6 @@ pub(crate) struct Parts<Words = Vec<u32>, Strings = Vec<u8>> {
     pub(crate) strings: Strings,
     pub(crate) layout: Option<Vec<LayoutEntry>>,
 }
-
-/// As [`Parts`], of words and strings that may be borrowed.
-type CowParts = Parts<Cow<'static, [u32]>, Cow<'static, [u8]>>;
 
 impl<Words, Strings> Parts<Words, Strings> {
     fn map<W, S>(
@@ -121,6 +119,82 @@ pub struct Memory {
     pub(crate) strings: Vec<u8>,
 }
 
+impl Opened {
+    /// Opens BTF in bytes that stay where they are: they are borrowed if they are words of this machine's byte order at
+    /// addresses for such words, and copied otherwise. `base` is what its ids and string offsets continue.
+    ///
+    /// If the bytes can change, as those of a mapped file can, names and ids that made sense may make none when they are
+    /// looked at again.
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`] that are not about records.
+    #[cfg(feature = "elf")]
+    pub fn of_static(bytes: &'static [u8], base: Option<Arc<Btf>>) -> Result<Self> {
+        let parts = split(bytes, base)?;
+        let order = parts.order;
+        let words = |bytes| {
+            let words = crate::elf::as_words(bytes).filter(|_| order == ByteOrder::NATIVE);
+            words.map_or_else(|| Cow::Owned(order.words(bytes)), Cow::Borrowed)
+        };
+        Self::new(parts.map(words, Cow::Borrowed))
+    }
+
+    /// Checks the strings.
+    fn new<Words, Strings>(parts: Parts<Words, Strings>) -> Result<Self>
+    where
+        Words: Into<Cow<'static, [u32]>>,
+        Strings: Into<Cow<'static, [u8]>>,
+    {
+        let parts = parts.map(Words::into, Strings::into);
+        let first = parts.base.as_ref().map_or(0, |base| base.strings.end());
+        let end = check_strings(&parts, first)?;
+        let section = |bytes| Arc::new(StringSection::new(bytes, first, end));
+        Ok(Self(parts.map(|words| words, section)))
+    }
+
+    /// The own strings.
+    #[must_use]
+    pub fn strings(&self) -> &Arc<StringSection> {
+        &self.0.strings
+    }
+
+    /// The byte order that the blob has.
+    #[must_use]
+    pub fn byte_order(&self) -> ByteOrder {
+        self.0.order
+    }
+
+    /// Reads the types.
+    ///
+    /// # Errors
+    /// Those of [`Btf::parse`] that are about records.
+    pub fn read(self) -> Result<Btf> {
+        self.read_with(Vec::new())
+    }
+
+    /// As [`Self::read`], with memory that was used before.
+    fn read_with(self, mut starts: Vec<u32>) -> Result<Btf> {
+        let Self(parts) = self;
+        let first_id = parts.base.as_ref().map_or(1, |base| base.end_id);
+        find_records(&parts, first_id, &mut starts)?;
+        let count = starts.len().saturating_sub(1) as u64;
+        let end_id = fits(count + u64::from(first_id), "number of types")?;
+        Ok(Btf {
+            order: parts.order,
+            header: parts.header,
+            blob_len: parts.blob_len,
+            base: parts.base,
+            first_id,
+            end_id,
+            words: parts.words,
+            starts,
+            strings: parts.strings,
+            layout: parts.layout,
+            names: OnceLock::new(),
+        })
+    }
+}
+
 impl Btf {
     /// Reads BTF of either byte order; `base` is what its ids and string offsets continue.
     ///
@@ -138,25 +212,6 @@ impl Btf {
         Self::from_parts(parts.map(|words| order.words(words), <[u8]>::to_vec))
     }
 
-    /// As [`Btf::parse`], of bytes that stay where they are: they are borrowed if they are words of this machine's byte
-    /// order at addresses for such words, and copied otherwise.
-    ///
-    /// If the bytes can change, as those of a mapped file can, names and ids that made sense may make none when they are
-    /// looked at again.
-    ///
-    /// # Errors
-    /// Those of [`Btf::parse`].
-    #[cfg(feature = "elf")]
-    pub fn parse_static(bytes: &'static [u8], base: Option<Arc<Self>>) -> Result<Self> {
-        let parts = split(bytes, base)?;
-        let order = parts.order;
-        let words = |bytes| {
-            let words = crate::elf::as_words(bytes).filter(|_| order == ByteOrder::NATIVE);
-            words.map_or_else(|| Cow::Owned(order.words(bytes)), Cow::Borrowed)
-        };
-        Self::from_parts(parts.map(words, Cow::Borrowed))
-    }
-
     /// The same BTF in memory of its own, which nobody else can change.
     ///
     /// # Errors
@@ -168,7 +223,7 @@ impl Btf {
             blob_len: self.blob_len,
             base: self.base.clone(),
             words: self.words.to_vec(),
-            strings: self.strings.to_vec(),
+            strings: self.string_bytes().to_vec(),
             layout: self.layout.clone(),
         })
     }
@@ -202,7 +257,8 @@ impl Btf {
         if let Cow::Owned(words) = self.words {
             memory.words = words;
         }
-        if let Cow::Owned(strings) = self.strings {
+        let strings = Arc::into_inner(self.strings).map(StringSection::into_bytes);
+        if let Some(Cow::Owned(strings)) = strings {
             memory.strings = strings;
         }
         memory.starts = self.starts;
@@ -211,7 +267,7 @@ impl Btf {
     /// Whether it is borrowed from bytes that others may change.
     #[must_use]
     pub fn is_borrowed(&self) -> bool {
-        matches!(self.words, Cow::Borrowed(_)) || matches!(self.strings, Cow::Borrowed(_))
+        matches!(self.words, Cow::Borrowed(_)) || self.strings.is_borrowed()
     }
 
     /// Checks the strings and finds the records.
@@ -232,43 +288,20 @@ impl Btf {
         Words: Into<Cow<'static, [u32]>>,
         Strings: Into<Cow<'static, [u8]>>,
     {
-        Self::check(parts.map(Words::into, Strings::into), starts)
-    }
-
-    fn check(parts: CowParts, mut starts: Vec<u32>) -> Result<Self> {
-        let base = parts.base.as_deref();
-        let first_string = base.map_or(0, |base| base.end_string);
-        let end_string = check_strings(&parts, first_string)?;
-        let first_id = base.map_or(1, |base| base.end_id);
-        find_records(&parts, first_id, &mut starts)?;
-        let count = starts.len().saturating_sub(1) as u64;
-        let end_id = fits(count + u64::from(first_id), "number of types")?;
-        Ok(Self {
-            order: parts.order,
-            header: parts.header,
-            blob_len: parts.blob_len,
-            base: parts.base,
-            first_id,
-            end_id,
-            words: parts.words,
-            starts,
-            first_string,
-            end_string,
-            strings: parts.strings,
-            layout: parts.layout,
-            names: OnceLock::new(),
-            string_index: OnceLock::new(),
-            string_scan: OnceLock::new(),
-        })
+        Opened::new(parts)?.read_with(starts)
     }
 
     /// Takes out what it holds itself.
     pub(crate) fn into_own_parts(self) -> OwnParts {
+        let strings = match Arc::try_unwrap(self.strings) {
+            Ok(strings) => strings.into_bytes().into_owned(),
+            Err(shared) => shared.bytes().to_vec(),
+        };
         OwnParts {
             base: self.base,
             words: self.words.into_owned(),
             starts: self.starts,
-            strings: self.strings.into_owned(),
+            strings,
             layout: self.layout,
         }
     }
@@ -391,18 +424,24 @@ impl Btf {
     /// The offset of the first own string: 0, or where the base's strings end.
     #[must_use]
     pub fn first_string(&self) -> u32 {
-        self.first_string
+        self.strings.first()
     }
 
     /// One past the last string offset, the base's strings included.
     #[must_use]
     pub fn end_string(&self) -> u32 {
-        self.end_string
+        self.strings.end()
     }
 
     /// The own string section.
     #[must_use]
     pub fn string_bytes(&self) -> &[u8] {
+        self.strings.bytes()
+    }
+
+    /// The own strings, which others may keep.
+    #[must_use]
+    pub fn strings(&self) -> &Arc<StringSection> {
         &self.strings
     }
 
@@ -418,11 +457,9 @@ impl Btf {
 
     /// The bytes from `offset` to the end of its string section, which hold at least one NUL.
     pub(crate) fn string_tail(&self, offset: StrOffset) -> Option<&[u8]> {
-        let btf = self.chain().find(|btf| btf.first_string <= offset.0)?;
-        let tail = btf
-            .strings
-            .get((offset.0 - btf.first_string) as usize..)
-            .unwrap_or_default();
+        let btf = self.chain().find(|btf| btf.first_string() <= offset.0)?;
+        let own = offset.0 - btf.first_string();
+        let tail = btf.string_bytes().get(own as usize..).unwrap_or_default();
         (!tail.is_empty()).then_some(tail)
     }
 
@@ -441,11 +478,11 @@ impl Btf {
 
     /// Whether `offset` lies behind the first byte of a string, and not where one starts.
     pub(crate) fn is_inside_of_string(&self, offset: StrOffset) -> bool {
-        let Some(btf) = self.chain().find(|btf| btf.first_string <= offset.0) else {
+        let Some(btf) = self.chain().find(|btf| btf.first_string() <= offset.0) else {
             return false;
         };
-        let before = (offset.0 - btf.first_string).checked_sub(1);
-        let before = before.and_then(|before| btf.strings.get(before as usize));
+        let before = (offset.0 - btf.first_string()).checked_sub(1);
+        let before = before.and_then(|before| btf.string_bytes().get(before as usize));
         before.is_some_and(|&byte| byte != 0)
     }
 
@@ -461,25 +498,12 @@ impl Btf {
     /// The offset of `string` if this BTF or its base has it; the deepest base counts first.
     ///
     /// Only whole strings are found, not the ends of longer ones. The first call builds an index of all strings, unless
-    /// [`Btf::scan_strings`] was called.
+    /// [`StringSection::scan`] was called.
     #[must_use]
     pub fn find_string(&self, string: &[u8]) -> Option<StrOffset> {
         // The deepest BTF comes last, so the last find counts.
-        let found = self.chain().filter_map(|btf| {
-            let own = btf.find_own_string(string)?;
-            Some(StrOffset(btf.first_string + own))
-        });
+        let found = self.chain().filter_map(|btf| btf.strings.find(string));
         found.last()
-    }
-
-    fn find_own_string(&self, string: &[u8]) -> Option<u32> {
-        if self.string_index.get().is_none()
-            && let Some(Some(scan)) = self.string_scan.get()
-            && let Ok(answer) = scan.find(&self.strings, string)
-        {
-            return answer;
-        }
-        self.string_index().find(&self.strings, string)
     }
 
     /// As [`Self::find_string`], for many at once, which takes less time for each.
@@ -487,44 +511,13 @@ impl Btf {
     pub fn find_strings(&self, strings: &[&[u8]]) -> Vec<Option<StrOffset>> {
         let mut all = vec![None; strings.len()];
         for btf in self.chain() {
-            btf.string_index()
-                .find_all(&btf.strings, strings, |index, own| {
-                    if let Some(found) = all.get_mut(index) {
-                        *found = Some(StrOffset(btf.first_string + own));
-                    }
-                });
+            btf.strings.find_all(strings, |index, offset| {
+                if let Some(found) = all.get_mut(index) {
+                    *found = Some(offset);
+                }
+            });
         }
         all
-    }
-
-    /// As [`Self::find_strings`], for those who will ask for few others: in one pass over the own strings, which builds no
-    /// index. `None` if there is a base, or if one of `strings` or a string of up to three bytes stands there twice.
-    ///
-    /// No two of `strings` may be equal.
-    #[must_use]
-    pub fn scan_strings(&self, strings: &[&[u8]]) -> Option<Vec<Option<StrOffset>>> {
-        if self.base.is_some() {
-            return None;
-        }
-        let mut is_new = false;
-        let scan = self.string_scan.get_or_init(|| {
-            is_new = true;
-            StringScan::new(&self.strings, strings)
-        });
-        let scan = scan.as_ref()?;
-        let found = strings.iter().enumerate().map(|(index, string)| {
-            if is_new {
-                scan.of_wanted(index, string).map(StrOffset)
-            } else {
-                self.find_string(string)
-            }
-        });
-        Some(found.collect())
-    }
-
-    fn string_index(&self) -> &StringIndex {
-        self.string_index
-            .get_or_init(|| StringIndex::of(&self.strings))
     }
 
     /// Whether the own types are ordered by their names, bytewise, as kernels since 7.0 need it.

@@ -17,8 +17,10 @@ use crate::ids::StrOffset;
 use crate::reader::Btf;
 
 mod scan;
+mod section;
 
-pub(crate) use scan::StringScan;
+use scan::StringScan;
+pub use section::StringSection;
 
 /// The largest end of a string section in bytes, which libbpf sets; the kernel's limit is lower and `validate`'s task.
 pub const MAX_STRING_END: u32 = i32::MAX as u32;

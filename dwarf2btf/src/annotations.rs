@@ -16,11 +16,11 @@ use crate::unit::{DeclTag, Scope, ScopeKind, TagOwner, UnitReader, UnitState};
 /// The most annotations on one declaration or type; more are a cycle or an attack.
 const MAX_ANNOTATIONS: usize = 16;
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     /// A clang annotation of the open DIE, or a GNU annotation that others refer to.
     pub(crate) fn add_annotation(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         tag: dw::DwTag,
         die: u32,
         attributes: &Attributes,
@@ -105,7 +105,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn note_gnu_annotation(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         kind: ScopeKind,
         own: Link,
         attributes: &Attributes,
@@ -139,7 +139,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Puts gcc's annotations on pointers and declarations. A chain of them already is in BTF's order.
-    pub(crate) fn add_gnu_annotations(&mut self, state: &UnitState<'a>) {
+    pub(crate) fn add_gnu_annotations(&mut self, state: &UnitState<'c>) {
         self.gnu_annotations.sort_by_key(|annotation| annotation.0);
         let (now, later) = std::mem::take(&mut self.gnu_annotated)
             .into_iter()

@@ -2,55 +2,60 @@
 //!
 //! A module's BTF counts its ids and string offsets on from the base's and refers into it, so what the base has is not
 //! written again: strings, types, functions and their tags. If there are many modules, all of the base is indexed
-//! ([`Base::indexed`]); a single one takes the part that it needs ([`Unread`]), with the same result.
+//! ([`Base::indexed`]); a single one takes the part that it needs ([`Unread`]), with the same result if no two strings of the
+//! base are equal. Its types are then read while the module's DWARF is, which needs no more of the base than names.
 //!
 //! Spec: Documentation/bpf/btf.rst, 1 "Introduction" and 4.2 "`.BTF` sections of modules".
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "numbers of words, of which a base has no more than fit 32 bits"
-)]
+
+mod made;
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::hash::Hasher;
 use std::sync::{Arc, OnceLock};
 
 use btf_core::dedup::{
-    self, FastMap, Fragment, Merged, Merger, MulHasher, Name, NameWords, Outline, Unread,
+    self, FastMap, Fragment, Gathered, Merged, Merger, Name, NameWords, Outline, Reload, Unread,
 };
 use btf_core::elf::{Loaded, kernel_release, module_release};
 use btf_core::overlap::BoundedStrings;
+use btf_core::reader::Opened;
+use btf_core::strings::{StringSection, string_at};
 use btf_core::types::rewrite_refs;
-use btf_core::{Btf, Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
-use hashbrown::HashTable;
+use btf_core::{Btf, ByteOrder, Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 
 use crate::flat_arrays;
 use crate::input::Image;
 use crate::names::{cut, short_bytes, short_name};
 use crate::options::Options;
+pub(crate) use made::Made;
 
 /// BTF that is continued.
 #[derive(Debug)]
 pub struct Base {
-    btf: Arc<Btf>,
+    /// Its own strings.
+    strings: Arc<StringSection>,
+    order: ByteOrder,
+    /// By the class of the file, if that is ELF.
     pointer_size: Option<u8>,
     /// The release of the kernel, if the file tells it.
     release: Option<String>,
-    has_flat_arrays: bool,
-    known: Known,
+    /// What `btf` is read from, if that was not done at once.
+    opened: Option<Opened>,
+    btf: OnceLock<Result<Arc<Btf>, Arc<Error>>>,
+    has_flat_arrays: OnceLock<bool>,
+    /// What a merge needs that takes a part of the types, if they are plain: see [`outline`].
+    outline: OnceLock<Option<Outline>>,
+    /// What is known of all types and strings, if several modules need it, the base is not plain, or strings turn out to be
+    /// equal: see [`Base::find_names`].
+    index: OnceLock<Box<Index>>,
 }
 
-/// What is known of the types and strings.
+/// The names that a base has for some strings.
 #[derive(Debug)]
-enum Known {
-    /// What a merge needs that takes a part of it, if it is plain: see [`outline`].
-    Outline {
-        outline: Outline,
-        /// All, if strings turn out to be equal: see [`Base::find_names`].
-        index: OnceLock<Box<Index>>,
-    },
-    /// All, if several modules need it or it is not plain.
-    Index(Box<Index>),
+pub(crate) struct FoundNames {
+    pub(crate) names: Vec<Option<Name>>,
+    /// Whether they were found by the index, so that a string has the name of the first equal one and the ends of others have names;
+    /// else they are those of whole strings, none of which is there twice.
+    pub(crate) are_by_index: bool,
 }
 
 /// The index of a whole base.
@@ -68,26 +73,34 @@ impl Base {
     /// # Errors
     /// Those of [`btf_core::elf::load`]; [`ErrorKind::Unsupported`] if the file is itself a module; those of [`Base::new`].
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        Self::of_loaded(btf_core::elf::load(bytes, None)?, bytes)
+        let loaded = btf_core::elf::load(bytes, None)?;
+        check_is_no_module(&loaded)?;
+        let release = kernel_release(bytes)?.map(str::to_owned);
+        let base = Self::new(Arc::new(loaded.btf), loaded.pointer_size)?;
+        Ok(Self { release, ..base })
     }
 
     /// As [`Base::parse`], of bytes that stay where they are, which saves copying them. They may change meanwhile, as those
     /// of a mapped file can: then what is made with this base is of no use, but that is all.
     ///
+    /// Its types are read when they are needed.
+    ///
     /// # Errors
-    /// Those of [`Base::parse`].
-    pub fn parse_static(bytes: &'static [u8]) -> Result<Self> {
-        Self::of_loaded(btf_core::elf::load_static(bytes, None)?, bytes)
-    }
-
-    fn of_loaded(loaded: Loaded, bytes: &[u8]) -> Result<Self> {
-        if loaded.has_own_base {
-            let what = "a base with a `.BTF.base` of its own: it is a module";
-            return Err(ErrorKind::Unsupported(what.into()).into());
-        }
-        let release = kernel_release(bytes)?.map(str::to_owned);
-        let base = Self::new(Arc::new(loaded.btf), loaded.pointer_size)?;
-        Ok(Self { release, ..base })
+    /// Those of [`btf_core::elf::open_static`]; [`ErrorKind::Unsupported`] if the file is itself a module.
+    pub fn open_static(bytes: &'static [u8]) -> Result<Self> {
+        let loaded = btf_core::elf::open_static(bytes, None)?;
+        check_is_no_module(&loaded)?;
+        Ok(Self {
+            strings: Arc::clone(loaded.btf.strings()),
+            order: loaded.btf.byte_order(),
+            pointer_size: loaded.pointer_size,
+            release: kernel_release(bytes)?.map(str::to_owned),
+            opened: Some(loaded.btf),
+            btf: OnceLock::new(),
+            has_flat_arrays: OnceLock::new(),
+            outline: OnceLock::new(),
+            index: OnceLock::new(),
+        })
     }
 
     /// Takes BTF, with all that it continues itself; `pointer_size` is in bytes, if it is known.
@@ -96,85 +109,142 @@ impl Base {
     /// [`ErrorKind::TypeIdOutOfRange`], [`ErrorKind::StringOutOfRange`] or [`ErrorKind::UnknownKind`] for a type that
     /// cannot be understood; [`ErrorKind::Invalid`] if names overlap out of all proportion.
     pub fn new(btf: Arc<Btf>, pointer_size: Option<u8>) -> Result<Self> {
-        let known = match outline(&btf) {
-            Some(outline) => Known::Outline {
-                outline,
-                index: OnceLock::new(),
-            },
-            None => Known::Index(Box::new(Index::new(&btf)?)),
+        let outline = outline(&btf);
+        let index = match outline {
+            Some(_) => OnceLock::new(),
+            None => OnceLock::from(Box::new(Index::new(&btf)?)),
         };
         Ok(Self {
-            pointer_size: pointer_size.or_else(|| pointer_size_of(&btf)),
+            strings: Arc::clone(btf.strings()),
+            order: btf.byte_order(),
+            pointer_size,
             release: None,
-            has_flat_arrays: flat_arrays::are_in(&btf),
-            known,
-            btf,
+            opened: None,
+            btf: OnceLock::from(Ok(btf)),
+            has_flat_arrays: OnceLock::new(),
+            outline: OnceLock::from(outline),
+            index,
         })
     }
 
     /// Indexes all of it, so that each module which continues it costs less: it pays for more than three.
     ///
     /// # Errors
-    /// Those of [`Base::new`].
+    /// Those of [`Base::new`], as the cause of [`ErrorKind::UnusableBase`].
     pub fn indexed(self) -> Result<Self> {
-        let index = match self.known {
-            Known::Index(index) => index,
-            Known::Outline { index, .. } => match index.into_inner() {
-                Some(index) => index,
-                None => Box::new(Index::new(&self.btf)?),
-            },
-        };
-        let known = Known::Index(index);
-        Ok(Self { known, ..self })
+        self.make_index()?;
+        Ok(self)
     }
 
-    /// All of it, if it is indexed.
-    fn index(&self) -> Option<&Index> {
-        match &self.known {
-            Known::Index(index) => Some(index),
-            Known::Outline { index, .. } => index.get().map(|index| &**index),
+    /// Finds out all that is asked for later, while other threads may ask for names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnusableBase`] if the types cannot be read.
+    pub(crate) fn read_types(&self) -> Result<()> {
+        self.has_flat_arrays()?;
+        self.outline().map(drop)
+    }
+
+    /// Whether names that were found as [`FoundNames`] tells are right: those of a base that turns out not to be plain are found
+    /// by the index, which is there from then on.
+    ///
+    /// # Errors
+    /// Those of [`Base::read_types`].
+    pub(crate) fn are_right(&self, are_by_index: bool) -> Result<bool> {
+        let are_right = are_by_index || self.outline()?.is_some();
+        if !are_right {
+            self.make_index()?;
         }
+        Ok(are_right)
     }
 
-    /// The BTF.
-    #[must_use]
-    pub fn btf(&self) -> &Arc<Btf> {
-        &self.btf
+    fn make_index(&self) -> Result<()> {
+        if self.index.get().is_none() {
+            let index = Index::new(self.btf()?).map_err(unusable)?;
+            // Whoever was faster has the same one.
+            let _ = self.index.set(Box::new(index));
+        }
+        Ok(())
+    }
+
+    /// The BTF, which is read if it has not been. No other thread is asked for help here and in what else is found out only once:
+    /// it might wait for the answer itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnusableBase`] if it cannot be read.
+    pub fn btf(&self) -> Result<&Arc<Btf>> {
+        let read = || {
+            // Words that are borrowed are not copied.
+            let btf = self.opened.clone().map(Opened::read).transpose()?;
+            let missing = || Error::new(ErrorKind::Malformed("types of the base"));
+            Ok(Arc::new(btf.ok_or_else(missing)?))
+        };
+        let btf = self.btf.get_or_init(|| read().map_err(Arc::new));
+        btf.as_ref().map_err(|error| unusable(Arc::clone(error)))
+    }
+
+    fn outline(&self) -> Result<Option<&Outline>> {
+        let btf = self.btf()?;
+        Ok(self.outline.get_or_init(|| outline(btf)).as_ref())
     }
 
     /// Whether it has arrays of several dimensions as arrays of one: see [`flat_arrays`].
-    pub(crate) fn has_flat_arrays(&self) -> bool {
-        self.has_flat_arrays
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnusableBase`] if the types cannot be read.
+    pub(crate) fn has_flat_arrays(&self) -> Result<bool> {
+        let btf = self.btf()?;
+        Ok(*self
+            .has_flat_arrays
+            .get_or_init(|| flat_arrays::are_in(btf)))
     }
 
     /// The BTF in memory of its own, for what is not made for BTF that may change.
     pub(crate) fn unborrowed(&self) -> Result<Arc<Btf>> {
-        if self.btf.is_borrowed() {
-            Ok(Arc::new(self.btf.copied()?))
+        let btf = self.btf()?;
+        if btf.is_borrowed() {
+            Ok(Arc::new(btf.copied()?))
         } else {
-            Ok(Arc::clone(&self.btf))
+            Ok(Arc::clone(btf))
         }
     }
 
-    /// A merge that continues it.
-    pub(crate) fn merger(&self) -> Merger<'_> {
-        match &self.known {
-            Known::Index(index) => Merger::with_base(&index.types),
-            Known::Outline { outline, index } => match index.get() {
-                Some(index) => Merger::with_base(&index.types),
-                None => Merger::with_unread(Unread {
-                    words: self.btf.words(),
-                    starts: starts(&self.btf),
+    /// A merge that continues it, for [`Base::merge`] to finish. It is of names that were found as [`FoundNames`] tells.
+    pub(crate) fn merger(&self, are_by_index: bool) -> Merger<'_> {
+        match self.index.get() {
+            Some(index) if are_by_index => Merger::with_base(&index.types),
+            _ => Merger::with_unread(),
+        }
+    }
+
+    /// Finishes a merge that continues it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnusableBase`] if the types cannot be read.
+    pub(crate) fn merge(
+        &self,
+        merger: Merger<'_>,
+        gathered: Vec<Gathered>,
+        reload: Reload<'_>,
+    ) -> Result<Merged> {
+        let btf = self.btf()?;
+        Ok(match self.outline()? {
+            Some(outline) if merger.is_unread() => {
+                let base = Unread {
+                    words: btf.words(),
+                    starts: starts(btf),
                     outline,
                     names: self,
-                }),
-            },
-        }
+                };
+                merger.finish_unread(base, gathered, reload)
+            }
+            _ => merger.finish(gathered, reload),
+        })
     }
 
     /// One past the last string offset; names of the base are below.
     pub(crate) fn end_string(&self) -> u32 {
-        self.btf.end_string()
+        self.strings.end()
     }
 
     /// Checks that BTF of `image` can continue this one, as far as that can be seen.
@@ -182,16 +252,12 @@ impl Base {
     /// # Errors
     /// [`ErrorKind::Base`].
     pub(crate) fn check(&self, image: &Image<'_>, options: &Options) -> Result<()> {
-        let (own, order) = (self.btf.byte_order(), options.order.unwrap_or(image.order));
+        let (own, order) = (self.order, options.order.unwrap_or(image.order));
         if own != order {
             let text = format!("its byte order is {own:?}, the output's {order:?}");
             return Err(ErrorKind::Base(text).into());
         }
-        let size = if image.is_64 { 8 } else { 4 };
-        if let Some(own) = self.pointer_size.filter(|&own| own != size) {
-            let text = format!("its pointers have {own} bytes, the input's {size}");
-            return Err(ErrorKind::Base(text).into());
-        }
+        check_pointer_size(self.pointer_size, image)?;
         let modinfo = image.section_by_name(".modinfo");
         let modinfo = modinfo.map(|section| image.section_data(section));
         let module = module_release(modinfo.transpose()?.unwrap_or_default());
@@ -204,9 +270,35 @@ impl Base {
         }
     }
 
+    /// As [`Base::check`], of what its types tell.
+    ///
+    /// # Errors
+    /// Those of [`Base::check`], and [`ErrorKind::UnusableBase`] if the types cannot be read.
+    pub(crate) fn check_types(&self, image: &Image<'_>) -> Result<()> {
+        match self.pointer_size {
+            // That was seen before.
+            Some(_) => Ok(()),
+            None => check_pointer_size(pointer_size_of(self.btf()?), image),
+        }
+    }
+
     /// The name of a string of more than three bytes.
     pub(crate) fn find_name(&self, string: &[u8]) -> Option<Name> {
-        self.name_of(self.btf.find_string(string), string)
+        self.name_of(self.find_string(string), string)
+    }
+
+    /// Where a string stands as a whole.
+    fn find_string(&self, string: &[u8]) -> Option<StrOffset> {
+        match self.split() {
+            Some(btf) => btf.find_string(string),
+            None => self.strings.find(string),
+        }
+    }
+
+    /// The BTF, if it continues other BTF, so that not all strings are its own. Such BTF is never read late.
+    fn split(&self) -> Option<&Btf> {
+        let btf = self.btf.get()?.as_ref().ok()?;
+        btf.base().is_some().then_some(btf)
     }
 
     /// The names of strings of more than three bytes, no two of which are equal.
@@ -216,49 +308,56 @@ impl Base {
     ///
     /// # Errors
     /// [`ErrorKind::UnusableBase`], caused by those of [`Base::new`].
-    pub(crate) fn find_names(&self, strings: &[&[u8]]) -> Result<Vec<Option<Name>>> {
-        if let Known::Outline { index, .. } = &self.known
-            && index.get().is_none()
-        {
-            if let Some(found) = self.btf.scan_strings(strings) {
+    pub(crate) fn find_names(&self, strings: &[&[u8]]) -> Result<FoundNames> {
+        if self.index.get().is_none() {
+            if let Some(found) = self.strings.scan(strings) {
                 let name = |found: Option<StrOffset>| found.map(|offset| Name(offset.0));
-                return Ok(found.into_iter().map(name).collect());
+                return Ok(FoundNames {
+                    names: found.into_iter().map(name).collect(),
+                    are_by_index: false,
+                });
             }
-            let unusable = |error| Error::new(ErrorKind::UnusableBase).caused_by(error);
-            let all = Index::new(&self.btf).map_err(unusable)?;
-            // Whoever was faster has the same one.
-            let _ = index.set(Box::new(all));
+            self.make_index()?;
         }
-        let found = self.btf.find_strings(strings).into_iter().zip(strings);
-        Ok(found
-            .map(|(found, string)| self.name_of(found, string))
-            .collect())
+        let found = self.btf()?.find_strings(strings).into_iter().zip(strings);
+        let names = found.map(|(found, string)| self.name_of(found, string));
+        Ok(FoundNames {
+            names: names.collect(),
+            are_by_index: true,
+        })
     }
 
     /// The name of a string that was `found`, or else is only the end of others.
     fn name_of(&self, found: Option<StrOffset>, string: &[u8]) -> Option<Name> {
-        let end = || self.index()?.ends.get(string).copied();
+        let end = || self.index.get()?.ends.get(string).copied();
         found.map(|offset| offset.0).or_else(end).map(Name)
     }
 
     /// The string of a name that is not short.
     pub(crate) fn string(&self, name: Name) -> &[u8] {
-        self.btf.string(StrOffset(name.0)).unwrap_or_default()
+        let offset = StrOffset(name.0);
+        match self.split() {
+            Some(btf) => btf.string(offset).unwrap_or_default(),
+            None => string_at(self.strings.bytes(), name.0 as usize).unwrap_or_default(),
+        }
     }
 
     /// The types that the encoder may make beside the merge, as far as the base has what they refer to: functions of these
     /// names, tags, and if there are arenas what pointers into them need.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnusableBase`] if the types cannot be read.
     pub(crate) fn made<'n>(
         &self,
         merged: &Merged,
         functions: impl Iterator<Item = &'n [u8]>,
         has_arenas: bool,
-    ) -> Cow<'_, Made> {
-        if let Some(index) = self.index() {
-            return Cow::Borrowed(&index.made);
+    ) -> Result<Cow<'_, Made>> {
+        if let Some(index) = self.index.get() {
+            return Ok(Cow::Borrowed(&index.made));
         }
         let mut names = vec![0_u64; self.end_string() as usize / 64 + 1];
-        for StrOffset(offset) in functions.filter_map(|name| self.btf.find_string(name)) {
+        for StrOffset(offset) in functions.filter_map(|name| self.find_string(name)) {
             names[offset as usize / 64] |= 1 << (offset % 64);
         }
         let is_named = |offset: u32| {
@@ -273,8 +372,34 @@ impl Base {
             }
         };
         let first_equal = |id| merged.first_equal_of_base(id);
-        Cow::Owned(Made::new(&self.btf, first_equal, is_wanted, |name| name))
+        let made = Made::new(self.btf()?, first_equal, is_wanted, |name| name);
+        Ok(Cow::Owned(made))
     }
+}
+
+/// Refuses what continues a base of its own.
+fn check_is_no_module<B>(loaded: &Loaded<B>) -> Result<()> {
+    if loaded.has_own_base {
+        let what = "a base with a `.BTF.base` of its own: it is a module";
+        return Err(ErrorKind::Unsupported(what.into()).into());
+    }
+    Ok(())
+}
+
+/// Refuses a base of pointers of another size, in bytes, if that is known.
+fn check_pointer_size(own: Option<u8>, image: &Image<'_>) -> Result<()> {
+    let size = if image.is_64 { 8 } else { 4 };
+    match own {
+        Some(own) if own != size => {
+            let text = format!("its pointers have {own} bytes, the input's {size}");
+            Err(ErrorKind::Base(text).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unusable(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::UnusableBase).caused_by(cause)
 }
 
 /// For a base that is not indexed, where equal offsets are equal names.
@@ -284,7 +409,7 @@ impl NameWords for Base {
     }
 
     fn name(&self, word: u32) -> Name {
-        let tail = self.btf.string_bytes().get(word as usize..);
+        let tail = self.strings.bytes().get(word as usize..);
         let tail = tail.unwrap_or_default();
         match *tail {
             [0, ..] => Name(0),
@@ -296,7 +421,7 @@ impl NameWords for Base {
     fn word(&self, name: Name) -> Option<u32> {
         match short_bytes(name) {
             None => (name.0 < self.end()).then_some(name.0),
-            Some(short) => self.btf.find_string(cut(&short)).map(|found| found.0),
+            Some(short) => self.strings.find(cut(&short)).map(|found| found.0),
         }
     }
 }
@@ -353,160 +478,6 @@ impl Index {
             made,
         })
     }
-}
-
-/// Types of the base that the encoder may make beside the merge, as it would write them.
-#[derive(Clone, Debug)]
-pub(crate) struct Made {
-    by_words: HashTable<MadeType>,
-    /// The words of all.
-    words: Vec<u32>,
-}
-
-/// The first of equal types.
-#[derive(Clone, Copy, Debug)]
-struct MadeType {
-    hash: u64,
-    id: TypeId,
-    /// Where its words begin, and how many they are.
-    start: u32,
-    len: u32,
-}
-
-impl Made {
-    /// `first_equal` gives for a type the first that equals it, `void` if that is not known; `is_wanted` tells by kind and
-    /// name which types are, tags apart; `canonical` gives the offset that stands for a string.
-    fn new(
-        btf: &Btf,
-        first_equal: impl Fn(TypeId) -> TypeId,
-        is_wanted: impl Fn(Kind, u32) -> bool,
-        canonical: impl Fn(StrOffset) -> StrOffset,
-    ) -> Self {
-        let mut making = Making {
-            made: Self {
-                by_words: HashTable::new(),
-                words: Vec::new(),
-            },
-            first_equal,
-            canonical,
-            found: FastMap::default(),
-        };
-        let mut tags = Vec::new();
-        let mut chain: Vec<&Btf> = btf.chain().collect();
-        chain.reverse();
-        for part in chain {
-            for (id, &start) in (part.first_id()..).zip(starts(part)) {
-                let start = start as usize;
-                let Some(&[name, info]) = part.words().get(start..start.saturating_add(2)) else {
-                    continue;
-                };
-                let Some(kind) = made_kind(Info(info)) else {
-                    continue;
-                };
-                let id = TypeId(id);
-                if kind == Kind::DeclTag {
-                    // Tags lead to functions, which may stand behind them.
-                    tags.push(id);
-                } else if is_wanted(kind, name) {
-                    let first = making.first(id);
-                    // Of the types that merges can have it is known what they equal, if that matters.
-                    if first == id || kind == Kind::Func && first.is_void() {
-                        making.add(id, btf.record(id).unwrap_or_default());
-                    }
-                }
-            }
-        }
-        for id in tags {
-            let first = making.first(id);
-            if first == id || first.is_void() {
-                making.add(id, btf.record(id).unwrap_or_default());
-            }
-        }
-        making.made
-    }
-
-    fn find_hashed(&self, hash: u64, words: &[u32]) -> Option<TypeId> {
-        let is_it = |made: &MadeType| {
-            let start = made.start as usize;
-            made.hash == hash && self.words[start..start + made.len as usize] == *words
-        };
-        self.by_words.find(hash, is_it).map(|made| made.id)
-    }
-
-    /// The type with these final ids and string offsets.
-    pub(crate) fn find(&self, words: &[u32]) -> Option<TypeId> {
-        self.find_hashed(hash(words), words)
-    }
-}
-
-/// Collects what is [`Made`].
-struct Making<FirstEqual, Canonical> {
-    made: Made,
-    first_equal: FirstEqual,
-    canonical: Canonical,
-    /// The first types that equal those which were added.
-    found: FastMap<TypeId, TypeId>,
-}
-
-impl<FirstEqual, Canonical> Making<FirstEqual, Canonical>
-where
-    FirstEqual: Fn(TypeId) -> TypeId,
-    Canonical: Fn(StrOffset) -> StrOffset,
-{
-    /// The first type that equals `id`, `void` if that is not known.
-    fn first(&self, id: TypeId) -> TypeId {
-        let found = self.found.get(&id).copied();
-        found.unwrap_or_else(|| (self.first_equal)(id))
-    }
-
-    /// Adds a type, if it is known what its targets equal.
-    fn add(&mut self, id: TypeId, record: &[u32]) {
-        let mut words = record.to_vec();
-        let mut is_known = true;
-        let target = |target: TypeId| {
-            let first = self.first(target);
-            is_known &= target.is_void() || !first.is_void();
-            Ok::<_, Infallible>(first)
-        };
-        let Ok(()) = rewrite_refs(&mut words, |name| Ok((self.canonical)(name)), target);
-        if !is_known {
-            return;
-        }
-        let made = &mut self.made;
-        let hash = hash(&words);
-        let same = made.find_hashed(hash, &words).unwrap_or_else(|| {
-            let new = MadeType {
-                hash,
-                id,
-                start: made.words.len() as u32,
-                len: words.len() as u32,
-            };
-            made.words.extend_from_slice(&words);
-            made.by_words.insert_unique(hash, new, |made| made.hash);
-            id
-        });
-        self.found.insert(id, same);
-    }
-}
-
-/// The kind, if the encoder may make a type of it beside the merge: functions, tags, and what arena pointers need.
-#[inline]
-fn made_kind(info: Info) -> Option<Kind> {
-    const MADE: u32 = 1 << Kind::Func as u32
-        | 1 << Kind::DeclTag as u32
-        | 1 << Kind::TypeTag as u32
-        | 1 << Kind::Ptr as u32
-        | 1 << Kind::FuncProto as u32;
-    let is_made = MADE >> (info.kind_number() % 32) & 1 != 0;
-    info.kind().filter(|_| is_made)
-}
-
-fn hash(words: &[u32]) -> u64 {
-    let mut hasher = MulHasher::default();
-    for &word in words {
-        hasher.write_u32(word);
-    }
-    hasher.finish()
 }
 
 /// The size of a pointer in bytes: on all machines of Linux that of `long`.

@@ -23,11 +23,11 @@ const OLD_BITFIELD: u32 = 0x8000_0000;
 /// The largest offset in bits of a member in a structure with bitfields.
 const MAX_BITFIELD_OFFSET: u64 = 0x00ff_ffff;
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     #[inline]
     pub(crate) fn open_composite(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         kind: ScopeKind,
         plan: &Plan,
         die: u32,
@@ -66,7 +66,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Writes a forward declaration.
-    pub(crate) fn declare(&mut self, state: &UnitState<'a>, scope: Scope) {
+    pub(crate) fn declare(&mut self, state: &UnitState<'c>, scope: Scope) {
         if scope.name.0 == 0 {
             self.note_finding(state, scope.die, FindingKind::AnonymousDeclaration);
             self.push(scope.slot, &[0, Info::new(Kind::Struct, 0, false).0, 0]);
@@ -78,7 +78,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn add_member(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -133,7 +133,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Writes a structure or union whose members are known.
-    pub(crate) fn close_composite(&mut self, state: &UnitState<'a>, kind: Kind, scope: Scope) {
+    pub(crate) fn close_composite(&mut self, state: &UnitState<'c>, kind: Kind, scope: Scope) {
         let mut members: &mut [Pending] = &mut self.pending[scope.pending..];
         let is_bitfield = members.iter().any(|member| member[3] != 0);
         let mut findings = [None; 2];
@@ -187,7 +187,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn add_enumerator(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -220,7 +220,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// is, which is only known when the unit has been read: [`UnitReader::finish_types`] sets the flag. Without one, as in
     /// DWARF 2, it is signed if a value is written as a negative number. The flag came with ENUM64: who does without that
     /// (kernels before 6.0) refuses it.
-    pub(crate) fn close_enum(&mut self, state: &UnitState<'a>, scope: Scope) {
+    pub(crate) fn close_enum(&mut self, state: &UnitState<'c>, scope: Scope) {
         let mut values = &self.pending[scope.pending..];
         let mut finding = None;
         if values.len() > MAX_VLEN_16 as usize {

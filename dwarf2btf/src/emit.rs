@@ -10,7 +10,7 @@ use btf_core::types::VarSecinfo;
 use btf_core::wire::linkage;
 use btf_core::{Error, ErrorKind, Info, Kind, Result, StrOffset, TypeId};
 
-use crate::base::Made;
+use crate::base::{Base, Made};
 use crate::choose::{Choice, section_name};
 use crate::features::Feature;
 use crate::input::Image;
@@ -98,7 +98,7 @@ pub(crate) fn emit(
         return Err(ErrorKind::ContainsItself(text).into());
     }
     let features = options.features;
-    let mut emitter = Emitter::new(names);
+    let mut emitter = Emitter::new(names)?;
     let function_names = choice.functions.iter().map(|function| function.name);
     let mut kfuncs = choice
         .functions
@@ -106,7 +106,8 @@ pub(crate) fn emit(
         .filter_map(|function| function.kfunc);
     let has_arenas = features.has(Feature::Attributes) && kfuncs.any(KfuncFlags::has_arena);
     let base = names.base();
-    emitter.of_base = base.map(|base| base.made(merged, function_names, has_arenas));
+    let made = base.map(|base| base.made(merged, function_names, has_arenas));
+    emitter.of_base = made.transpose()?;
     emitter.max_string_bytes = MAX_STRINGS_PER_BYTE
         .saturating_mul(image.string_bytes())
         .max(MIN_STRING_LIMIT);
@@ -162,18 +163,16 @@ pub(crate) struct Emitter<'e, 'a> {
 }
 
 impl<'e, 'a> Emitter<'e, 'a> {
-    pub(crate) fn new(names: &'e Names<'a>) -> Self {
-        let base = names.base();
-        Self {
-            builder: base.map_or_else(Builder::new, |base| {
-                Builder::with_base(Arc::clone(base.btf()))
-            }),
+    pub(crate) fn new(names: &'e Names<'a>) -> Result<Self> {
+        let base = names.base().map(Base::btf).transpose()?;
+        Ok(Self {
+            builder: base.map_or_else(Builder::new, |base| Builder::with_base(Arc::clone(base))),
             names,
             of_base: None,
             strings: FastMap::default(),
             max_string_bytes: usize::MAX,
             made: FastMap::default(),
-        }
+        })
     }
 
     /// Makes room for so many strings, of about `bytes` in all.

@@ -43,7 +43,7 @@ pub(crate) struct Explained {
 /// # Errors
 /// Those of reading the units, which have been read before.
 pub(crate) fn reports(
-    context: &Context<'_>,
+    context: &Context<'_, '_>,
     candidates: &Candidates<'_>,
     table: &FunctionTable<'_>,
     choice: &Choice<'_>,
@@ -122,7 +122,7 @@ struct Missing {
 }
 
 impl Missing {
-    fn new(context: &Context<'_>, options: &Options, is_there: impl Fn(&[u8]) -> bool) -> Self {
+    fn new(context: &Context<'_, '_>, options: &Options, is_there: impl Fn(&[u8]) -> bool) -> Self {
         let mut asked: Vec<(String, Name, Sightings)> = Vec::new();
         for text in &options.explain {
             if !is_there(text.as_bytes()) && asked.iter().all(|(known, ..)| known != text) {
@@ -179,7 +179,7 @@ impl Missing {
     /// What was seen, and what was not, with suggestions.
     fn finish(
         self,
-        context: &Context<'_>,
+        context: &Context<'_, '_>,
         table: &FunctionTable<'_>,
     ) -> (Vec<FunctionReport>, Vec<(String, Option<String>)>) {
         let (mut reports, mut unknown) = (Vec::new(), Vec::new());
@@ -233,7 +233,7 @@ fn report_without_symbol(name: String, sightings: Sightings) -> FunctionReport {
 
 /// The variables that are left out, by unit and offset.
 pub(crate) fn variables(
-    context: &Context<'_>,
+    context: &Context<'_, '_>,
     choice: &Choice<'_>,
     harvest: &Harvest,
 ) -> Vec<VariableReport> {
@@ -260,13 +260,13 @@ pub(crate) fn variables(
 }
 
 /// The name of the section that an address counts from, which only those in a relocatable file do.
-fn section_name(context: &Context<'_>, section: Option<u32>) -> Option<Vec<u8>> {
+fn section_name(context: &Context<'_, '_>, section: Option<u32>) -> Option<Vec<u8>> {
     let section = section.filter(|_| context.image.is_relocatable())?;
     Some(choose::section_name(context.image, section))
 }
 
 fn new_report(
-    context: &Context<'_>,
+    context: &Context<'_, '_>,
     table: &FunctionTable<'_>,
     key: FunctionKey,
     verdict: Option<&Verdict>,
@@ -329,7 +329,7 @@ fn set_rule(report: &mut FunctionReport) {
 
 /// The names of the units that findings and variables are in, by the units' numbers; the others stay empty.
 pub(crate) fn unit_names(
-    context: &Context<'_>,
+    context: &Context<'_, '_>,
     harvest: &Harvest,
     variables: &[VariableReport],
 ) -> Vec<Vec<u8>> {

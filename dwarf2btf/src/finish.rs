@@ -10,9 +10,9 @@ use crate::finding::FindingKind;
 use crate::references::{Link, type_size};
 use crate::unit::{OldBitfield, UnitReader, UnitState};
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     /// Makes the fragment's records whole, once all DIEs of the unit have been seen.
-    pub(crate) fn finish_types(&mut self, state: &mut UnitState<'a>) -> Result<()> {
+    pub(crate) fn finish_types(&mut self, state: &mut UnitState<'c>) -> Result<()> {
         self.references.count();
         self.add_gnu_annotations(state);
         self.add_index_type();
@@ -39,7 +39,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Turns the links of all records into local ids.
-    fn resolve_links(&mut self, state: &UnitState<'a>) {
+    fn resolve_links(&mut self, state: &UnitState<'c>) {
         let mut dangling_words = Vec::new();
         let (references, void_words) = (&self.references, &mut self.void_words);
         self.fragment.change_type_words(|kind, at, word| {
@@ -73,7 +73,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// Notes something doubtful about the types whose records hold these words. What was fetched from another unit is for
     /// that one to tell.
-    fn find_at(&mut self, state: &UnitState<'a>, words: &[usize], kind: FindingKind) {
+    fn find_at(&mut self, state: &UnitState<'c>, words: &[usize], kind: FindingKind) {
         if words.is_empty() {
             return;
         }
@@ -91,7 +91,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Sets the offsets of bitfields of DWARF 2 and 3, which count from the end of a storage unit on little endian.
-    fn place_old_bitfields(&mut self, state: &UnitState<'a>) {
+    fn place_old_bitfields(&mut self, state: &UnitState<'c>) {
         let mut misplaced = Vec::new();
         for index in 0..self.old_bitfields.len() {
             let bitfield = self.old_bitfields[index];

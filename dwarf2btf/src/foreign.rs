@@ -38,9 +38,9 @@ struct Searched {
     parameters: usize,
 }
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     /// Fetches what this unit refers to in others, and what that refers to, up to the next name or pointer.
-    pub(crate) fn fetch_foreign(&mut self, state: &UnitState<'a>) -> Result<()> {
+    pub(crate) fn fetch_foreign(&mut self, state: &UnitState<'c>) -> Result<()> {
         if self.references.foreign_dies.is_empty() {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// Fetches one DIE of another unit; `false` if it is nothing that can be referred to.
     fn fetch_die(
         &mut self,
-        other: &mut UnitState<'a>,
+        other: &mut UnitState<'c>,
         offset: u32,
         extent: Extent,
     ) -> Result<bool, Malformed> {

@@ -72,7 +72,7 @@ use unit::{Context, Lowering};
 use unit_functions::Candidates;
 use unit_variables::Placing;
 use units::Units;
-use workers::Task;
+use workers::{Harvest, Task};
 
 /// Whoever wants to know how far the encoder is.
 pub trait Observer: Sync {
@@ -143,22 +143,30 @@ pub fn encode(
     let features = options.features;
     check_names_fit(image, base)?;
     base.map_or(Ok(()), |base| base.check(image, options))?;
-    let placing = || Placing::new(image, features);
-    let ((units, (table, placing)), names) = rayon::join(
-        || {
-            (
-                Units::list(image),
-                (FunctionTable::new(choose::symbols(image)), placing()),
-            )
-        },
-        || Names::new(&image.debug_str.data, base, &options.kabi_prefix),
-    );
-    let (units, names) = (units?, names?);
-    let candidates = Candidates::new(image, &table, &names, features.has(Feature::TrueSignature));
-    clock.end("prepare");
-    // From here on strings are compared by name and functions by key.
-
-    let lowering = Lowering::new(features, base);
+    let mut read = || Reading::new(image, base, options, observer, &mut clock);
+    let reading = match base {
+        None => read()?,
+        Some(base) => {
+            // Until the merge hardly more of the base is asked for than names.
+            let (reading, types) = rayon::join(&mut read, || base.read_types());
+            types.and_then(|()| base.check_types(image))?;
+            let reading = reading?;
+            if base.are_right(reading.names.are_by_index())? {
+                reading
+            } else {
+                read()?
+            }
+        }
+    };
+    let Reading {
+        units,
+        table,
+        names,
+        candidates,
+        lowering,
+        merger,
+        mut harvest,
+    } = reading;
     let context = Context {
         image,
         units: &units,
@@ -166,20 +174,14 @@ pub fn encode(
         languages: &options.languages,
         lowering,
     };
-    let merger = base.map_or_else(Merger::new, Base::merger);
-    let task = Task {
-        context: &context,
-        candidates: &candidates,
-        placing: &placing,
-        merger: &merger,
-        observer,
-    };
-    let mut harvest = workers::read_units(&task)?;
-    clock.end("units");
     // From here on the DWARF is read again only where a name has several meanings, or to explain.
 
     let reload = |index, into: &mut _| workers::reload(&context, &candidates, index, into);
-    let merged = merger.finish(std::mem::take(&mut harvest.types), &reload);
+    let gathered = std::mem::take(&mut harvest.types);
+    let merged = match base {
+        None => merger.finish(gathered, &reload),
+        Some(base) => base.merge(merger, gathered, &reload)?,
+    };
     clock.end("merge");
     // From here on each type is there once.
 
@@ -249,6 +251,69 @@ pub fn encode(
         variables,
         unknown: explained.unknown,
     })
+}
+
+/// What reading the DWARF gives: the phases before the merge.
+struct Reading<'a> {
+    units: Units<'a>,
+    table: FunctionTable<'a>,
+    names: Names<'a>,
+    candidates: Candidates<'a>,
+    lowering: Lowering,
+    merger: Merger<'a>,
+    harvest: Harvest,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        image: &'a Image<'_>,
+        base: Option<&'a Base>,
+        options: &'a Options,
+        observer: &dyn Observer,
+        clock: &mut Clock,
+    ) -> Result<Self> {
+        // Where the units are, what the symbol table has, and which offsets of `.debug_str` are equal strings.
+        let features = options.features;
+        let ((units, (table, placing)), names) = rayon::join(
+            || {
+                let table = FunctionTable::new(choose::symbols(image));
+                (Units::list(image), (table, Placing::new(image, features)))
+            },
+            || Names::new(&image.debug_str.data, base, &options.kabi_prefix),
+        );
+        let (units, names) = (units?, names?);
+        let has_true_signature = features.has(Feature::TrueSignature);
+        let candidates = Candidates::new(image, &table, &names, has_true_signature);
+        clock.end("prepare");
+        // From here on strings are compared by name and functions by key.
+
+        let lowering = Lowering::new(features, base)?;
+        let context = Context {
+            image,
+            units: &units,
+            names: &names,
+            languages: &options.languages,
+            lowering,
+        };
+        let merger = base.map_or_else(Merger::new, |base| base.merger(names.are_by_index()));
+        let harvest = workers::read_units(&Task {
+            context: &context,
+            candidates: &candidates,
+            placing: &placing,
+            merger: &merger,
+            observer,
+        })?;
+        clock.end("units");
+        Ok(Self {
+            units,
+            table,
+            names,
+            candidates,
+            lowering,
+            merger,
+            harvest,
+        })
+    }
 }
 
 /// Refuses a string section whose offsets do not fit a name.

@@ -20,12 +20,12 @@ use crate::unit::{Parameter, Pending, Scope, ScopeKind, UnitReader, UnitState};
 /// The name that pahole gives to integers of odd sizes; scripts know it.
 const ODD_INT: &[u8] = b"__SANITIZED_FAKE_INT__";
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     /// Does what a DIE asks for, whose attributes have been read, and opens a scope for its children if it has some.
     #[inline]
     pub(crate) fn open(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         plan: &Plan,
         die: u32,
         attributes: &Attributes,
@@ -98,12 +98,12 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn add_leaf(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         table: &Table,
         plan: &Plan,
         leaf: &Leaf,
         die: u32,
-        bytes: &mut Bytes<'a>,
+        bytes: &mut Bytes<'c>,
     ) -> Result<(), Malformed> {
         #[cfg(test)]
         crate::unit::LEAVES_READ.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -179,7 +179,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// Opens the scope of what is only whole when its children have been read, or ends it if it has none.
     #[inline]
-    pub(crate) fn settle(&mut self, state: &mut UnitState<'a>, scope: Scope, has_children: bool) {
+    pub(crate) fn settle(&mut self, state: &mut UnitState<'c>, scope: Scope, has_children: bool) {
         if has_children {
             self.scopes.push(scope);
         } else {
@@ -189,7 +189,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn open_waiting(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         kind: ScopeKind,
         plan: &Plan,
         die: u32,
@@ -210,7 +210,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// A type that C does not have becomes a structure without members.
     fn add_opaque(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -224,7 +224,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// Ends a DIE: types that waited for their members are written.
     #[inline]
-    pub(crate) fn close(&mut self, state: &mut UnitState<'a>, scope: Scope) {
+    pub(crate) fn close(&mut self, state: &mut UnitState<'c>, scope: Scope) {
         match scope.kind {
             ScopeKind::Struct => self.close_composite(state, Kind::Struct, scope),
             ScopeKind::Union => self.close_composite(state, Kind::Union, scope),
@@ -243,7 +243,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     /// A slot for the type of a DIE.
     #[inline]
-    pub(crate) fn add_slot(&mut self, state: &UnitState<'a>, die: u32) -> TargetSlot {
+    pub(crate) fn add_slot(&mut self, state: &UnitState<'c>, die: u32) -> TargetSlot {
         if self.fetching {
             self.references.add_foreign((state.index, die))
         } else {
@@ -260,7 +260,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// A size as a word; what does not fit is cut, with a finding.
-    pub(crate) fn size_word(&mut self, state: &UnitState<'a>, die: u32, size: u64) -> u32 {
+    pub(crate) fn size_word(&mut self, state: &UnitState<'c>, die: u32, size: u64) -> u32 {
         u32::try_from(size).unwrap_or_else(|_| {
             self.note_finding(state, die, FindingKind::TooLarge);
             u32::MAX
@@ -269,7 +269,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn add_base(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -373,7 +373,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn add_derived(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         tag: dw::DwTag,
         die: u32,
         attributes: &Attributes,
@@ -389,7 +389,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     fn finish_derived(
         &mut self,
-        state: &UnitState<'a>,
+        state: &UnitState<'c>,
         tag: dw::DwTag,
         die: u32,
         name: Name,
@@ -442,7 +442,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn add_dimension(
         &mut self,
-        state: &UnitState<'a>,
+        state: &UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> ScopeKind {
@@ -521,7 +521,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     fn add_parameter(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -570,7 +570,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// Writes a function type.
-    fn close_proto(&mut self, state: &UnitState<'a>, scope: Scope) {
+    fn close_proto(&mut self, state: &UnitState<'c>, scope: Scope) {
         let count = self.pending.len() - scope.pending;
         if count > MAX_VLEN_16 as usize {
             self.note_finding(state, scope.die, FindingKind::TooManyMembers);

@@ -17,7 +17,6 @@
     reason = "names are 32-bit: `encode` refuses a string section of which an offset does not fit"
 )]
 
-use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,7 +25,7 @@ use btf_core::{Result, StrOffset};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::base::Base;
+use crate::base::{Base, FoundNames};
 
 pub(crate) use btf_core::dedup::FastMap;
 
@@ -44,6 +43,8 @@ const MAX_NAME_LEN: usize = 1 << 16;
 pub(crate) struct Names<'a> {
     debug_str: &'a [u8],
     base: Option<&'a Base>,
+    /// Whether the base was asked by its index: see [`FoundNames`].
+    are_by_index: bool,
     /// Strings that begin with this are cut down to it; empty cuts none.
     prefix: &'a [u8],
     /// The name that stands for offset 0 of `debug_str`: 1, or where the base's names end.
@@ -57,7 +58,7 @@ pub(crate) struct Names<'a> {
     by_content: HashTable<Distinct>,
     /// The name of each, by its index.
     of_distinct: Vec<Name>,
-    others: Mutex<Others<'a>>,
+    others: Mutex<Others>,
 }
 
 /// A string of `.debug_str`.
@@ -146,8 +147,8 @@ impl Recent {
 /// Names that were found late: ends of other strings in `.debug_str`, by their offset as all there, and strings that are
 /// not in it, whose names count on behind.
 #[derive(Debug, Default)]
-struct Others<'a> {
-    strings: Vec<Cow<'a, [u8]>>,
+struct Others {
+    strings: Vec<Box<[u8]>>,
     by_content: HashTable<Name>,
 }
 
@@ -169,6 +170,7 @@ impl<'a> Names<'a> {
         let mut names = Self {
             debug_str,
             base,
+            are_by_index: false,
             prefix,
             first: base.map_or(0, Base::end_string) + 1,
             repeated: Repeated::default(),
@@ -280,7 +282,12 @@ impl<'a> Names<'a> {
         let strings: Vec<&[u8]> = strings
             .map(|name| cut(&self.debug_str[start(name)..]))
             .collect();
-        for (name, of_base) in self.of_distinct.iter_mut().zip(base.find_names(&strings)?) {
+        let FoundNames {
+            names: of_base,
+            are_by_index,
+        } = base.find_names(&strings)?;
+        self.are_by_index = are_by_index;
+        for (name, of_base) in self.of_distinct.iter_mut().zip(of_base) {
             let start = start(name);
             match of_base {
                 Some(of_base) => *name = of_base,
@@ -355,16 +362,14 @@ impl<'a> Names<'a> {
     }
 
     /// The name of any string of the input.
-    pub(crate) fn of(&self, string: &'a [u8]) -> Name {
-        let string = self.kept(string);
-        self.find(string)
-            .unwrap_or_else(|| self.intern_other(string, || Cow::Borrowed(string)))
+    pub(crate) fn of(&self, string: &[u8]) -> Name {
+        self.of_new(self.kept(string))
     }
 
     /// The name of a string that is not in the input.
     pub(crate) fn of_new(&self, string: &[u8]) -> Name {
         self.find(string)
-            .unwrap_or_else(|| self.intern_other(string, || Cow::Owned(string.to_vec())))
+            .unwrap_or_else(|| self.intern_other(string))
     }
 
     /// What of a string is its name.
@@ -375,7 +380,7 @@ impl<'a> Names<'a> {
         string
     }
 
-    fn intern_other(&self, string: &[u8], own: impl FnOnce() -> Cow<'a, [u8]>) -> Name {
+    fn intern_other(&self, string: &[u8]) -> Name {
         let mut others = self
             .others
             .lock()
@@ -383,13 +388,13 @@ impl<'a> Names<'a> {
         let new = Name(self.first + (self.debug_str.len() + others.strings.len()) as u32);
         let name = self.late(&mut others, string, new);
         if name == new {
-            others.strings.push(own());
+            others.strings.push(string.into());
         }
         name
     }
 
     /// The late name of a string; if it has none, `new` becomes it.
-    fn late(&self, others: &mut Others<'a>, string: &[u8], new: Name) -> Name {
+    fn late(&self, others: &mut Others, string: &[u8], new: Name) -> Name {
         let hash = xxh3_64(string);
         let Others {
             strings,
@@ -416,7 +421,7 @@ impl<'a> Names<'a> {
     }
 
     /// The bytes of a name that is neither short nor the base's.
-    fn own_bytes<'s>(&'s self, strings: &'s [Cow<'_, [u8]>], name: Name) -> &'s [u8] {
+    fn own_bytes<'s>(&'s self, strings: &'s [Box<[u8]>], name: Name) -> &'s [u8] {
         let index = (name.0 - self.first) as usize;
         match index.checked_sub(self.debug_str.len()) {
             None => cut(&self.debug_str[index..]),
@@ -445,6 +450,11 @@ impl<'a> Names<'a> {
     /// The base, if the output is split BTF.
     pub(crate) fn base(&self) -> Option<&'a Base> {
         self.base
+    }
+
+    /// Whether the base was asked by its index: see [`FoundNames`].
+    pub(crate) fn are_by_index(&self) -> bool {
+        self.are_by_index
     }
 
     /// Where the base has a name, if it is the base's and not short.

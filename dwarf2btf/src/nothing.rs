@@ -8,7 +8,7 @@ use crate::workers::Harvest;
 
 /// The error of an input of which nothing is described; the cause that a user can do most about comes first.
 #[cold]
-pub(crate) fn error(context: &Context<'_>, harvest: &Harvest) -> Error {
+pub(crate) fn error(context: &Context<'_, '_>, harvest: &Harvest) -> Error {
     let all = context.units.all.len();
     if all > 0 && harvest.unit_count == 0 {
         let why = format!("all units ({all}) are left out by their language");
@@ -26,14 +26,14 @@ pub(crate) fn error(context: &Context<'_>, harvest: &Harvest) -> Error {
 }
 
 /// An error with the place of a finding.
-fn at(context: &Context<'_>, finding: &Finding, why: String) -> Error {
+fn at(context: &Context<'_, '_>, finding: &Finding, why: String) -> Error {
     let unit = &context.units.all[finding.unit as usize];
     let section = context.units.sections[unit.section as usize].0.name;
     Error::new(ErrorKind::NoTypes(why)).at(section, finding.die_offset)
 }
 
 /// What is wrong with a unit whose DWARF is in another file.
-fn split_dwarf(context: &Context<'_>, finding: &Finding) -> String {
+fn split_dwarf(context: &Context<'_, '_>, finding: &Finding) -> String {
     let state = UnitReader::new(context).enter(finding.unit);
     let name = state.map_or_else(|_| Vec::new(), |state| context.names.bytes(state.dwo_name));
     let file = match name.as_slice() {

@@ -206,7 +206,7 @@ impl MappedBase {
     fn open(path: &Path) -> Result<Self> {
         let input = Input::open(path).with_context(|| path.display().to_string())?;
         let input: &'static Input = Box::leak(Box::new(input));
-        let base = Base::parse_static(input.bytes());
+        let base = Base::open_static(input.bytes());
         let base = base.map_err(|error| explained(error, input, None))?;
         Ok(Self { base, input })
     }

@@ -13,11 +13,11 @@ use crate::die::{Attributes, Malformed};
 use crate::references::Link;
 use crate::unit::{Parameter, RawLocation, ScopeKind, Subprogram, UnitReader, UnitState};
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     #[inline]
     pub(crate) fn add_subprogram(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -54,7 +54,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn low_pc(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
     ) -> Result<Option<(u64, Option<u32>)>, Malformed> {
         let Some(value) = attributes.raw(Slot::LowPc) else {
@@ -74,7 +74,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn add_function_parameter(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         index: u32,
         die: u32,
         attributes: &Attributes,
@@ -109,7 +109,7 @@ impl<'a> UnitReader<'_, 'a> {
 
     fn raw_location(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
     ) -> Result<RawLocation, Malformed> {
         let Some(value) = attributes.raw(Slot::Location) else {

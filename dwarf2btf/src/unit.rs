@@ -37,11 +37,11 @@ pub(crate) use items::{
 };
 
 /// What all workers read.
-pub(crate) struct Context<'a> {
+pub(crate) struct Context<'c, 'a> {
     pub(crate) image: &'a Image<'a>,
-    pub(crate) units: &'a Units<'a>,
-    pub(crate) names: &'a Names<'a>,
-    pub(crate) languages: &'a LanguageFilter,
+    pub(crate) units: &'c Units<'a>,
+    pub(crate) names: &'c Names<'a>,
+    pub(crate) languages: &'c LanguageFilter,
     pub(crate) lowering: Lowering,
 }
 
@@ -63,15 +63,19 @@ pub(crate) struct Lowering {
 
 impl Lowering {
     /// What `features` ask for, in the way in which the base has it.
-    pub(crate) fn new(features: FeatureSet, base: Option<&Base>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`btf_core::ErrorKind::UnusableBase`] if its types cannot be read.
+    pub(crate) fn new(features: FeatureSet, base: Option<&Base>) -> Result<Self> {
+        let flat_arrays = base.map(Base::has_flat_arrays).transpose()?;
+        Ok(Self {
             float: features.has(Feature::Float),
             decl_tag: features.has(Feature::DeclTag),
             type_tag: features.has(Feature::TypeTag),
             enum64: features.has(Feature::Enum64),
             variables: features.has(Feature::Var) || features.has(Feature::GlobalVar),
-            flat_arrays: base.is_some_and(Base::has_flat_arrays),
-        }
+            flat_arrays: flat_arrays.unwrap_or_default(),
+        })
     }
 }
 
@@ -100,7 +104,7 @@ pub(crate) struct UnitState<'a> {
 
 /// Reads units one after the other, keeping its memory.
 pub(crate) struct UnitReader<'c, 'a> {
-    pub(crate) context: &'c Context<'a>,
+    pub(crate) context: &'c Context<'c, 'a>,
     pub(crate) fragment: Fragment,
     pub(crate) references: References,
     pub(crate) scopes: Vec<Scope>,
@@ -115,7 +119,7 @@ pub(crate) struct UnitReader<'c, 'a> {
     /// The index of each variable that was fetched from another unit.
     pub(crate) foreign_variables: FastMap<ForeignDie, u32>,
     /// The other units that were read from, so that each one's root is read once.
-    pub(crate) entered: FastMap<u32, UnitState<'a>>,
+    pub(crate) entered: FastMap<u32, UnitState<'c>>,
     /// The local id of each forward declaration that stands for a type of another unit, in order, and that type.
     pub(crate) foreign_forwards: Vec<(u32, ForeignDie)>,
     pub(crate) decl_tags: Vec<DeclTag>,
@@ -187,7 +191,7 @@ pub(crate) const RELOCATION: &str = "known relocation";
 const TABLES_KEPT: usize = 16;
 
 impl<'c, 'a> UnitReader<'c, 'a> {
-    pub(crate) fn new(context: &'c Context<'a>) -> Self {
+    pub(crate) fn new(context: &'c Context<'c, 'a>) -> Self {
         Self {
             context,
             fragment: Fragment::default(),
@@ -224,7 +228,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     ///
     /// # Errors
     /// Malformed DWARF, with its place.
-    pub(crate) fn read(&mut self, index: u32) -> Result<Option<UnitState<'a>>> {
+    pub(crate) fn read(&mut self, index: u32) -> Result<Option<UnitState<'c>>> {
         let die_count = self.die_count;
         let mut walked = self.walk_unit(index, reads_leaves());
         if walked.is_err() {
@@ -240,7 +244,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     }
 
     /// Walks over unit `index`, having forgotten what was read before; `None` if its language is left out.
-    fn walk_unit(&mut self, index: u32, reads_leaves: bool) -> Result<Option<UnitState<'a>>> {
+    fn walk_unit(&mut self, index: u32, reads_leaves: bool) -> Result<Option<UnitState<'c>>> {
         self.fragment.clear();
         self.scopes.clear();
         self.pending.clear();
@@ -289,10 +293,10 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     }
 
     /// Reads a unit's root DIE.
-    pub(crate) fn enter(&mut self, index: u32) -> Result<UnitState<'a>> {
-        let unit: &'a Unit = &self.context.units.all[index as usize];
+    pub(crate) fn enter(&mut self, index: u32) -> Result<UnitState<'c>> {
+        let unit: &'c Unit = &self.context.units.all[index as usize];
         let section = self.context.units.sections[unit.section as usize].0;
-        let data: &'a [u8] = section.data.get(unit.range.clone()).unwrap_or_default();
+        let data: &'c [u8] = section.data.get(unit.range.clone()).unwrap_or_default();
         let table = self.table(unit)?;
         let mut state = UnitState {
             index,
@@ -319,8 +323,8 @@ impl<'c, 'a> UnitReader<'c, 'a> {
 
     fn read_root(
         &mut self,
-        state: &mut UnitState<'a>,
-        bytes: &mut Bytes<'a>,
+        state: &mut UnitState<'c>,
+        bytes: &mut Bytes<'c>,
     ) -> Result<(), Malformed> {
         let at = bytes.position();
         let code = bytes.uleb()?;
@@ -401,7 +405,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     /// fetched.
     pub(crate) fn walk(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         at: usize,
         reads_leaves: bool,
     ) -> Result<(), Malformed> {
@@ -477,7 +481,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
         Ok(())
     }
 
-    fn close_top(&mut self, state: &mut UnitState<'a>) {
+    fn close_top(&mut self, state: &mut UnitState<'c>) {
         if let Some(scope) = self.scopes.pop() {
             self.close(state, scope);
         }
@@ -498,9 +502,9 @@ impl<'c, 'a> UnitReader<'c, 'a> {
     /// Moves behind the children of the DIE that was just read.
     fn skip_children(
         &mut self,
-        bytes: &mut Bytes<'a>,
+        bytes: &mut Bytes<'c>,
         table: &Table,
-        state: &UnitState<'a>,
+        state: &UnitState<'c>,
         attributes: &Attributes,
     ) -> Result<(), Malformed> {
         let here = bytes.position();
@@ -537,7 +541,7 @@ impl<'c, 'a> UnitReader<'c, 'a> {
 
     /// Notes something doubtful. Units tell of their own DIEs, not those that fetch them.
     #[cold]
-    pub(crate) fn note_finding(&mut self, state: &UnitState<'a>, die: u32, kind: FindingKind) {
+    pub(crate) fn note_finding(&mut self, state: &UnitState<'c>, die: u32, kind: FindingKind) {
         if self.fetching && self.context.languages.keeps(state.language) {
             return;
         }

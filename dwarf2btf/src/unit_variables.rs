@@ -44,10 +44,10 @@ pub(crate) struct LeftOutVariable {
     pub(crate) reason: VariableReason,
 }
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     pub(crate) fn add_variable(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         die: u32,
         attributes: &Attributes,
     ) -> Result<ScopeKind, Malformed> {
@@ -81,7 +81,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// The address that a variable's location gives, if it is one address.
     pub(crate) fn variable_address(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
     ) -> Result<Option<(u64, Option<u32>)>, Malformed> {
         let Some(block) = attributes.block(Slot::Location) else {

@@ -61,7 +61,7 @@ pub(crate) struct Harvest {
 
 /// Everything that workers read.
 pub(crate) struct Task<'t, 'a> {
-    pub(crate) context: &'t Context<'a>,
+    pub(crate) context: &'t Context<'t, 'a>,
     pub(crate) candidates: &'t Candidates<'a>,
     pub(crate) placing: &'t Placing<'a>,
     pub(crate) merger: &'t Merger<'t>,
@@ -304,7 +304,7 @@ fn fail(failed: &Mutex<Option<(u32, Error)>>, index: u32, error: Error) {
 
 /// Reads one unit's types again, for the merge engine.
 pub(crate) fn reload(
-    context: &Context<'_>,
+    context: &Context<'_, '_>,
     candidates: &Candidates<'_>,
     index: FragmentIndex,
     into: &mut Fragment,

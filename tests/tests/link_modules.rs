@@ -617,11 +617,14 @@ fn a_base_beside_raw_btf_is_found() {
     assert_eq!(again.status, Some(2), "{again}");
     assert!(again.stderr.contains("a distilled base already"), "{again}");
     // A file of that name that has nothing to do with it is no base.
-    fs::write(dir.path("split.base"), fs::read(&other).unwrap()).unwrap();
-    assert_eq!(
-        listed(&split, Some(&own)),
-        "[4] PTR '(anon)' type_id=2\n[5] TYPEDEF 'b_t' type_id=3\n"
-    );
+    let beside = dir.path("split.base");
+    let expect = "[4] PTR '(anon)' type_id=2\n[5] TYPEDEF 'b_t' type_id=3\n";
+    fs::write(&beside, fs::read(&other).unwrap()).unwrap();
+    assert_eq!(listed(&split, Some(&own)), expect);
+    // Nor is a pipe, to which nobody may ever write.
+    fs::remove_file(&beside).unwrap();
+    let _ = run(Path::new("mkfifo"), [&beside]).success();
+    assert_eq!(listed(&split, Some(&own)), expect);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(crate) fn local_id(position: Position) -> u32 {
 pub type FastMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<MulHasher>>;
 
 /// A set that is hashed as [`FastMap`] is.
-pub(super) type FastSet<K> = hashbrown::HashSet<K, BuildHasherDefault<MulHasher>>;
+pub type FastSet<K> = hashbrown::HashSet<K, BuildHasherDefault<MulHasher>>;
 
 /// Multiplies and folds; for keys of at most a few words.
 #[derive(Clone, Copy, Debug, Default)]

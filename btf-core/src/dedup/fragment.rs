@@ -235,13 +235,6 @@ pub(crate) fn for_each_type_word(kind: Kind, record_len: usize, mut visit: impl 
     }
 }
 
-/// The index of each word of a record that is a type id, in order, for those who may stop early.
-#[inline]
-pub(super) fn each_type_word(kind: Kind, record_len: usize) -> impl Iterator<Item = usize> {
-    let TypeWords { first, stride, end } = TYPE_WORDS[kind as usize];
-    (first..end.min(record_len)).step_by(stride)
-}
-
 /// Calls `visit` with the index of each word of a record that is a name, in order: the first, and one in each element.
 #[inline]
 pub(crate) fn for_each_name_word(kind: Kind, record_len: usize, mut visit: impl FnMut(usize)) {

@@ -1,8 +1,6 @@
 //! The graph of classes: what all workers have gathered, by class.
 
 use std::ops::Range;
-use std::panic::resume_unwind;
-use std::thread::ScopedJoinHandle;
 
 use super::base::{Base, import};
 use super::classes::{
@@ -12,9 +10,10 @@ use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Label, is_forward};
 use crate::ids::TypeId;
 use crate::kind::Kind;
+use crate::pieces::in_pieces;
 use crate::wire::Info;
 
-/// How many types a thread must have to look at for it to be started; tests start more.
+/// How many types make a part at least; in tests fewer do.
 const MIN_SHARE: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
 /// All classes and the fragments that they come from.
@@ -142,8 +141,8 @@ impl Graph {
         u32_len(self.fragments.len())
     }
 
-    /// Calls `work` with parts of the fragments, as many types in each, which together are all in their order: each on a thread of its own,
-    /// as many as have gathered, if that pays.
+    /// Calls `work` with parts of the fragments, as many types in each, which together are all in their order: as many parts as
+    /// threads have gathered, if that pays, side by side.
     pub(crate) fn by_fragments<T: Send>(
         &self,
         work: impl Fn(Range<FragmentIndex>) -> T + Sync,
@@ -161,7 +160,7 @@ impl Graph {
             }
         }
         parts.push(first..all.end);
-        in_threads(&parts, |part| work(part.clone()))
+        in_pieces(0..parts.len(), 1, &|one| work(parts[one.start].clone()))
     }
 
     /// The classes of the types of a fragment, and the index of the first weak one.
@@ -189,26 +188,4 @@ impl Graph {
 /// Whether a position lies in fragment 0.
 pub(crate) fn is_in_base(position: Position) -> bool {
     position & !WEAK < 1 << 32
-}
-
-/// Calls `work` with each of `parts`, on threads of their own as far as these can be started, the last on the caller's.
-fn in_threads<P: Sync, T: Send>(parts: &[P], work: impl Fn(&P) -> T + Sync) -> Vec<T> {
-    let Some((last, others)) = parts.split_last() else {
-        return Vec::new();
-    };
-    std::thread::scope(|scope| {
-        let work = &work;
-        let start = |part| {
-            let thread = std::thread::Builder::new();
-            let started = thread.spawn_scoped(scope, move || work(part));
-            started.map_err(|_| work(part))
-        };
-        let others: Vec<_> = others.iter().map(start).collect();
-        let last = work(last);
-        let finish = |started: Result<ScopedJoinHandle<'_, T>, T>| match started {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            Err(done) => done,
-        };
-        others.into_iter().map(finish).chain([last]).collect()
-    })
 }

@@ -63,7 +63,7 @@ mod unread;
 mod verbatim;
 
 pub use base::Base;
-pub use classes::{FastMap, Gathered, MulHasher, Worker};
+pub use classes::{FastMap, FastSet, Gathered, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
@@ -105,8 +105,8 @@ const CLASSES_OF_MODULE: usize = 1 << 12;
 pub struct Merger<'b> {
     table: ClassTable,
     base: Option<&'b Base>,
-    /// A base of which the part that matters is taken at the end.
-    unread: Option<Unread<'b>>,
+    /// Whether a base comes at the end, of which the part that matters is taken.
+    is_unread: bool,
     /// Up to where environments are made; tests make it less.
     limits: Limits,
 }
@@ -124,7 +124,7 @@ impl<'b> Merger<'b> {
         Self {
             table: ClassTable::new(),
             base: None,
-            unread: None,
+            is_unread: false,
             limits: Limits::default(),
         }
     }
@@ -151,11 +151,11 @@ impl<'b> Merger<'b> {
         }
     }
 
-    /// As [`Merger::with_base`], for a base that nothing else continues: of it only what matters to this merge is indexed.
+    /// As [`Merger::with_base`], for a base that nothing else continues and that [`Merger::finish_unread`] is given.
     #[must_use]
-    pub fn with_unread(base: Unread<'b>) -> Self {
+    pub fn with_unread() -> Self {
         Self {
-            unread: Some(base),
+            is_unread: true,
             ..Self::of_module()
         }
     }
@@ -168,10 +168,16 @@ impl<'b> Merger<'b> {
         }
     }
 
+    /// Whether [`Merger::finish_unread`] is to finish it.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
     /// A worker for one thread.
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
-        let is_continued = self.base.is_some() || self.unread.is_some();
+        let is_continued = self.base.is_some() || self.is_unread;
         let mut worker = Worker::new(&self.table, self.base, is_continued.into());
         if is_continued {
             worker.reserve(CLASSES_OF_MODULE, CLASSES_OF_MODULE);
@@ -184,9 +190,29 @@ impl<'b> Merger<'b> {
     /// `reload` gives back the fragment that was added under an index; it is asked for those few in which one name has
     /// several definitions.
     #[must_use]
-    pub fn finish(self, mut gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
-        let unread = self.unread;
-        let part = unread.map(|unread| Part::take(unread, &self.table, &mut gathered));
+    pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
+        self.finish_with(None, gathered, reload)
+    }
+
+    /// As [`Merger::finish`], of what continues a base that has not been indexed: of it only what matters is.
+    #[must_use]
+    pub fn finish_unread(
+        self,
+        base: Unread<'_>,
+        mut gathered: Vec<Gathered>,
+        reload: Reload<'_>,
+    ) -> Merged {
+        debug_assert!(self.is_unread, "made by another constructor");
+        let part = Part::take(base, &self.table, &mut gathered);
+        self.finish_with(Some(part), gathered, reload)
+    }
+
+    fn finish_with(
+        self,
+        part: Option<Part>,
+        gathered: Vec<Gathered>,
+        reload: Reload<'_>,
+    ) -> Merged {
         let base = part.as_ref().map(Part::base).or(self.base);
         let mut graph = Graph::new(self.table, gathered, base);
         let reload = |fragment, into: &mut Fragment| {

@@ -1,6 +1,7 @@
 //! Needed: what of a base that is not indexed can equal a type of the fragments, as far as one record alone can tell.
+#![expect(clippy::cast_possible_truncation, reason = "a shape is half of a hash")]
 
-use super::classes::{FastMap, Gathered};
+use super::classes::{FastMap, FastSet, Gathered};
 use super::fragment::{Name, for_each_name_word, for_each_type_word};
 use super::key::{Label, tag_label};
 use super::unread::NameWords;
@@ -51,24 +52,22 @@ impl HashBits {
 /// What fragments have, in words of the base.
 #[derive(Debug)]
 pub(super) struct Needed {
-    /// A bit for each word that is the name of a type.
-    names: Vec<u64>,
     /// A bit for each kind.
     kinds: u32,
-    /// The [`shape`] of each type without a label.
+    /// Those of all types without a label.
     shapes: HashBits,
-    pub(super) labels: FastMap<Label, ()>,
+    pub(super) labels: FastSet<Label>,
 }
 
 impl Needed {
-    /// Collects names and labels; `None` if there are labels of other kinds than C has.
+    /// Collects shapes and labels; `None` if there are labels of other kinds than C has.
     pub(super) fn of(gathered: &[Gathered], names: &dyn NameWords) -> Option<Self> {
-        let count = gathered.iter().map(|gathered| gathered.classes.len()).sum();
+        let count: usize = gathered.iter().map(|gathered| gathered.classes.len()).sum();
         let mut needed = Self {
-            names: vec![0; names.end() as usize / 64 + 1],
             kinds: 0,
-            shapes: HashBits::new(count),
-            labels: FastMap::default(),
+            // All of the base's are looked up, so that few should be found by chance.
+            shapes: HashBits::new(4 * count),
+            labels: FastSet::default(),
         };
         let mut known: FastMap<Name, Option<u32>> = FastMap::default();
         let mut word_of = |name| *known.entry(name).or_insert_with(|| names.word(name));
@@ -81,55 +80,56 @@ impl Needed {
                         return None;
                     }
                     if let Some(word) = word_of(Name(record[0])) {
-                        needed.labels.insert(tag_label(info, Name(word)), ());
+                        needed.labels.insert(tag_label(info, Name(word)));
                     }
                     continue;
                 }
                 let Some(kind) = info.kind() else { continue };
                 let record = &record[..kind.record_words(info.vlen())];
-                let Some(shape) = shape(kind, record, |name| word_of(Name(name))) else {
-                    continue;
-                };
-                needed.shapes.insert(shape);
-                needed.kinds |= 1 << kind as u32;
-                if let Some(word) = word_of(Name(record[0])) {
-                    needed.names[word as usize / 64] |= 1 << (word % 64);
+                if let Some(shape) = shape(kind, record, |name| word_of(Name(name))) {
+                    needed.shapes.insert(shape.into());
+                    needed.kinds |= 1 << kind as u32;
                 }
             }
         }
         Some(needed)
     }
 
+    /// Whether there may be a type of this shape.
     #[inline]
-    fn has_name(&self, word: u32) -> bool {
-        let names = self.names.get(word as usize / 64);
-        names.is_some_and(|names| names >> (word % 64) & 1 != 0)
+    pub(super) fn may_have(&self, shape: Shape) -> bool {
+        self.shapes.may_have(shape.into())
     }
 
-    /// Whether there may be a record of this beginning. Functions and the like, of which a base has more than of all else, are
-    /// not merged by all who merge types. A tag's text is no name: what the encoder makes itself may have others.
-    #[inline]
-    pub(super) fn may_have_head(&self, info: Info, name: u32) -> bool {
-        const RARE: u32 = 1 << Kind::Func as u32
-            | 1 << Kind::Var as u32
-            | 1 << Kind::Datasec as u32
-            | 1 << Kind::DeclTag as u32;
-        let number = info.kind_number();
-        (self.kinds | !RARE) >> (number % 32) & 1 != 0
-            && (number == Kind::TypeTag as u32 || self.has_name(name))
-    }
-
-    /// Whether there may be a record like this one, whatever it refers to.
-    #[inline]
-    pub(super) fn may_have(&self, kind: Kind, record: &[u32]) -> bool {
-        shape(kind, record, Some).is_some_and(|shape| self.shapes.may_have(shape))
+    /// Whether there are types that are [rare](is_rare).
+    pub(super) fn has_rare(&self) -> bool {
+        Kind::ALL
+            .into_iter()
+            .any(|kind| is_rare(kind) && self.kinds >> kind as u32 & 1 != 0)
     }
 }
 
-/// A hash of what a record without a label tells by itself: kind, size, names, and where it refers to `void`. `name` gives the base's
-/// word for a name; `None` if that has none.
+/// Whether types of this kind are not merged by all who merge types: functions and the like, of which a base has more than of
+/// all else.
 #[inline]
-fn shape(kind: Kind, record: &[u32], mut name: impl FnMut(u32) -> Option<u32>) -> Option<u64> {
+pub(super) fn is_rare(kind: Kind) -> bool {
+    const RARE: u32 = 1 << Kind::Func as u32
+        | 1 << Kind::Var as u32
+        | 1 << Kind::Datasec as u32
+        | 1 << Kind::DeclTag as u32;
+    RARE >> kind as u32 & 1 != 0
+}
+
+/// A hash of what a record tells by itself: kind, size, names, and where it refers to `void`.
+pub(super) type Shape = u32;
+
+/// The shape of a record without a label. `name` gives the base's word for a name; `None` if that has none.
+#[inline]
+pub(super) fn shape(
+    kind: Kind,
+    record: &[u32],
+    mut name: impl FnMut(u32) -> Option<u32>,
+) -> Option<Shape> {
     let mut shape = u64::from(record[1]);
     let mut add = |word: u32| {
         shape = (shape ^ u64::from(word))
@@ -152,5 +152,5 @@ fn shape(kind: Kind, record: &[u32], mut name: impl FnMut(u32) -> Option<u32>) -
             None => is_whole = false,
         });
     }
-    is_whole.then_some(shape)
+    is_whole.then_some((shape ^ shape >> 32) as Shape)
 }

@@ -4,33 +4,25 @@
 //!
 //! Method: when all fragments of the merge have been added it is known which labels and keys they have. Of the base's types
 //! with a label those stay that have one of theirs; of the others those that have one of their keys. A key needs the keys
-//! of all that a type refers to without a label, and nearly all types lead to something that does not stay, or tell by
-//! themselves that no fragment has them ([`Needed`]): one pass finds those, and looks at no string.
+//! of all that a type refers to without a label; but nearly all types tell by their shape that no fragment has them, or by
+//! what they refer to first, and both are known before there is a fragment ([`Outline`](super::Outline)).
 //! To these is added what tells the homonyms among them apart: all that types which share their label with
 //! others lead to, up to what has a label of its own. The part is then indexed like any base. A record of it may refer to
 //! what is not in the part; that reference is cut, and no key finds the type any more: it is there for its label only.
 //!
 //! Where the base is not C (cycles of types without a label), the part is all of it.
 //!
-//! The result is that of a merge with the whole base; tests compare the two.
-
-use std::ops::Range;
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::Ordering::Relaxed;
+//! The result is that of a merge with the whole base, as far as [`Unread`] says; tests compare the two.
 
 use super::base::Base;
 use super::classes::{ClassTable, FastMap, Gathered};
-use super::fragment::{Fragment, each_type_word, for_each_name_word, for_each_type_word, u32_len};
-use super::key::{Key, Label, contribution_of, key_of, tag_label};
-use super::needed::{HashBits, Needed};
+use super::fragment::{Fragment, for_each_name_word, for_each_type_word, u32_len};
+use super::key::{Key, contribution_of, key_of, tag_label};
+use super::needed::{HashBits, Needed, is_rare};
 use super::unread::Unread;
 use crate::ids::TypeId;
 use crate::kind::Kind;
-use crate::pieces::in_pieces;
 use crate::wire::Info;
-
-/// How many types a thread looks at.
-const PIECE: usize = if cfg!(test) { 4 } else { 1 << 15 };
 
 /// A part of a base.
 #[derive(Debug)]
@@ -48,12 +40,10 @@ impl Part {
         let mut taking = Taking {
             unread,
             table,
-            states: States::new(unread.starts.len(), State::Unknown),
+            states: States::new(unread.starts.len(), State::Out),
             keys: FastMap::default(),
             renamed: Vec::new(),
-            homonyms: Vec::new(),
         };
-        taking.find_homonyms();
         if !taking.take_needed(gathered) {
             taking.states = States::new(unread.starts.len(), State::In);
         }
@@ -113,13 +103,13 @@ enum State {
     In,
 }
 
-/// The state of each type, which several threads may set.
+/// The state of each type.
 #[derive(Debug)]
-struct States(Vec<AtomicU8>);
+struct States(Vec<State>);
 
 impl States {
     fn new(len: usize, state: State) -> Self {
-        Self((0..len).map(|_| AtomicU8::new(state as u8)).collect())
+        Self(vec![state; len])
     }
 
     fn len(&self) -> usize {
@@ -129,22 +119,21 @@ impl States {
     /// The state of a type; what there is not is out.
     #[inline]
     fn get(&self, index: usize) -> State {
-        const ALL: [State; 4] = [State::Unknown, State::Open, State::Out, State::In];
-        let state = self.0.get(index).map(|state| state.load(Relaxed));
-        state.map_or(State::Out, |state| ALL[usize::from(state) % ALL.len()])
+        self.0.get(index).copied().unwrap_or(State::Out)
     }
 
     #[inline]
-    fn set(&self, index: usize, state: State) {
-        if let Some(place) = self.0.get(index) {
-            place.store(state as u8, Relaxed);
+    fn set(&mut self, index: usize, state: State) {
+        if let Some(place) = self.0.get_mut(index) {
+            *place = state;
         }
     }
 
     /// All that are in, in their order.
     fn all_in(&self) -> impl Iterator<Item = u32> {
-        let is_in = |index: &u32| self.get(*index as usize) == State::In;
-        (0..u32_len(self.len())).filter(is_in)
+        let numbered = (0..).zip(&self.0);
+        let are_in = numbered.filter(|&(_, &state)| state == State::In);
+        are_in.map(|(index, _)| index)
     }
 }
 
@@ -158,92 +147,58 @@ struct Taking<'b> {
     keys: FastMap<u32, Key>,
     /// A record with names in place of their words.
     renamed: Vec<u32>,
-    /// The types that share their label with others, by label and id.
-    homonyms: Vec<(Label, u32)>,
 }
 
 impl<'b> Taking<'b> {
-    /// Finds the homonyms.
-    ///
-    /// Nearly all labels are there once. Those that are not have a bit of a small set in common with another, so that no
-    /// more than these few need to be sorted.
-    fn find_homonyms(&mut self) {
-        let unread = self.unread;
-        let labelled = &unread.outline.labelled;
-        let label = |index: u32| (unread.label(index as usize), index);
-        let mut once = HashBits::new(labelled.len());
-        let mut again = HashBits::new(labelled.len());
-        for &index in labelled {
-            let label = label(index).0;
-            if !once.insert(label) {
-                again.insert(label);
-            }
-        }
-        let types = labelled.iter().map(|&index| label(index));
-        let mut types: Vec<_> = types.filter(|&(label, _)| again.may_have(label)).collect();
-        types.sort_unstable();
-        let of_label = types.chunk_by(|a, b| a.0 == b.0);
-        let homonyms = of_label.filter(|types| types.len() > 1).flatten();
-        self.homonyms = homonyms.copied().collect();
-    }
-
     /// Finds what has a label of a fragment, or equals a type of it; `false` if that cannot be told.
     fn take_needed(&mut self, gathered: &[Gathered]) -> bool {
         let Some(needed) = Needed::of(gathered, self.unread.names) else {
             return false;
         };
         let mut labels = HashBits::new(needed.labels.len());
-        needed.labels.keys().for_each(|&label| {
+        for &label in &needed.labels {
             labels.insert(label);
-        });
-        for &index in &self.unread.outline.labelled {
-            let label = self.unread.label(index as usize);
-            let is_in = labels.may_have(label) && needed.labels.contains_key(&label);
-            let state = if is_in { State::In } else { State::Out };
-            self.states.set(index as usize, state);
         }
-        let look = |piece| self.look(piece, &needed);
-        let candidates = in_pieces(0..self.states.len(), PIECE, &look);
+        let outline = self.unread.outline;
+        for &index in &outline.labelled {
+            let label = self.unread.label(index as usize);
+            if labels.may_have(label) && needed.labels.contains(&label) {
+                self.states.set(index as usize, State::In);
+            }
+        }
+        let unlabelled = outline.unlabelled.iter();
+        let mut candidates: Vec<(u32, u32)> = unlabelled
+            .filter(|other| needed.may_have(other.shape))
+            .map(|other| (other.index, other.target))
+            .collect();
+        if needed.has_rare() {
+            candidates.extend(self.rare().map(|index| (index, 0)));
+        }
+        for &(index, _) in &candidates {
+            self.states.set(index as usize, State::Unknown);
+        }
+        candidates.retain(|&(index, target)| {
+            let target = target.checked_sub(1);
+            let is_out = |target| self.states.get(target as usize) == State::Out;
+            let is_out = target.is_some_and(is_out);
+            if is_out {
+                self.states.set(index as usize, State::Out);
+            }
+            !is_out
+        });
         let mut stack = Vec::new();
         candidates
             .into_iter()
-            .flatten()
-            .all(|root| self.decide(root, &mut stack))
+            .all(|(root, _)| self.decide(root, &mut stack))
     }
 
-    /// Decides about those types of a piece that are out at first sight: their record is no fragment's, or they refer to what
-    /// is known to be out. Returns the others.
-    ///
-    /// Other pieces are looked at meanwhile: what is not known to be out yet is only decided later.
-    fn look(&self, piece: Range<usize>, needed: &Needed) -> Vec<u32> {
-        let mut others = Vec::new();
-        for index in piece {
-            if self.states.get(index) != State::Unknown {
-                continue;
-            }
-            let words = self.unread.words_at(index);
-            if needed.may_have_head(Info(words[1]), words[0]) {
-                let (kind, record) = self.unread.record(index);
-                if !self.leads_out(kind, record) && needed.may_have(kind, record) {
-                    others.push(u32_len(index));
-                    continue;
-                }
-            }
-            self.states.set(index, State::Out);
-        }
-        others
+    /// The types that are [rare](is_rare).
+    fn rare(&self) -> impl Iterator<Item = u32> {
+        let all = 0..u32_len(self.states.len());
+        all.filter(|&index| is_rare(self.unread.record(index as usize).0))
     }
 
-    /// Whether a record refers to what is known to be out.
-    #[inline]
-    fn leads_out(&self, kind: Kind, record: &[u32]) -> bool {
-        each_type_word(kind, record.len()).any(|at| {
-            let target = (record[at] as usize).checked_sub(1);
-            target.is_some_and(|target| self.states.get(target) == State::Out)
-        })
-    }
-
-    /// Decides about a type that is not out at first sight, after those that it refers to; `false` at a cycle.
+    /// Decides about a candidate, after those that it refers to; `false` at a cycle.
     fn decide(&mut self, root: u32, stack: &mut Vec<u32>) -> bool {
         stack.clear();
         stack.push(root);
@@ -313,17 +268,11 @@ impl<'b> Taking<'b> {
         has_equal
     }
 
-    /// The types of a label, if there are several.
-    fn of_label(&self, label: Label) -> std::ops::Range<usize> {
-        let start = self.homonyms.partition_point(|&(other, _)| other < label);
-        let len = self.homonyms[start..].partition_point(|&(other, _)| other == label);
-        start..start + len
-    }
-
     /// Adds what tells apart the types that share a label.
     fn take_homonyms(&mut self) {
-        let mut stack: Vec<u32> = self
-            .homonyms
+        let outline = self.unread.outline;
+        let mut stack: Vec<u32> = outline
+            .homonyms()
             .iter()
             .map(|&(_, index)| index)
             .filter(|&index| self.states.get(index as usize) == State::In)
@@ -344,8 +293,7 @@ impl<'b> Taking<'b> {
                     stack.push(u32_len(target));
                     return;
                 }
-                for at in self.of_label(label) {
-                    let (_, index) = self.homonyms[at];
+                for &(_, index) in outline.of_label(label) {
                     self.states.set(index as usize, State::In);
                     stack.push(index);
                 }

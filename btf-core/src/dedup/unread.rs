@@ -1,12 +1,11 @@
 //! Unread: a base as it stands in its file, and the one pass that finds out whether it can be used like that.
 
 use std::fmt::Debug;
-use std::ops::Range;
 
-use super::fragment::{Name, for_each_name_word, for_each_type_word, u32_len};
+use super::fragment::{Name, for_each_name_word, for_each_type_word};
 use super::key::{Label, tag_label};
+use super::needed::{HashBits, Shape, is_rare, shape};
 use crate::kind::Kind;
-use crate::pieces::in_pieces;
 use crate::wire::Info;
 
 /// What the name words of a base that has not been indexed stand for.
@@ -20,7 +19,8 @@ pub trait NameWords: Debug + Sync {
 }
 
 /// A base that has not been indexed, of which there is an [`Outline`]. Equal name words are equal strings, and of what the
-/// fragments of the merge have each string has one word. If words change while they are read, as those of a mapped file can,
+/// fragments of the merge have each string has one word. Where other strings have several, types that differ in nothing else are
+/// taken for different ones; what a forward declaration stands for may then stay open. If words change while they are read, as those of a mapped file can,
 /// nothing comes of it but another result.
 #[derive(Clone, Copy, Debug)]
 pub struct Unread<'b> {
@@ -74,10 +74,21 @@ impl<'b> Unread<'b> {
 pub struct Outline {
     /// The types that have a label, counted from 0.
     pub(super) labelled: Vec<u32>,
+    /// Those that share their label with others, by label and number.
+    homonyms: Vec<(Label, u32)>,
+    /// Those without one, but for [rare](is_rare) ones.
+    pub(super) unlabelled: Vec<Unlabelled>,
 }
 
-/// How many types a thread looks at.
-const PIECE: usize = if cfg!(test) { 4 } else { 1 << 15 };
+/// What tells of most types without a label, at first sight, that nobody needs them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unlabelled {
+    pub(super) shape: Shape,
+    /// The type, counted from 0.
+    pub(super) index: u32,
+    /// The id of the first type that it refers to; 0 if that is `void` or there is none.
+    pub(super) target: u32,
+}
 
 impl Outline {
     /// Looks at all types in `words`, each of which begins where `starts` says.
@@ -85,37 +96,88 @@ impl Outline {
     /// `None` if not all are complete and of known kinds, refer to types of which there are so many, and have names of which
     /// `is_name` holds.
     #[must_use]
-    pub fn of(words: &[u32], starts: &[u32], is_name: impl Fn(u32) -> bool + Sync) -> Option<Self> {
+    pub fn of(words: &[u32], starts: &[u32], is_name: impl Fn(u32) -> bool) -> Option<Self> {
         let count = u32::try_from(starts.len()).ok()?;
-        let look = |piece: Range<usize>| {
-            let mut labelled = Vec::new();
-            for (index, &start) in piece.clone().zip(&starts[piece]) {
-                let words = words.get(start as usize..).unwrap_or_default();
-                let label = label_of_plain(words, count, &is_name)?;
-                if label != 0 {
-                    labelled.push(u32_len(index));
-                }
+        // In a kernel one of seven types has a label, and half are rare.
+        let mut labelled = Vec::with_capacity(starts.len() / 6);
+        let mut labels = Vec::with_capacity(starts.len() / 6);
+        let mut unlabelled = Vec::with_capacity(starts.len() / 2);
+        for (index, &start) in (0..count).zip(starts) {
+            let (kind, record) = plain(words.get(start as usize..)?, count, &is_name)?;
+            let label = tag_label(Info(record[1]), Name(record[0]));
+            if label != 0 {
+                labelled.push(index);
+                labels.push(label);
+            } else if !is_rare(kind) {
+                unlabelled.push(Unlabelled {
+                    shape: shape(kind, record, Some)?,
+                    index,
+                    target: first_target(kind, record),
+                });
             }
-            Some(labelled)
-        };
-        let pieces = in_pieces(0..starts.len(), PIECE, &look);
-        let pieces: Option<Vec<Vec<u32>>> = pieces.into_iter().collect();
+        }
         Some(Self {
-            labelled: pieces?.concat(),
+            homonyms: homonyms(&labelled, &labels),
+            labelled,
+            unlabelled,
         })
+    }
+
+    /// The types that share their label with others, by label and number.
+    pub(super) fn homonyms(&self) -> &[(Label, u32)] {
+        &self.homonyms
+    }
+
+    /// Those of a label, if there are several.
+    pub(super) fn of_label(&self, label: Label) -> &[(Label, u32)] {
+        let start = self.homonyms.partition_point(|&(other, _)| other < label);
+        let rest = self.homonyms.get(start..).unwrap_or_default();
+        let len = rest.partition_point(|&(other, _)| other == label);
+        &rest[..len]
     }
 }
 
-/// The label of the type at the start of `words`, 0 for none; `None` if that is not as [`Outline::of`] needs it.
+/// The id of the first type that a record refers to, 0 for none.
 #[inline]
-fn label_of_plain(words: &[u32], count: u32, is_name: impl Fn(u32) -> bool) -> Option<Label> {
+fn first_target(kind: Kind, record: &[u32]) -> u32 {
+    let at = if kind.third_is_type() { 2 } else { 3 };
+    let target = record.get(at).copied().unwrap_or_default();
+    // Of the members of structures the type comes behind the name.
+    let is_type = at == 2 || kind == Kind::Array;
+    if is_type { target } else { 0 }
+}
+
+/// The homonyms among types of these labels.
+///
+/// Nearly all labels are there once. Those that are not have a bit of a small set in common with another, so that no
+/// more than these few need to be sorted.
+fn homonyms(types: &[u32], labels: &[Label]) -> Vec<(Label, u32)> {
+    let mut once = HashBits::new(labels.len());
+    let mut again = HashBits::new(labels.len());
+    for &label in labels {
+        if !once.insert(label) {
+            again.insert(label);
+        }
+    }
+    let types = labels.iter().copied().zip(types.iter().copied());
+    let mut types: Vec<_> = types.filter(|&(label, _)| again.may_have(label)).collect();
+    types.sort_unstable();
+    let of_label = types.chunk_by(|a, b| a.0 == b.0);
+    let homonyms = of_label.filter(|types| types.len() > 1).flatten();
+    homonyms.copied().collect()
+}
+
+/// The kind and record of the type at the start of `words`; `None` if that is not as [`Outline::of`] needs it.
+#[inline]
+fn plain(words: &[u32], count: u32, is_name: impl Fn(u32) -> bool) -> Option<(Kind, &[u32])> {
     let is_id = |id: u32| id <= count;
     let &[name, info, third, ..] = words else {
         return None;
     };
     let info = Info(info);
     let kind = info.kind()?;
-    let rest = words.get(3..kind.record_words(info.vlen()))?;
+    let record = words.get(..kind.record_words(info.vlen()))?;
+    let rest = &record[3..];
     // The most frequent kinds; the others say the same by the table.
     let are_plain = match kind {
         Kind::Func | Kind::Ptr | Kind::Const | Kind::Typedef => is_id(third),
@@ -147,14 +209,13 @@ fn label_of_plain(words: &[u32], count: u32, is_name: impl Fn(u32) -> bool) -> O
         | Kind::DeclTag
         | Kind::TypeTag
         | Kind::Enum64 => {
-            let record = &words[..3 + rest.len()];
             let mut are_plain = true;
             for_each_name_word(kind, record.len(), |at| are_plain &= is_name(record[at]));
             for_each_type_word(kind, record.len(), |at| are_plain &= is_id(record[at]));
             are_plain
         }
     };
-    (are_plain && is_name(name)).then(|| tag_label(info, Name(name)))
+    (are_plain && is_name(name)).then_some((kind, record))
 }
 
 #[cfg(test)]

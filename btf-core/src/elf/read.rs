@@ -14,7 +14,7 @@ use object::read::elf::{FileHeader, SectionHeader};
 use super::{elf_error, is_elf};
 use crate::error::{Error, Result};
 use crate::ext::BtfExt;
-use crate::reader::Btf;
+use crate::reader::{Btf, Opened};
 
 /// The bytes of the BTF sections of an ELF file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub struct Sections<'a> {
 
 /// What a file holds.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct Loaded<B = Btf> {
     /// The types.
-    pub btf: Btf,
+    pub btf: B,
     /// What belongs to instructions, in object files for BPF.
     pub ext: Option<BtfExt>,
     /// Whether the base of `btf` is the file's own `.BTF.base`.
@@ -151,25 +151,27 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> R
 /// # Errors
 /// What [`sections`], [`Btf::parse`] and [`BtfExt::parse`] return, and [`ErrorKind::Elf`](crate::ErrorKind::Elf) if there is no `.BTF`.
 pub fn load(bytes: &[u8], base: Option<Arc<Btf>>) -> Result<Loaded> {
-    load_with(bytes, base, Btf::parse)
+    load_with(bytes, base, Btf::parse, Ok)
 }
 
-/// As [`load`], of bytes that stay where they are; see [`Btf::parse_static`].
+/// As [`load`], of bytes that stay where they are, without the types; see [`Opened::of_static`].
 ///
 /// # Errors
-/// Those of [`load`].
-pub fn load_static(bytes: &'static [u8], base: Option<Arc<Btf>>) -> Result<Loaded> {
-    load_with(bytes, base, Btf::parse_static)
+/// Those of [`load`] that are not about records.
+pub fn open_static(bytes: &'static [u8], base: Option<Arc<Btf>>) -> Result<Loaded<Opened>> {
+    load_with(bytes, base, Opened::of_static, Opened::read)
 }
 
-fn load_with<'a>(
+/// `open` gives what `bytes` hold, `read` all of it.
+fn load_with<'a, B>(
     bytes: &'a [u8],
     base: Option<Arc<Btf>>,
-    parse: impl Fn(&'a [u8], Option<Arc<Btf>>) -> Result<Btf>,
-) -> Result<Loaded> {
+    open: impl Fn(&'a [u8], Option<Arc<Btf>>) -> Result<B>,
+    read: impl Fn(B) -> Result<Btf>,
+) -> Result<Loaded<B>> {
     if !is_elf(bytes) {
         return Ok(Loaded {
-            btf: parse(bytes, base)?,
+            btf: open(bytes, base)?,
             ext: None,
             has_own_base: false,
             pointer_size: None,
@@ -179,12 +181,12 @@ fn load_with<'a>(
     let Some(btf) = sections.btf else {
         return Err(elf_error("no section `.BTF`".to_owned()));
     };
-    let own_base = sections.base.map(|bytes| parse(bytes, None));
+    let own_base = sections.base.map(|bytes| read(open(bytes, None)?));
     let own_base = own_base.transpose()?.map(Arc::new);
     let ext = sections.ext.map(BtfExt::parse).transpose()?;
     Ok(Loaded {
         has_own_base: own_base.is_some(),
-        btf: parse(btf, own_base.or(base))?,
+        btf: open(btf, own_base.or(base))?,
         ext: ext.map(|(_, ext)| ext),
         pointer_size: Some(sections.pointer_size),
     })

@@ -1,6 +1,8 @@
 //! What must hold before anything else is looked at: the places of sections, strings that end, records that fill.
 
-use super::{Btf, CowParts, SECTION};
+use std::borrow::Cow;
+
+use super::{Btf, Parts, SECTION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TypeId;
 use crate::wire::{Header, Info};
@@ -61,7 +63,10 @@ pub(super) fn section<'a>(
 }
 
 /// Checks that every string ends; returns the offset behind the last one.
-pub(super) fn check_strings(parts: &CowParts, first_string: u32) -> Result<u32> {
+pub(super) fn check_strings<Words>(
+    parts: &Parts<Words, Cow<'static, [u8]>>,
+    first_string: u32,
+) -> Result<u32> {
     let strings = &parts.strings;
     let at = u64::from(parts.header.hdr_len) + u64::from(parts.header.str_off);
     let invalid = |what, value: u8| {
@@ -86,7 +91,11 @@ pub(super) fn check_strings(parts: &CowParts, first_string: u32) -> Result<u32> 
 }
 
 /// Finds where each record starts, and appends where the last one ends.
-pub(super) fn find_records(parts: &CowParts, first_id: u32, starts: &mut Vec<u32>) -> Result<()> {
+pub(super) fn find_records<Strings>(
+    parts: &Parts<Cow<'static, [u32]>, Strings>,
+    first_id: u32,
+    starts: &mut Vec<u32>,
+) -> Result<()> {
     let words = &parts.words;
     // More words cannot come from a header, but may come from a builder.
     fits(words.len() as u64, "type section in words")?;
@@ -122,7 +131,10 @@ pub(super) fn find_records(parts: &CowParts, first_id: u32, starts: &mut Vec<u32
 }
 
 /// The length in words of a record that starts with `info`.
-fn record_len(parts: &CowParts, info: Info) -> std::result::Result<usize, ErrorKind> {
+fn record_len<Words, Strings>(
+    parts: &Parts<Words, Strings>,
+    info: Info,
+) -> std::result::Result<usize, ErrorKind> {
     let number = info.kind_number();
     if let Some(kind) = info.kind() {
         return Ok(kind.record_words(info.vlen()));

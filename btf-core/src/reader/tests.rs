@@ -54,7 +54,9 @@ fn bytes_that_stay_are_borrowed_if_they_are_the_machines_words() {
         for shift in 0..8 {
             let moved: &'static [u8] = [vec![0; shift], bytes.clone()].concat().leak();
             let moved = &moved[shift..];
-            let btf = Btf::parse_static(moved, None).unwrap();
+            let btf = Opened::of_static(moved, None)
+                .and_then(Opened::read)
+                .unwrap();
             let types = &moved[24..24 + 4 * blob.words.len()];
             let is_aligned = types.as_ptr().addr().is_multiple_of(4);
             let is_copied = btf.words().as_ptr().addr() != types.as_ptr().addr();
@@ -80,22 +82,21 @@ fn scanned_strings_are_those_of_the_index() {
     let expect = [Some(offsets[1]), None, Some(offsets[2])];
     let scanned = parse(&blob, None).unwrap();
     for _ in 0..2 {
-        assert_eq!(scanned.scan_strings(&wanted).unwrap(), expect);
+        assert_eq!(scanned.strings().scan(&wanted).unwrap(), expect);
     }
     assert_eq!(parse(&blob, None).unwrap().find_strings(&wanted), expect);
     assert_eq!(scanned.find_string(b"of_first"), Some(offsets[0]));
     assert_eq!(scanned.find_string(b"first"), None);
     let base = Arc::new(scanned);
     let split = Builder::with_base(Arc::clone(&base)).finish().unwrap();
-    assert_eq!(split.scan_strings(&wanted), None, "of a base");
     assert_eq!(split.find_strings(&wanted), expect);
     blob.strings.extend(b"of_first\0");
     let twice = parse(&blob, None).unwrap();
-    assert_eq!(twice.scan_strings(&wanted).unwrap(), expect);
+    assert_eq!(twice.strings().scan(&wanted).unwrap(), expect);
     assert_eq!(twice.find_string(b"of_first"), Some(offsets[0]));
     blob.strings.extend(b"second_name\0");
     let twice = parse(&blob, None).unwrap();
-    assert_eq!(twice.scan_strings(&wanted), None, "a wanted string twice");
+    assert_eq!(twice.strings().scan(&wanted), None, "a wanted string twice");
     assert_eq!(twice.find_string(b"second_name"), Some(offsets[1]));
 }
 

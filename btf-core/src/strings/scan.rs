@@ -21,7 +21,7 @@ use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::spread;
-use crate::dedup::FastMap;
+use crate::dedup::{FastMap, FastSet};
 use crate::pieces::in_pieces;
 
 /// Strings of up to this many bytes are kept whole.
@@ -77,9 +77,9 @@ impl StringScan {
         let pieces = in_pieces(0..section.len(), PIECE, &read);
         let pieces: Option<Vec<Piece>> = pieces.into_iter().collect();
         let pieces = pieces?;
-        let mut all_short: FastMap<u32, ()> = FastMap::default();
+        let mut all_short: FastSet<u32> = FastSet::default();
         let mut short = pieces.iter().flat_map(|piece| piece.short.keys());
-        let are_once = short.all(|&short| all_short.insert(short, ()).is_none());
+        let are_once = short.all(|&short| all_short.insert(short));
         are_once.then_some(Self {
             hasher,
             pieces,
@@ -90,17 +90,16 @@ impl StringScan {
 
     /// The offset of `string`, which was wanted at `index`, if it is in the section.
     pub(crate) fn of_wanted(&self, index: usize, string: &[u8]) -> Option<u32> {
-        if string.len() <= SHORT_LEN {
-            self.of_short(string)
-        } else {
+        if string.len() > SHORT_LEN {
             self.wanted.offset(index)
+        } else if string.contains(&0) {
+            None
+        } else {
+            self.of_short(string)
         }
     }
 
     fn of_short(&self, string: &[u8]) -> Option<u32> {
-        if string.contains(&0) {
-            return None;
-        }
         let packed = packed(string);
         let mut pieces = self.pieces.iter();
         pieces.find_map(|piece| piece.short.get(&packed)).copied()
@@ -119,12 +118,7 @@ impl StringScan {
             return Ok(None);
         }
         if string.len() <= SHORT_LEN {
-            let packed = packed(string);
-            let found = self
-                .pieces
-                .iter()
-                .find_map(|piece| piece.short.get(&packed));
-            return Ok(found.copied());
+            return Ok(self.of_short(string));
         }
         let is_at = |offset: u32| {
             let tail = section.get(offset as usize..).unwrap_or_default();
@@ -222,24 +216,36 @@ fn for_each_string(
     mut visit: impl FnMut(Range<usize>) -> bool,
 ) {
     let bytes = section.get(range.clone()).unwrap_or_default();
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0xff; 8];
+    let (rows, rest) = bytes.as_chunks::<64>();
+    let mut last = [0xff; 64];
     for (to, &from) in last.iter_mut().zip(rest) {
         *to = from;
     }
-    let mut start = range.start;
-    for index in 0..=words.len() {
-        let word = words.get(index).unwrap_or(&last);
-        let mut zeros = zero_bytes(u64::from_le_bytes(*word));
+    let (mut start, mut first) = (range.start, range.start);
+    for row in rows.iter().chain([&last]) {
+        // That there is one more is hard to foresee: the more bytes the mask is of, the fewer such questions.
+        let mut zeros = zeros_of(row);
         while zeros != 0 {
-            let end = range.start + index * 8 + zeros.trailing_zeros() as usize / 8;
+            let end = first + zeros.trailing_zeros() as usize;
             if !visit(start..end) {
                 return;
             }
             start = end + 1;
             zeros &= zeros - 1;
         }
+        first += row.len();
     }
+}
+
+/// A bit for each byte that is 0.
+#[inline]
+fn zeros_of(row: &[u8; 64]) -> u64 {
+    let (words, _) = row.as_chunks::<8>();
+    words.iter().rev().fold(0, |mask, &word| {
+        // The product has the highest bits of all bytes side by side at its top.
+        let zeros = zero_bytes(u64::from_le_bytes(word));
+        mask << 8 | zeros.wrapping_mul(0x0002_0408_1020_4081) >> 56
+    })
 }
 
 /// The highest bit of each byte that is 0.
@@ -505,6 +511,12 @@ mod tests {
                 zero_bytes(u64::from_le_bytes(word)),
                 u64::from_le_bytes(expect)
             );
+            let mut row = [1; 64];
+            for at in 0..8 {
+                row[at * 8..at * 8 + 8].copy_from_slice(&word);
+                let is_zero = |at: usize| u64::from(row[at] == 0) << at;
+                assert_eq!(zeros_of(&row), (0..64).map(is_zero).sum());
+            }
         }
     }
 }

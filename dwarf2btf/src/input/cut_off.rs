@@ -28,7 +28,8 @@ const CUT_OFF: &[u8] = b": cut off while it was read, or its disk failed\n";
 /// the handler may see it half, but all that can come of it is a wrong name.
 struct Place {
     is_taken: AtomicBool,
-    /// Where its bytes begin and end; 0 and 0 if there are none.
+    /// Where its bytes begin and end; that is 0 if there are none. Whoever finds an end finds the beginning that belongs to it, as that
+    /// is stored before.
     start: AtomicUsize,
     end: AtomicUsize,
     name_len: AtomicUsize,
@@ -49,7 +50,8 @@ impl Place {
     }
 
     fn holds(&self, address: usize) -> bool {
-        (self.start.load(Acquire)..self.end.load(Acquire)).contains(&address)
+        let end = self.end.load(Acquire);
+        (self.start.load(Acquire)..end).contains(&address)
     }
 }
 
@@ -71,8 +73,8 @@ impl Named {
                 to.store(from, Relaxed);
             }
             place.name_len.store(name.len(), Relaxed);
-            place.end.store(addresses.end.addr(), Release);
             place.start.store(addresses.start.addr(), Release);
+            place.end.store(addresses.end.addr(), Release);
         }
         Self(index)
     }
@@ -82,7 +84,6 @@ impl Drop for Named {
     fn drop(&mut self) {
         if let Some(place) = self.0.map(|index| &PLACES[index]) {
             place.end.store(0, Release);
-            place.start.store(0, Release);
             place.is_taken.store(false, Release);
         }
     }

@@ -15,11 +15,11 @@ use crate::finding::FindingKind;
 use crate::references::Link;
 use crate::unit::{RELOCATION, UnitReader, UnitState};
 
-impl<'a> UnitReader<'_, 'a> {
+impl<'c> UnitReader<'c, '_> {
     /// The string of an attribute; empty if there is none.
     pub(crate) fn name(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
         slot: Slot,
     ) -> Result<Name, Malformed> {
@@ -59,7 +59,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn name_of_offset(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         place: usize,
         offset: u64,
     ) -> Result<Name, Malformed> {
@@ -74,7 +74,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline(never)]
     fn name_of_relocated(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         place: usize,
         offset: u64,
     ) -> Result<Name, Malformed> {
@@ -104,7 +104,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline(never)]
     pub(crate) fn relocated(
         &self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         place: usize,
         value: u64,
     ) -> Result<(u64, Option<u32>), Malformed> {
@@ -121,7 +121,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// The offset in `.debug_str` of the string with this index.
     fn indexed_string(
         &self,
-        state: &UnitState<'a>,
+        state: &UnitState<'c>,
         index: u64,
         place: usize,
     ) -> Result<u64, Malformed> {
@@ -152,7 +152,7 @@ impl<'a> UnitReader<'_, 'a> {
     /// The address with this index in `.debug_addr`, and its section in relocatable files; `place` is that of the index.
     pub(crate) fn indexed_address(
         &self,
-        state: &UnitState<'a>,
+        state: &UnitState<'c>,
         index: u64,
         place: usize,
     ) -> Result<(u64, Option<u32>), Malformed> {
@@ -176,7 +176,7 @@ impl<'a> UnitReader<'_, 'a> {
     }
 
     /// A link to a DIE of the unit that is being walked.
-    pub(crate) fn own_link(&mut self, state: &UnitState<'a>, die: u32) -> Link {
+    pub(crate) fn own_link(&mut self, state: &UnitState<'c>, die: u32) -> Link {
         // 0 is in the header: in every unit that stands for void.
         if self.fetching && die != 0 {
             self.references.foreign((state.index, die))
@@ -189,7 +189,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[inline]
     pub(crate) fn link(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
         slot: Slot,
     ) -> Result<Link, Malformed> {
@@ -218,7 +218,7 @@ impl<'a> UnitReader<'_, 'a> {
     #[cold]
     fn distant_link(
         &mut self,
-        state: &mut UnitState<'a>,
+        state: &mut UnitState<'c>,
         attributes: &Attributes,
         slot: Slot,
         value: u64,

@@ -154,7 +154,7 @@ pub(super) fn read(path: &Path) -> crate::Result<Contents> {
 /// The distilled base beside raw split BTF, if there is one and it is that: a file of that name may be left from something else.
 fn base_beside(path: &Path, split: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
     let path = output::base_path(path);
-    let mut file = File::open(&path).ok()?;
+    let (mut file, _) = open_regular(&path)?;
     let start = start_of(&mut file).ok()?;
     ByteOrder::of_magic(&start)?;
     let mut bytes = Vec::new();
@@ -171,13 +171,17 @@ fn is_base_beside(path: &Path) -> bool {
         && first_string_byte(&path.with_extension("")).is_some_and(|byte| byte != 0)
 }
 
+/// Opens a regular file. Something else, say a pipe, is not opened: that might wait for ever, and what it says may be read once only.
+fn open_regular(path: &Path) -> Option<(File, Metadata)> {
+    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    Some((File::open(path).ok()?, metadata))
+}
+
 /// Reads the BTF of a regular file, if it is one that stands alone, into memory that was used before, and tells what the file was
 /// like; `None` if it cannot be read for whatever reason.
 pub(super) fn read_again(path: &Path, memory: &mut Memory) -> Option<(Stamp, Btf)> {
-    // A path of something else, say of a pipe, is not opened: what it says may be read once only.
-    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    let (file, metadata) = open_regular(path)?;
     let stamp = (metadata.len(), metadata.modified().ok());
-    let file = File::open(path).ok()?;
     if let Some(plain) = Plain::of(&file, stamp.0) {
         return Some((stamp, plain.read(&file, memory)?));
     }
@@ -220,7 +224,7 @@ pub(super) fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
 
 /// The first byte of the strings of raw BTF; `None` for whatever is not so simple.
 pub(super) fn first_string_byte(path: &Path) -> Option<u8> {
-    let mut file = File::open(path).ok()?;
+    let (mut file, _) = open_regular(path)?;
     let mut header = Vec::new();
     file.by_ref()
         .take(HEADER_LEN_LAYOUT.into())
@@ -240,12 +244,11 @@ const PIECE: usize = 64 << 10;
 /// Raw BTF that stands alone, with strings right behind the types and nothing behind those, as kernels have it. It is read
 /// without a copy of the whole. `None` for whatever is not so simple, and for what is wrong with it.
 pub(super) fn read_plain(path: &Path) -> Option<Btf> {
-    let is_file = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.is_file());
-    if path == Path::new(STDIN) || !is_file(path) {
+    if path == Path::new(STDIN) {
         return None;
     }
-    let file = File::open(path).ok()?;
-    let plain = Plain::of(&file, file.metadata().ok()?.len())?;
+    let (file, metadata) = open_regular(path)?;
+    let plain = Plain::of(&file, metadata.len())?;
     let types = plain.types();
     let mut strings = vec![0; plain.header.str_len as usize];
     let (words, read) = rayon::join(

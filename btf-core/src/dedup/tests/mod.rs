@@ -141,12 +141,7 @@ fn split_by(fragments: &[Fragment], workers: usize, random: &mut Random) -> Resu
         outline: &outline,
         names: &SameNames,
     };
-    let by_part = merge_by(
-        Merger::with_unread(unread),
-        &fragments[1..],
-        workers,
-        random,
-    );
+    let by_part = merge_unread(unread, &fragments[1..], workers, random);
     assert_eq!(by_part.records, result.records);
     assert_eq!(by_part.ids, result.ids);
     for id in (1..=base.len() as u32).map(TypeId) {
@@ -199,6 +194,32 @@ fn merge_by(
     workers: usize,
     random: &mut Random,
 ) -> Result {
+    merge_with(merger, None, fragments, workers, random)
+}
+
+/// As `merge_by`, into what continues a base that has not been indexed.
+fn merge_unread(
+    base: Unread<'_>,
+    fragments: &[Fragment],
+    workers: usize,
+    random: &mut Random,
+) -> Result {
+    merge_with(
+        Merger::with_unread(),
+        Some(base),
+        fragments,
+        workers,
+        random,
+    )
+}
+
+fn merge_with(
+    merger: Merger<'_>,
+    base: Option<Unread<'_>>,
+    fragments: &[Fragment],
+    workers: usize,
+    random: &mut Random,
+) -> Result {
     let mut order: Vec<usize> = (0..fragments.len()).collect();
     let gathered = {
         let mut all: Vec<_> = (0..workers).map(|_| merger.worker()).collect();
@@ -214,9 +235,11 @@ fn merge_by(
         }
         all.into_iter().map(Worker::finish).collect()
     };
-    let merged = merger.finish(gathered, &|index, into| {
-        into.clone_from(&fragments[index as usize]);
-    });
+    let reload = |index: u32, into: &mut Fragment| into.clone_from(&fragments[index as usize]);
+    let merged = match base {
+        None => merger.finish(gathered, &reload),
+        Some(base) => merger.finish_unread(base, gathered, &reload),
+    };
     let mut records = Vec::new();
     let numbering = merged.number(&[]);
     numbering.for_each_record(|_, record| records.push(record.to_vec()));

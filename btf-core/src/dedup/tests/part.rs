@@ -2,7 +2,7 @@
 
 use super::oracle::{check_complete, check_sound};
 use super::random::{in_one, rounds};
-use super::{NameWords, Outline, Random, Unread, merge_by};
+use super::{NameWords, Outline, Random, Unread, merge_by, merge_unread};
 use crate::dedup::key::tag_label;
 use crate::dedup::{Base, Fragment, Merger, Name};
 use crate::ids::TypeId;
@@ -247,7 +247,7 @@ fn check(random: &mut Random, style: Style, has_weak: bool) {
         names: &names,
     };
     for workers in [1, 3] {
-        let part = merge_by(Merger::with_unread(unread), &modules, workers, random);
+        let part = merge_unread(unread, &modules, workers, random);
         assert_eq!(part.records, whole.records);
         assert_eq!(part.ids, whole.ids);
         for id in (1..=content.len() as u32).map(TypeId) {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::random::{Style, input};
-use super::{NameWords, Outline, Random, Unread, merge_by};
-use crate::dedup::fragment::each_type_word;
-use crate::dedup::{Merger, Name};
+use super::{NameWords, Outline, Random, Unread, merge_unread};
+use crate::dedup::Name;
+use crate::dedup::fragment::for_each_type_word;
 use crate::kind::Kind;
 use crate::wire::Info;
 
@@ -74,11 +74,13 @@ fn a_base_that_has_changed_since_its_outline_was_made_is_merged_somehow() {
             outline: &outline,
             names: &ChangingNames::default(),
         };
-        let result = merge_by(Merger::with_unread(unread), modules, 1, &mut Random(1));
+        let result = merge_unread(unread, modules, 1, &mut Random(1));
         let end = base.starts.len() + 1 + result.records.len();
         for record in &result.records {
             let kind = Info(record[1]).kind().unwrap();
-            assert!(each_type_word(kind, record.len()).all(|at| (record[at] as usize) < end));
+            for_each_type_word(kind, record.len(), |at| {
+                assert!((record[at] as usize) < end);
+            });
         }
     }
 }
