@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::Kind;
-use crate::reader::{Btf, OwnParts, Parts, SECTION};
+use crate::reader::{Btf, Opened, OwnParts, Parts, SECTION};
 use crate::strings::StringTable;
 use crate::wire::{
     ByteOrder, HEADER_LEN, HEADER_LEN_LAYOUT, Header, Info, LayoutEntry, MAX_VLEN, MAX_VLEN_16,
@@ -172,6 +172,14 @@ impl Builder {
     /// What [`StringTable::add_new`] returns.
     pub fn add_new_string(&mut self, string: &[u8]) -> Result<StrOffset> {
         self.strings.add_new(string)
+    }
+
+    /// As [`Builder::add_new_string`], of several strings: each with its NUL, one behind the other.
+    ///
+    /// # Errors
+    /// What [`StringTable::add_new_all`] returns.
+    pub fn add_new_strings(&mut self, strings: &[u8]) -> Result<()> {
+        self.strings.add_new_all(strings)
     }
 
     /// The strings so far.
@@ -350,7 +358,10 @@ impl Builder {
     /// [`ErrorKind::TooLarge`] if the sections do not fit 32 bits.
     pub fn finish(self) -> Result<Btf> {
         let header = self.header(0, false)?;
-        Btf::from_parts(Parts {
+        let mut starts = self.starts;
+        // The header holds four times as much.
+        starts.push(header.type_len / 4);
+        let opened = Opened::new(Parts {
             order: ByteOrder::NATIVE,
             header,
             blob_len: u64::from(header.hdr_len)
@@ -360,7 +371,8 @@ impl Builder {
             words: self.words,
             strings: self.strings.into_bytes(),
             layout: self.layout,
-        })
+        })?;
+        opened.with_starts(starts)
     }
 }
 

@@ -107,10 +107,13 @@ kinds! {
     Enum64 = 19, "ENUM64", Size, [], [Name, Value, Value], true;
 }
 
+/// How many numbers of kinds a lookup in a table without a question takes: the next power of two.
+pub(crate) const NUMBERS: usize = (TABLE.len() + 1).next_power_of_two();
+
 /// For each kind, by its number, how many words a record has without its elements, and each element: [`TABLE`] in a
-/// form that is quick to look up, since that is asked of every record.
-const RECORD_WORDS: [(u8, u8); TABLE.len() + 1] = {
-    let mut words = [(0, 0); TABLE.len() + 1];
+/// form that is quick to look up, since that is asked of every record. Of what is no kind none.
+const RECORD_WORDS: [(u8, u8); NUMBERS] = {
+    let mut words = [(0, 0); NUMBERS];
     let mut index = 0;
     while index < TABLE.len() {
         let KindInfo {
@@ -123,6 +126,16 @@ const RECORD_WORDS: [(u8, u8); TABLE.len() + 1] = {
     }
     words
 };
+
+/// The length of a record of the kind of this number in 32-bit words, its header included; `None` if there is no such kind.
+#[inline]
+pub(crate) const fn record_words(number: u32, vlen: u32) -> Option<usize> {
+    let (fixed, each) = RECORD_WORDS[number as usize % NUMBERS];
+    if fixed == 0 || number as usize >= NUMBERS {
+        return None;
+    }
+    Some(fixed as usize + each as usize * vlen as usize)
+}
 
 impl Kind {
     /// The kind of this number, if it is one that this library knows.

@@ -140,7 +140,7 @@ impl Opened {
     }
 
     /// Checks the strings.
-    fn new<Words, Strings>(parts: Parts<Words, Strings>) -> Result<Self>
+    pub(crate) fn new<Words, Strings>(parts: Parts<Words, Strings>) -> Result<Self>
     where
         Words: Into<Cow<'static, [u32]>>,
         Strings: Into<Cow<'static, [u8]>>,
@@ -174,9 +174,22 @@ impl Opened {
 
     /// As [`Self::read`], with memory that was used before.
     fn read_with(self, mut starts: Vec<u32>) -> Result<Btf> {
+        let first_id = self.first_id();
+        find_records(&self.0, first_id, &mut starts)?;
+        self.with_starts(starts)
+    }
+
+    fn first_id(&self) -> u32 {
+        self.0.base.as_ref().map_or(1, |base| base.end_id)
+    }
+
+    /// Takes it as read: `starts` has the index at which each record starts, and one last entry for where the last one ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] if the ids do not fit 32 bits.
+    pub(crate) fn with_starts(self, starts: Vec<u32>) -> Result<Btf> {
+        let first_id = self.first_id();
         let Self(parts) = self;
-        let first_id = parts.base.as_ref().map_or(1, |base| base.end_id);
-        find_records(&parts, first_id, &mut starts)?;
         let count = starts.len().saturating_sub(1) as u64;
         let end_id = fits(count + u64::from(first_id), "number of types")?;
         Ok(Btf {

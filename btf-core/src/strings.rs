@@ -281,20 +281,38 @@ impl StringTable {
         self.append(string)
     }
 
+    /// As [`StringTable::add_new`], of several strings: each with its NUL, one behind the other.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the last one has no NUL, [`ErrorKind::TooLarge`] as [`StringTable::add`].
+    pub fn add_new_all(&mut self, strings: &[u8]) -> Result<()> {
+        if let Some(&last) = strings.last().filter(|&&last| last != 0) {
+            let (what, value) = ("last byte of the strings", last.into());
+            return Err(ErrorKind::Invalid { what, value }.into());
+        }
+        self.index = OnceLock::new();
+        self.check_end(strings.len())?;
+        self.bytes.extend_from_slice(strings);
+        Ok(())
+    }
+
+    /// Checks that so many bytes more do not end too far behind.
+    fn check_end(&self, len: usize) -> Result<()> {
+        let value = self.end() + len as u64;
+        let limit = MAX_STRING_END.into();
+        if value > limit {
+            let what = "string section in bytes";
+            return Err(ErrorKind::TooLarge { what, value, limit }.into());
+        }
+        Ok(())
+    }
+
     fn append(&mut self, string: &[u8]) -> Result<StrOffset> {
         if memchr::memchr(0, string).is_some() {
             let (what, value) = ("byte in a name", 0);
             return Err(ErrorKind::Invalid { what, value }.into());
         }
-        let end = self.bytes.len() as u64 + string.len() as u64 + 1 + u64::from(self.first);
-        if end > u64::from(MAX_STRING_END) {
-            return Err(ErrorKind::TooLarge {
-                what: "string section in bytes",
-                value: end,
-                limit: MAX_STRING_END.into(),
-            }
-            .into());
-        }
+        self.check_end(string.len() + 1)?;
         // The end fits, so the start does.
         let start = u32::try_from(self.bytes.len()).unwrap_or_default();
         self.bytes.extend_from_slice(string);

@@ -164,6 +164,9 @@ pub fn merge_unkept(
     }
     let (numbering, strings) = rayon::join(|| merged.number(&[]), || names.strings(created));
     let btf = build(None, &numbering, &strings).and_then(Builder::finish);
+    drop(numbering);
+    // To give so much memory back takes milliseconds, for which nobody should have to wait.
+    rayon::spawn(move || drop((merged, names, strings)));
     let (btf, ids) = (btf.ok()?, Vec::new());
     let merged = MergedBtf { btf, ids }.join_externs().ok()?;
     Some(merged.btf)

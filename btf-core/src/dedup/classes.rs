@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 
 use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
@@ -260,21 +260,23 @@ impl ClassTable {
         let mut shard = shard
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(entry) = shard.find_mut(low, |entry| entry.key == key) {
-            entry.position = entry.position.min(position);
-            return (entry.class, false);
+        let is_it = |entry: &Entry| entry.key == key;
+        match shard.entry(low, is_it, |entry| halves(entry.key)[0]) {
+            hash_table::Entry::Occupied(known) => {
+                let entry = known.into_mut();
+                entry.position = entry.position.min(position);
+                (entry.class, false)
+            }
+            hash_table::Entry::Vacant(place) => {
+                let class = self.next.fetch_add(1, Ordering::Relaxed);
+                place.insert(Entry {
+                    key,
+                    class,
+                    position,
+                });
+                (class, true)
+            }
         }
-        let class = self.next.fetch_add(1, Ordering::Relaxed);
-        shard.insert_unique(
-            low,
-            Entry {
-                key,
-                class,
-                position,
-            },
-            |entry| halves(entry.key)[0],
-        );
-        (class, true)
     }
 
     /// Whether a type has this key.

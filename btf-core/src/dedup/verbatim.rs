@@ -15,7 +15,7 @@
 use super::classes::{KnownClasses, NO_READING, halves};
 use super::fragment::{for_each_name_word, for_each_type_word, u32_len};
 use super::key::{Label, contribution_of, key_of, tag_space};
-use crate::kind::{Kind, Word};
+use crate::kind::{Kind, NUMBERS, TABLE, Third, Word};
 use crate::refs::word_roles;
 use crate::wire::Info;
 
@@ -34,16 +34,18 @@ pub struct Verbatim<'a> {
 }
 
 impl<'a> Verbatim<'a> {
-    /// The words of the `local`-th type (from 0).
+    /// The words from the record of the `local`-th type (from 0) on.
     #[inline]
-    fn words(&self, local: u32) -> Option<&'a [u32]> {
-        let [start, end] = *self.starts.get(local as usize..)?.first_chunk()?;
-        self.words.get(start as usize..end as usize)
+    fn words_at(&self, local: u32) -> &'a [u32] {
+        let start = self.starts.get(local as usize).copied();
+        let words = start.and_then(|start| self.words.get(start as usize..));
+        words.unwrap_or_default()
     }
 
     /// The kind and the words of the `local`-th type, if it is whole.
     pub(super) fn record(&self, local: u32) -> Option<(Kind, &'a [u32])> {
-        let record = self.words(local)?;
+        let [start, end] = *self.starts.get(local as usize..)?.first_chunk()?;
+        let record = self.words.get(start as usize..end as usize)?;
         let info = Info(*record.get(1)?);
         let kind = info.kind()?;
         (record.len() == kind.record_words(info.vlen())).then_some((kind, record))
@@ -77,6 +79,50 @@ fn label_of(reference: u32) -> Label {
     }
 }
 
+/// How two records of one kind are compared.
+#[derive(Clone, Copy)]
+struct Comparison {
+    third_is_type: bool,
+    rest: Rest,
+}
+
+/// What stands behind a record's header.
+#[derive(Clone, Copy)]
+enum Rest {
+    Nothing,
+    /// As many of these as the header says.
+    NameTypeValue,
+    NameType,
+    NameValue,
+    /// What is less frequent.
+    Other,
+}
+
+/// By the number of the kind, so that nobody has to foresee which comes next.
+const COMPARISONS: [Comparison; NUMBERS] = {
+    let nothing = Comparison {
+        third_is_type: false,
+        rest: Rest::Other,
+    };
+    let mut comparisons = [nothing; NUMBERS];
+    let mut index = 0;
+    while index < TABLE.len() {
+        let row = &TABLE[index];
+        comparisons[index + 1] = Comparison {
+            third_is_type: matches!(row.third, Third::Type | Third::Proto),
+            rest: match (row.trailer, row.element) {
+                ([], []) => Rest::Nothing,
+                ([], [Word::Name, Word::Type, Word::Value]) => Rest::NameTypeValue,
+                ([], [Word::Name, Word::Type]) => Rest::NameType,
+                ([], [Word::Name, Word::Value]) => Rest::NameValue,
+                _ => Rest::Other,
+            },
+        };
+        index += 1;
+    }
+    comparisons
+};
+
 /// The readings of the classes that a thread has met, and the types of the fragment that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
@@ -86,23 +132,27 @@ pub(super) struct Readings {
     references: Vec<u32>,
     /// For each type the index of its class among the known.
     pub(super) indices: Vec<u32>,
+    /// The types without a label, and those with one; both have room for all types.
+    unlabelled: Vec<u32>,
+    labelled: Vec<u32>,
     stack: Vec<u32>,
 }
 
 impl Readings {
     /// Finds the classes of all types; `None` if that is not possible.
     pub(super) fn read(&mut self, types: Verbatim<'_>, known: &mut KnownClasses) -> Option<()> {
-        self.begin(types)?;
-        let count = u32_len(self.indices.len());
-        for local in 0..count {
+        let label_count = self.begin(types)?;
+        for at in 0..self.indices.len() - label_count {
+            let local = self.unlabelled[at];
             if self.references[local as usize + 1] == UNKNOWN {
                 self.find_with_targets(types, known, local)?;
             }
         }
         // All that the others refer to is known by now.
-        for local in 0..count {
-            if self.references[local as usize + 1] >= FIRST_LABEL {
-                self.find(types, known, local)?;
+        for at in 0..label_count {
+            let local = self.labelled[at];
+            if !self.is_guessed(types, known, local) {
+                self.search(types, known, local)?;
             }
         }
         Some(())
@@ -118,35 +168,41 @@ impl Readings {
         label_of(self.references[local as usize + 1])
     }
 
-    /// Finds the labels of all types.
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "a branch would go wrong: nobody can foresee what kind comes next"
-    )]
-    fn begin(&mut self, types: Verbatim<'_>) -> Option<()> {
+    /// Finds the labels of all types; gives the number of those that have one.
+    fn begin(&mut self, types: Verbatim<'_>) -> Option<usize> {
         let (_, starts) = types.starts.split_last()?;
-        let mut is_odd = false;
-        let reference = |&start: &u32| {
-            let head = types
-                .words
-                .get(start as usize..)
-                .and_then(<[u32]>::first_chunk);
-            let &[name, info] = head.unwrap_or(&[0; 2]);
-            let (name, space) = (types.name(name), tag_space(Info(info)));
-            let has_label = (name != 0) & (space != 0);
-            is_odd |= has_label & (name >= FIRST_LABEL);
-            if has_label {
-                space << NAME_BITS | name
-            } else {
-                UNKNOWN
-            }
-        };
-        self.references.clear();
-        self.references.push(VOID);
-        self.references.extend(starts.iter().map(reference));
-        self.indices.clear();
-        self.indices.resize(starts.len(), 0);
-        (!is_odd).then_some(())
+        let count = starts.len();
+        let Self {
+            references,
+            indices,
+            unlabelled,
+            labelled,
+            ..
+        } = self;
+        references.clear();
+        references.push(VOID);
+        indices.clear();
+        indices.resize(count, 0);
+        for locals in [&mut *unlabelled, &mut *labelled] {
+            locals.resize(locals.len().max(count), 0);
+        }
+        let (mut label_count, mut is_odd) = (0, false);
+        references.extend(starts.iter().zip(0..).map(|(&start, local)| {
+            let (name, info) = match types.words.get(start as usize..) {
+                Some(&[name, info, ..]) => (types.name(name), Info(info)),
+                _ => (0, Info(0)),
+            };
+            let space = tag_space(info);
+            // No branch: nobody can foresee what kind comes next.
+            let has_label = usize::from(name != 0) & usize::from(space != 0);
+            unlabelled[local as usize - label_count] = local;
+            labelled[label_count] = local;
+            label_count += has_label;
+            is_odd |= has_label != 0 && name >= FIRST_LABEL;
+            let label = space << NAME_BITS | name;
+            if has_label != 0 { label } else { UNKNOWN }
+        }));
+        (!is_odd).then_some(label_count)
     }
 
     /// Finds the class of a type without a label, and before it those of its targets.
@@ -157,10 +213,13 @@ impl Readings {
         known: &mut KnownClasses,
         root: u32,
     ) -> Option<()> {
+        // Most types refer to what has a label or stood before.
+        if self.is_guessed(types, known, root) {
+            return Some(());
+        }
         self.stack.clear();
         self.stack.push(root);
-        // Most types refer to what has a label or stood before.
-        if self.find(types, known, root)? {
+        if self.search(types, known, root)? {
             return Some(());
         }
         self.references[root as usize + 1] = OPEN;
@@ -169,93 +228,87 @@ impl Readings {
             if *reference == UNKNOWN {
                 *reference = OPEN;
             }
-            if *reference != OPEN || self.find(types, known, top)? {
+            if *reference != OPEN
+                || self.is_guessed(types, known, top)
+                || self.search(types, known, top)?
+            {
                 self.stack.pop();
             }
         }
         Some(())
     }
 
-    /// Finds the class of a type. If those of targets are missing, puts all of these on the stack and returns `false`.
+    /// Whether the class of a type is that which came next before.
     #[inline]
-    fn find(&mut self, types: Verbatim<'_>, known: &mut KnownClasses, local: u32) -> Option<bool> {
+    fn is_guessed(&mut self, types: Verbatim<'_>, known: &mut KnownClasses, local: u32) -> bool {
         let [guess, _] = known.guesses();
-        if self.reads(types, types.words(local)?, known.reading(guess)) {
+        let is_it = self.reads(types, types.words_at(local), known.reading(guess));
+        if is_it {
             known.confirm(guess);
             self.set(local, guess);
-            return Some(true);
         }
-        self.search(types, known, local)
+        is_it
     }
 
-    /// Whether a record's reading is that which begins at an index.
+    /// Whether the reading of the record at the start of `words` is that which begins at an index.
     #[inline]
-    fn reads(&self, types: Verbatim<'_>, record: &[u32], reading: u32) -> bool {
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "one branch for each element, not one for each word"
+    )]
+    fn reads(&self, types: Verbatim<'_>, words: &[u32], reading: u32) -> bool {
         let reading = self.words.get(reading as usize..).unwrap_or_default();
-        let name = |word: u32, known: u32| types.name(word) == known;
-        let target = |word: u32, known: u32| {
-            let reference = self.references.get(word as usize);
-            reference.is_some_and(|&reference| reference == known)
-        };
-        let (Some((head, rest)), Some((known_head, known_rest))) =
-            (record.split_first_chunk(), reading.split_first_chunk())
+        let (
+            &[own, info, third, ref rest @ ..],
+            &[known_own, known_info, known_third, ref known @ ..],
+        ) = (words, reading)
         else {
             return false;
         };
-        let (&[own, info, third], &[known_own, known_info, known_third]) = (head, known_head);
-        let Some(kind) = Info(info)
-            .kind()
-            .filter(|_| info == known_info && name(own, known_own))
-        else {
+        if info != known_info || types.name(own) != known_own {
             return false;
+        }
+        let info = Info(info);
+        let name = |word: u32| types.name(word);
+        // What is not known yet is no part of a reading.
+        let target = |word: u32| {
+            self.references
+                .get(word as usize)
+                .map_or(UNKNOWN, |&reference| reference)
         };
-        let is_third = if kind.third_is_type() {
-            target(third, known_third)
-        } else {
-            third == known_third
-        };
-        is_third
-            && match kind {
-                Kind::Struct | Kind::Union => elements(
-                    rest,
-                    known_rest,
-                    |[n, t, v], [known_n, known_t, known_v]| {
-                        name(n, known_n) && target(t, known_t) && v == known_v
-                    },
-                ),
-                Kind::FuncProto => elements(rest, known_rest, |[n, t], [known_n, known_t]| {
-                    name(n, known_n) && target(t, known_t)
-                }),
-                Kind::Enum => elements(rest, known_rest, |[n, v], [known_n, known_v]| {
-                    name(n, known_n) && v == known_v
-                }),
-                Kind::Ptr
-                | Kind::Fwd
-                | Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::Func
-                | Kind::Float
-                | Kind::TypeTag => true,
-                Kind::Int
-                | Kind::Array
-                | Kind::Var
-                | Kind::Datasec
-                | Kind::DeclTag
-                | Kind::Enum64 => {
-                    let words = rest.iter().zip(known_rest);
-                    let mut words = words.zip(word_roles(Info(info)).skip(head.len()));
-                    words.all(|((&word, &known), role)| match role {
-                        Word::Name => name(word, known),
-                        Word::Type => target(word, known),
-                        Word::Value => word == known,
-                    })
-                }
+        let Comparison {
+            third_is_type,
+            rest: how,
+        } = COMPARISONS[info.kind_number() as usize % NUMBERS];
+        let third = if third_is_type { target(third) } else { third };
+        if third != known_third {
+            return false;
+        }
+        match how {
+            Rest::Nothing => true,
+            Rest::NameTypeValue => elements(info, rest, known, |[n, t, v], [kn, kt, kv]| {
+                (name(n) == kn) & (target(t) == kt) & (v == kv)
+            }),
+            Rest::NameType => elements(info, rest, known, |[n, t], [kn, kt]| {
+                (name(n) == kn) & (target(t) == kt)
+            }),
+            Rest::NameValue => elements(info, rest, known, |[n, v], [kn, kv]| {
+                (name(n) == kn) & (v == kv)
+            }),
+            Rest::Other => {
+                let words = rest.iter().zip(known);
+                let mut words = words.zip(word_roles(info).skip(3));
+                words.all(|((&word, &known), role)| match role {
+                    Word::Name => name(word) == known,
+                    Word::Type => target(word) == known,
+                    Word::Value => word == known,
+                })
             }
+        }
     }
 
-    /// As `find`, where the first guess is wrong: by the second one, or the key.
+    /// As `is_guessed`, where the first guess is wrong: by the second one, or the key. If the classes of targets are missing, puts
+    /// all of these on the stack and returns `false`.
     #[inline(never)]
     fn search(
         &mut self,
@@ -264,7 +317,7 @@ impl Readings {
         local: u32,
     ) -> Option<bool> {
         let [_, guess] = known.guesses();
-        if self.reads(types, types.words(local)?, known.reading(guess)) {
+        if self.reads(types, types.words_at(local), known.reading(guess)) {
             known.correct(guess);
             self.set(local, guess);
             return Some(true);
@@ -331,15 +384,18 @@ impl Readings {
     }
 }
 
-/// Whether all elements of so many words are what `is_same` asks for; `known` has no fewer.
+/// Whether as many elements as a header says are what `is_same` asks for.
 #[inline]
 fn elements<const N: usize>(
-    rest: &[u32],
+    info: Info,
+    words: &[u32],
     known: &[u32],
     is_same: impl Fn([u32; N], [u32; N]) -> bool,
 ) -> bool {
-    let (elements, _) = rest.as_chunks::<N>();
-    let (known, _) = known.as_chunks::<N>();
-    let mut elements = elements.iter().zip(known);
+    let len = info.vlen() as usize * N;
+    let (Some(words), Some(known)) = (words.get(..len), known.get(..len)) else {
+        return false;
+    };
+    let mut elements = words.as_chunks().0.iter().zip(known.as_chunks().0);
     elements.all(|(&element, &known)| is_same(element, known))
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Btf, Parts, SECTION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TypeId;
+use crate::kind::record_words;
 use crate::wire::{Header, Info};
 
 /// Checks what the header says about the sections against itself.
@@ -102,9 +103,7 @@ pub(super) fn find_records<Strings>(
     starts.clear();
     starts.reserve(words.len() / 6 + 1);
     let mut start = 0;
-    while let Some(rest) = words.get(start..)
-        && !rest.is_empty()
-    {
+    while let Some(rest @ [_, ..]) = words.get(start..) {
         let record_error = |kind: ErrorKind| {
             let at = u64::from(parts.header.hdr_len) + u64::from(parts.header.type_off);
             let id = u64::from(first_id) + starts.len() as u64;
@@ -116,9 +115,9 @@ pub(super) fn find_records<Strings>(
             needed: needed as u64 * 4,
             available: rest.len() as u64 * 4,
         };
-        let &[_, info, _] = rest
-            .first_chunk::<3>()
-            .ok_or_else(|| record_error(truncated(3)))?;
+        let &[_, info, _, ..] = rest else {
+            return Err(record_error(truncated(3)));
+        };
         let len = record_len(parts, Info(info)).map_err(record_error)?;
         if len > rest.len() {
             return Err(record_error(truncated(len)));
@@ -136,9 +135,19 @@ fn record_len<Words, Strings>(
     info: Info,
 ) -> std::result::Result<usize, ErrorKind> {
     let number = info.kind_number();
-    if let Some(kind) = info.kind() {
-        return Ok(kind.record_words(info.vlen()));
+    if let Some(words) = record_words(number, info.vlen()) {
+        return Ok(words);
     }
+    unknown_len(parts, info)
+}
+
+/// As `record_len`, of a kind that is not known.
+#[cold]
+fn unknown_len<Words, Strings>(
+    parts: &Parts<Words, Strings>,
+    info: Info,
+) -> std::result::Result<usize, ErrorKind> {
+    let number = info.kind_number();
     // Kind 0 is never stored, though a layout section has an entry for it.
     if number == 0 {
         return Err(ErrorKind::UnknownKind(number));

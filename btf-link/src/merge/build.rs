@@ -32,19 +32,11 @@ pub(super) fn build(
         .map(|part| Part::new(numbering, bound(part)..bound(part + 1), strings.len()))
         .collect();
 
-    builder.reserve_string_bytes(strings.total_bytes());
-    let mut offsets = vec![None; strings.len()];
-    for &number in parts.iter().flat_map(|part| &part.numbers) {
-        let slot = &mut offsets[number as usize];
-        if slot.is_none() {
-            let string = strings.get(number);
-            // No two numbers have one string, but a base may have it.
-            *slot = Some(match base {
-                Some(_) => builder.add_string(string),
-                None => builder.add_new_string(string),
-            }?);
-        }
-    }
+    let numbers = parts.iter().flat_map(|part| &part.numbers).copied();
+    let offsets = match base {
+        None => add_all(&mut builder, numbers, strings),
+        Some(_) => add_each(&mut builder, numbers, strings),
+    }?;
     // From here on every string has its offset.
 
     parts
@@ -54,6 +46,61 @@ pub(super) fn build(
         builder.push_records(part.words)?;
     }
     Ok(builder)
+}
+
+/// Adds the strings of these numbers, unless the base has them; gives their offsets by their numbers.
+fn add_each(
+    builder: &mut Builder,
+    numbers: impl Iterator<Item = u32>,
+    strings: &Strings,
+) -> Result<Vec<Option<StrOffset>>> {
+    let mut offsets = vec![None; strings.len()];
+    for number in numbers {
+        let slot = &mut offsets[number as usize];
+        if slot.is_none() {
+            *slot = Some(builder.add_string(strings.get(number))?);
+        }
+    }
+    Ok(offsets)
+}
+
+/// As `add_each`, where there is no base: no two numbers have one string, so that all are new, and how long they are tells where
+/// each goes.
+fn add_all(
+    builder: &mut Builder,
+    numbers: impl Iterator<Item = u32>,
+    strings: &Strings,
+) -> Result<Vec<Option<StrOffset>>> {
+    let mut offsets = vec![None; strings.len()];
+    // The empty string is there.
+    offsets[0] = Some(StrOffset::EMPTY);
+    let mut order = Vec::with_capacity(strings.len());
+    let mut end = builder.strings().end();
+    for number in numbers {
+        let slot = &mut offsets[number as usize];
+        if slot.is_none() {
+            // If it does not fit, `add_new_strings` fails.
+            *slot = Some(StrOffset(u32::try_from(end).unwrap_or(u32::MAX)));
+            end += strings.len_of(number) as u64 + 1;
+            order.push(number);
+        }
+    }
+    let room = strings.total_bytes() / rayon::current_num_threads();
+    let bytes = |numbers: &[u32]| {
+        let mut bytes = Vec::with_capacity(room);
+        for &number in numbers {
+            bytes.extend_from_slice(strings.get(number));
+            bytes.push(0);
+        }
+        bytes
+    };
+    let part = order.len().div_ceil(rayon::current_num_threads()).max(1);
+    let parts: Vec<Vec<u8>> = order.par_chunks(part).map(bytes).collect();
+    builder.reserve_string_bytes(parts.iter().map(Vec::len).sum());
+    for part in parts {
+        builder.add_new_strings(&part)?;
+    }
+    Ok(offsets)
 }
 
 /// The types of a part of the result.

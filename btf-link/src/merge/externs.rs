@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use btf_core::dedup::Fragment;
 use btf_core::types::Type;
 use btf_core::wire::linkage;
-use btf_core::{Btf, StrOffset, TypeId};
+use btf_core::{Btf, Info, Kind, StrOffset, TypeId};
 
 /// What is defined or only named.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,10 +39,20 @@ fn item_of(ty: &Type<'_>) -> Option<(Item, TypeId, u32)> {
     }
 }
 
+/// Whether a record is a function or variable that is only named: as [`item_of`] tells, but quickly, as most are not.
+fn is_extern(record: &[u32]) -> bool {
+    let &[_, info, ..] = record else { return false };
+    let info = Info(info);
+    match info.kind() {
+        Some(Kind::Func) => info.vlen() == linkage::EXTERN,
+        Some(Kind::Var) => record.get(3) == Some(&linkage::EXTERN),
+        _ => false,
+    }
+}
+
 /// The types of `btf` that are to be taken for others, as pairs.
 pub(super) fn find(btf: &Btf) -> Vec<(TypeId, TypeId)> {
-    let is_extern = |(_, ty)| item_of(&ty).is_some_and(|(.., how)| how == linkage::EXTERN);
-    if !btf.types().any(is_extern) {
+    if !btf.records().any(|(_, record)| is_extern(record)) {
         return Vec::new();
     }
     let mut listed = vec![false; btf.end_id() as usize];

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use btf_core::dedup::{NO_NAME, Name};
 use btf_core::overlap::BoundedStrings;
 use btf_core::{Btf, Result, StrOffset};
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Enough that two threads seldom want the same one.
@@ -56,12 +56,15 @@ impl Names {
         let mut shard = shard
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(&(_, number)) = shard.find(low_half, |entry| entry.0 == halves) {
-            return (number, false);
+        let is_it = |entry: &Entry| entry.0 == halves;
+        match shard.entry(low_half, is_it, |entry| entry.0[0]) {
+            hash_table::Entry::Occupied(known) => (known.get().1, false),
+            hash_table::Entry::Vacant(place) => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                place.insert((halves, number));
+                (number, true)
+            }
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        shard.insert_unique(low_half, (halves, number), |entry| entry.0[0]);
-        (number, true)
     }
 
     /// All strings by their numbers, from what the threads have met first.
@@ -112,6 +115,13 @@ impl Strings {
     pub(crate) fn total_bytes(&self) -> usize {
         let bytes: usize = self.arenas.iter().map(Vec::len).sum();
         bytes + self.places.len()
+    }
+
+    /// The length of the string of a number, in bytes.
+    pub(crate) fn len_of(&self, number: u32) -> usize {
+        self.places
+            .get(number as usize)
+            .map_or(0, |place| place.len)
     }
 
     /// The string of a number; empty if there is none.
