@@ -103,10 +103,14 @@ impl Clock {
         }
     }
 
-    /// Ends a phase.
+    /// Ends a phase, or another round of one.
     fn end(&mut self, phase: &'static str) {
         let now = Instant::now();
-        self.timings.push((phase, now - self.last));
+        let time = now - self.last;
+        match self.timings.iter_mut().find(|(known, _)| *known == phase) {
+            Some((_, before)) => *before += time,
+            None => self.timings.push((phase, time)),
+        }
         self.last = now;
     }
 }

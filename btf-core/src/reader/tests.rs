@@ -87,6 +87,10 @@ fn scanned_strings_are_those_of_the_index() {
     assert_eq!(parse(&blob, None).unwrap().find_strings(&wanted), expect);
     assert_eq!(scanned.find_string(b"of_first"), Some(offsets[0]));
     assert_eq!(scanned.find_string(b"first"), None);
+    // Other strings, of which one is wanted that was not before.
+    let others: [&[u8]; 2] = [b"of_first", b"missing"];
+    let of_others = [Some(offsets[0]), None];
+    assert_eq!(scanned.strings().scan(&others).unwrap(), of_others);
     let base = Arc::new(scanned);
     let split = Builder::with_base(Arc::clone(&base)).finish().unwrap();
     assert_eq!(split.find_strings(&wanted), expect);
@@ -96,6 +100,7 @@ fn scanned_strings_are_those_of_the_index() {
     assert_eq!(twice.find_string(b"of_first"), Some(offsets[0]));
     blob.strings.extend(b"second_name\0");
     let twice = parse(&blob, None).unwrap();
+    assert_eq!(twice.strings().scan(&others[1..]).unwrap(), [None]);
     assert_eq!(twice.strings().scan(&wanted), None, "a wanted string twice");
     assert_eq!(twice.find_string(b"second_name"), Some(offsets[1]));
 }

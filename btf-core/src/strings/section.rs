@@ -14,8 +14,8 @@ pub struct StringSection {
     first: u32,
     end: u32,
     index: OnceLock<StringIndex>,
-    /// What is known without the index; `None` if that was found not to do.
-    scan: OnceLock<Option<StringScan>>,
+    /// What is known without the index.
+    scan: OnceLock<StringScan>,
 }
 
 impl StringSection {
@@ -61,7 +61,7 @@ impl StringSection {
     #[must_use]
     pub fn find(&self, string: &[u8]) -> Option<StrOffset> {
         let scanned = match self.scan.get() {
-            Some(Some(scan)) if self.index.get().is_none() => scan.find(&self.bytes, string).ok(),
+            Some(scan) if self.index.get().is_none() => scan.find(&self.bytes, string).ok(),
             _ => None,
         };
         let found = scanned.unwrap_or_else(|| self.index().find(&self.bytes, string));
@@ -80,24 +80,66 @@ impl StringSection {
     /// that builds no index. `None` if one of `strings` or a string of up to three bytes stands there twice.
     #[must_use]
     pub fn scan(&self, strings: &[&[u8]]) -> Option<Vec<Option<StrOffset>>> {
-        let mut is_new = false;
-        let scan = self.scan.get_or_init(|| {
-            is_new = true;
-            StringScan::new(&self.bytes, strings)
-        });
-        let scan = scan.as_ref()?;
+        // Each call has its own pass, as one for other strings does not tell which of these are there twice. It asks other threads
+        // for help: a thread that waits for them may take up another call, so no call may wait for another.
+        let scan = StringScan::new(&self.bytes, strings)?;
         let found = strings.iter().enumerate().map(|(index, string)| {
-            if is_new {
-                let own = scan.of_wanted(index, string)?;
-                Some(StrOffset(self.first + own))
-            } else {
-                self.find(string)
-            }
+            let own = scan.of_wanted(index, string)?;
+            Some(StrOffset(self.first + own))
         });
-        Some(found.collect())
+        let found = found.collect();
+        // Any will do to find others.
+        let _ = self.scan.set(scan);
+        Some(found)
     }
 
     fn index(&self) -> &StringIndex {
         self.index.get_or_init(|| StringIndex::of(&self.bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(strings: &[u8]) -> StringSection {
+        let end = u32::try_from(strings.len()).unwrap();
+        StringSection::new(strings.to_vec().into(), 0, end)
+    }
+
+    #[test]
+    fn what_others_looked_for_before_does_not_matter() {
+        let strings = section(b"\0other\0twice\0twice\0");
+        let other = Some(vec![Some(StrOffset(1))]);
+        for _ in 0..2 {
+            assert_eq!(strings.scan(&[b"other"]), other);
+            assert_eq!(strings.scan(&[b"twice"]), None);
+        }
+        assert_eq!(strings.find(b"twice"), Some(StrOffset(7)));
+    }
+
+    /// While a thread waits for others it does what else there is to do, which may be to look for strings.
+    #[cfg(feature = "parallel")]
+    #[test]
+    fn threads_that_look_for_strings_do_not_wait_for_each_other() {
+        use rayon::prelude::*;
+
+        let all: Vec<String> = (0..5000).map(|n| format!("\0string {n}")).collect();
+        let all = all.concat();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3);
+        let pool = pool.build().unwrap();
+        for count in [3, 4, 5].repeat(20) {
+            let strings = section(format!("{all}\0").as_bytes());
+            let found = || {
+                let scans = (0..count).into_par_iter().with_max_len(1);
+                scans.map(|_| strings.scan(&[b"string 0"])).collect()
+            };
+            let found: Vec<_> = pool.install(found);
+            assert!(
+                found
+                    .into_iter()
+                    .all(|found| found == Some(vec![Some(StrOffset(1))]))
+            );
+        }
     }
 }

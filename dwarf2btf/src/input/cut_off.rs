@@ -29,7 +29,7 @@ const CUT_OFF: &[u8] = b": cut off while it was read, or its disk failed\n";
 struct Place {
     is_taken: AtomicBool,
     /// Where its bytes begin and end; that is 0 if there are none. Whoever finds an end finds the beginning that belongs to it, as that
-    /// is stored before.
+    /// is stored before, unless the place is taken again meanwhile.
     start: AtomicUsize,
     end: AtomicUsize,
     name_len: AtomicUsize,
