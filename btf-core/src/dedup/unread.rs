@@ -20,8 +20,8 @@ pub trait NameWords: Debug + Sync {
 
 /// A base that has not been indexed, of which there is an [`Outline`]. Equal name words are equal strings, and of what the
 /// fragments of the merge have each string has one word. Where other strings have several, types that differ in nothing else are
-/// taken for different ones; what a forward declaration stands for may then stay open. If words change while they are read, as those of a mapped file can,
-/// nothing comes of it but another result.
+/// taken for different ones; what a forward declaration stands for may then stay open. If words change while they are read, as
+/// those of a mapped file can, nothing comes of it but another result.
 #[derive(Clone, Copy, Debug)]
 pub struct Unread<'b> {
     /// The records, in the order of their ids.

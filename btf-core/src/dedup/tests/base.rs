@@ -103,16 +103,19 @@ fn a_forward_declaration_joins_the_definition_in_the_base() {
     assert_eq!(result.ids[1], [1, 2, 3, 4]);
 }
 
+/// Structure 2 has two definitions, and 3 a pointer to the first.
+fn defined_twice(f: &mut Fragment) {
+    let int = f.int(1);
+    let first = f.structure(2, &[int]);
+    f.structure(2, &[int, int]);
+    let ptr = f.ptr(first);
+    f.structure(3, &[ptr]);
+}
+
 /// A module declares what the base defines twice: its users are still those of the base, as there is one of each.
 #[test]
 fn a_declared_homonym_does_not_repeat_the_base() {
-    let base = fragment(|f| {
-        let int = f.int(1);
-        let first = f.structure(2, &[int]);
-        f.structure(2, &[int, int]);
-        let ptr = f.ptr(first);
-        f.structure(3, &[ptr]);
-    });
+    let base = fragment(defined_twice);
     let result = merge_with_base(&[base, user(false)]);
     assert_eq!(result.len(), 0);
     assert_eq!(result.ids[1][3], 5);
@@ -122,11 +125,7 @@ fn a_declared_homonym_does_not_repeat_the_base() {
 #[test]
 fn a_homonym_that_the_base_declares_as_well_does_not_repeat_the_base() {
     let base = fragment(|f| {
-        let int = f.int(1);
-        let first = f.structure(2, &[int]);
-        f.structure(2, &[int, int]);
-        let ptr = f.ptr(first);
-        f.structure(3, &[ptr]);
+        defined_twice(f);
         let declared = f.fwd(2);
         let ptr = f.ptr(declared);
         f.typedef(4, ptr);
