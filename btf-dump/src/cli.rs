@@ -13,6 +13,8 @@ mod missing;
 mod sources;
 mod stats;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use btf_core::cli::{CommonArgs, ExitStatus, ManSection, Printer, color_of_usage};
 use clap::error::ErrorKind as ClapErrorKind;
@@ -69,6 +71,20 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+/// Where a command writes its text.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// Where to write [default: standard output]
+    #[arg(
+        short,
+        long,
+        value_name = "OUT",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

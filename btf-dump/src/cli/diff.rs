@@ -16,7 +16,7 @@ use btf_dump::diff::{Change, Counts, Diff, Sort, What, is_consequence, json, tex
 use clap::ValueEnum;
 use rayon::prelude::*;
 
-use super::{TOOL, missing};
+use super::{OutputArgs, TOOL, missing};
 use files::{Opened, Pair, Sides};
 use shared::Shared;
 
@@ -100,15 +100,8 @@ pub(crate) struct DiffArgs {
     #[arg(long, conflicts_with_all = ["json", "summary"])]
     html: bool,
 
-    /// Where to write [default: standard output]
-    #[arg(
-        short,
-        long,
-        value_name = "OUT",
-        default_value = "-",
-        hide_default_value = true
-    )]
-    output: PathBuf,
+    #[command(flatten)]
+    to: OutputArgs,
 }
 
 /// What is shown.
@@ -182,7 +175,7 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         printer.error(TOOL, error);
     }
     let inputs = old.iter().chain(&new).flat_map(Source::files);
-    output::check_target(&args.output, inputs)?;
+    output::check_target(&args.to.output, inputs)?;
     warn_of_packed(TOOL, printer, [&args.old, &args.new]);
     // Hundreds of thousands of pieces, which the end of the process gives back at once.
     let sides = ManuallyDrop::new(Sides::new(args, &old, &new)?);
@@ -214,12 +207,12 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         );
     }
     let parts = report.out.iter().map(Vec::as_slice);
-    let written = if printer.is_quiet() && args.output == Path::new("-") {
+    let written = if printer.is_quiet() && args.to.output == Path::new("-") {
         Ok(())
     } else {
-        ignore_broken_pipe(output::write_parts(&args.output, parts))
+        ignore_broken_pipe(output::write_parts(&args.to.output, parts))
     };
-    written.with_context(|| args.output.display().to_string())?;
+    written.with_context(|| args.to.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);
     if !unreadable.is_empty() {
         return Ok(ExitStatus::Failed);

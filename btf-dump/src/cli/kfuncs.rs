@@ -1,6 +1,6 @@
 //! `btf-dump kfuncs`: the functions of kernels and modules that BPF programs may call.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use btf_core::cli::pattern::Pattern;
@@ -12,7 +12,7 @@ use btf_dump::kfuncs::sets::{self, Sets};
 use btf_dump::kfuncs::{Kfunc, find, json};
 use clap::ValueEnum;
 
-use super::{SourceArgs, TOOL, missing};
+use super::{OutputArgs, SourceArgs, TOOL, missing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,15 +45,8 @@ pub(crate) struct KfuncsArgs {
     #[arg(long)]
     json: bool,
 
-    /// Where to write [default: standard output]
-    #[arg(
-        short,
-        long,
-        value_name = "OUT",
-        default_value = "-",
-        hide_default_value = true
-    )]
-    output: PathBuf,
+    #[command(flatten)]
+    to: OutputArgs,
 }
 
 /// How a kfunc is declared.
@@ -75,7 +68,7 @@ impl KfuncsArgs {
 /// Declares kfuncs.
 pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     let sources = args.sources.open(printer)?;
-    output::check_target(&args.output, sources.iter().flat_map(Source::files))?;
+    output::check_target(&args.to.output, sources.iter().flat_map(Source::files))?;
     let mut count = 0;
     let mut names = Vec::new();
     let mut lines = Vec::new();
@@ -100,15 +93,15 @@ pub(crate) fn run(args: &KfuncsArgs, printer: &Printer) -> Result<ExitStatus> {
     } else {
         lines
     };
-    let text = if args.output == Path::new("-") && printer.stdout_is_terminal() {
+    let text = if args.to.output == Path::new("-") && printer.stdout_is_terminal() {
         let lines = out.split(|&byte| byte == b'\n');
         let lines: Vec<_> = lines.map(escape_name).collect();
         lines.join("\n").into_bytes()
     } else {
         out
     };
-    let written = ignore_broken_pipe(output::write(&args.output, &text));
-    written.with_context(|| args.output.display().to_string())?;
+    let written = ignore_broken_pipe(output::write(&args.to.output, &text));
+    written.with_context(|| args.to.output.display().to_string())?;
     if names.is_empty() {
         printer.warning(
             TOOL,
