@@ -152,12 +152,6 @@ impl Builder {
     pub fn reserve_strings(&mut self, strings: usize, bytes: usize) {
         self.strings.reserve(strings, bytes);
     }
-
-    /// Makes room for more strings of so many bytes in all, with a NUL behind each.
-    pub fn reserve_string_bytes(&mut self, bytes: usize) {
-        self.strings.reserve_bytes(bytes);
-    }
-
     /// The offset of `string`, which is stored if neither this BTF nor its base has it.
     ///
     /// # Errors
@@ -174,12 +168,13 @@ impl Builder {
         self.strings.add_new(string)
     }
 
-    /// As [`Builder::add_new_string`], of several strings: each with its NUL, one behind the other.
+    /// As [`Builder::add_string`], of strings that neither this BTF nor its base has, of `len` bytes with a NUL behind each: `fill`
+    /// writes them, one behind the other, over as many zeros.
     ///
     /// # Errors
-    /// What [`StringTable::add_new_all`] returns.
-    pub fn add_new_strings(&mut self, strings: &[u8]) -> Result<()> {
-        self.strings.add_new_all(strings)
+    /// [`ErrorKind::Invalid`] if the last one has no NUL, [`ErrorKind::TooLarge`] as [`StringTable::add`]; before `fill` is called.
+    pub fn add_new_strings(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<()> {
+        self.strings.add_new_all(len, fill)
     }
 
     /// The strings so far.

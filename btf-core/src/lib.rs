@@ -20,6 +20,7 @@ mod pieces;
 pub mod reader;
 pub mod refs;
 pub mod relocate;
+pub mod shared;
 pub mod sort;
 pub mod strings;
 #[cfg(test)]

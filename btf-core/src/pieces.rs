@@ -28,6 +28,19 @@ pub(crate) fn sort<T: Ord + Send>(all: &mut [T]) {
     all.par_sort_unstable();
 }
 
+/// Calls `work` with each, on the threads of rayon's current pool.
+#[cfg(feature = "parallel")]
+pub(crate) fn for_each_mut<T: Send>(all: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+    use rayon::prelude::*;
+    all.par_iter_mut().for_each(work);
+}
+
+/// Without threads.
+#[cfg(not(feature = "parallel"))]
+pub(crate) fn for_each_mut<T: Send>(all: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+    all.iter_mut().for_each(work);
+}
+
 /// Without threads.
 #[cfg(not(feature = "parallel"))]
 pub(crate) fn sort<T: Ord>(all: &mut [T]) {

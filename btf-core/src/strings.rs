@@ -238,12 +238,6 @@ impl StringTable {
     fn index(&self) -> &StringIndex {
         self.index.get_or_init(|| StringIndex::of(&self.bytes))
     }
-
-    /// Makes room for more strings of so many bytes in all, with a NUL behind each.
-    pub(crate) fn reserve_bytes(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
-    }
-
     /// The offset of `string`, which is stored if neither this table nor the base chain has it.
     ///
     /// # Errors
@@ -281,18 +275,24 @@ impl StringTable {
         self.append(string)
     }
 
-    /// As [`StringTable::add_new`], of several strings: each with its NUL, one behind the other.
+    /// As [`StringTable::add_new`], of several strings of `len` bytes with a NUL behind each: `fill` writes them, one behind the other,
+    /// over as many zeros.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if the last one has no NUL, [`ErrorKind::TooLarge`] as [`StringTable::add`].
-    pub fn add_new_all(&mut self, strings: &[u8]) -> Result<()> {
-        if let Some(&last) = strings.last().filter(|&&last| last != 0) {
+    /// [`ErrorKind::Invalid`] if the last one has no NUL, and no string is added; [`ErrorKind::TooLarge`] as [`StringTable::add`],
+    /// before `fill` is called.
+    pub fn add_new_all(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<()> {
+        self.check_end(len)?;
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        let new = &mut self.bytes[start..];
+        fill(new);
+        if let Some(&last) = new.last().filter(|&&last| last != 0) {
             let (what, value) = ("last byte of the strings", last.into());
+            self.bytes.truncate(start);
             return Err(ErrorKind::Invalid { what, value }.into());
         }
         self.index = OnceLock::new();
-        self.check_end(strings.len())?;
-        self.bytes.extend_from_slice(strings);
         Ok(())
     }
 

@@ -87,7 +87,8 @@ pub fn merge(
         let added = adder.add(index, group);
         added.map_err(|(part, error)| (group.input_of(part), error))
     };
-    let gathered = gather(&merger, &names, groups.len(), &add, progress);
+    let count = groups.len();
+    let gathered = gather(&merger, &names, count, room(count), &add, progress);
     let (gathered, of_inputs) = gathered.map_err(|(_, (input, error))| Failure { input, error })?;
     created.extend(of_inputs);
     // From here on every string has its number, and every type its class.
@@ -122,6 +123,11 @@ const NEW_OF_INPUT: usize = 128;
 /// Up to how many types and strings there is room at once.
 const MAX_ROOM: usize = 1 << 18;
 
+/// For how many types and strings there is room at once in a merge of so many inputs.
+fn room(inputs: usize) -> usize {
+    inputs.saturating_mul(NEW_OF_INPUT).min(MAX_ROOM)
+}
+
 /// Reads BTF that stands alone, by its number.
 pub type ReadInput<'r> = dyn Fn(usize, &mut Memory) -> Option<Btf> + Sync + 'r;
 
@@ -135,7 +141,7 @@ pub fn merge_unkept(
     is_canonical: bool,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Option<Btf> {
-    let room = (count * NEW_OF_INPUT).min(MAX_ROOM);
+    let room = room(count);
     let names = Names::with_capacity(room);
     let merger = Merger::with_capacity(room);
     let read = |index, buffer: &mut _| read(index, buffer).filter(|btf| btf.base().is_none());
@@ -145,7 +151,7 @@ pub fn merge_unkept(
         btf.recycle(&mut adder.memory);
         added.map_err(|_| ())
     };
-    let (gathered, created) = gather(&merger, &names, count, &add, progress).ok()?;
+    let (gathered, created) = gather(&merger, &names, count, room, &add, progress).ok()?;
     let is_changed = AtomicBool::new(false);
     let merged = merger.finish(gathered, &|index, into| {
         let btf = read(index as usize, &mut Memory::default());
@@ -265,11 +271,12 @@ impl Adder<'_> {
 /// Adds the group of an index.
 type Add<'f, E> = dyn Fn(usize, &mut Adder<'_>) -> Result<(), E> + Sync + 'f;
 
-/// Adds so many fragments to the merge, on all threads; the error is that of the first fragment that cannot be made.
+/// Adds so many fragments to the merge, on all threads, with room for so many strings; the error is that of the first fragment that cannot be made.
 fn gather<E: Send>(
     merger: &Merger<'_>,
     names: &Names,
     count: usize,
+    room: usize,
     add: &Add<'_, E>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(Vec<Gathered>, Vec<Created>), (usize, E)> {
@@ -281,6 +288,7 @@ fn gather<E: Send>(
             fragment: Fragment::default(),
             memory: Memory::default(),
         };
+        adder.names.reserve(room);
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {

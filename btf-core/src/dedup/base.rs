@@ -23,15 +23,14 @@
 
 use hashbrown::HashTable;
 
-use super::classes::{
-    ClassId, ClassTable, FastMap, FastSet, Gathered, Members, Worker, halves, local_id,
-};
+use super::classes::{ClassId, ClassTable, FastMap, FastSet, Gathered, Members, Worker, local_id};
 use super::environment::Limits;
 use super::fragment::{Fragment, for_each_type_word, u32_len};
 use super::graph::Graph;
 use super::homonyms;
 use super::key::{Key, Label};
 use crate::ids::TypeId;
+use crate::shared::halves;
 use crate::wire::Info;
 
 /// BTF that is continued, ready for merges that share it.
@@ -62,23 +61,24 @@ impl Base {
 
     /// As [`Base::new`], of types of which some, as `is_cut` tells, have lost references: no key finds those.
     pub(super) fn of_part(content: Fragment, is_cut: &[bool]) -> Self {
-        let table = ClassTable::with_capacity(content.len());
+        let table = ClassTable::of_few(content.len(), 0);
         let mut worker = Worker::new(&table, None, 0);
         worker.reserve(content.len(), content.words.len());
         worker.add(0, &content);
         let gathered = worker.finish();
-        let mut is_found = vec![true; content.len()];
-        for (&class, &is_cut) in gathered.members.iter().flatten().zip(is_cut) {
+        let mut keys = Vec::with_capacity(content.len());
+        table.for_each(|key, _, position| keys.push((key, local_id(position) as usize - 1)));
+        let graph = Graph::of_base(table, gathered);
+        let members = graph.members(0).0;
+        let mut is_found = vec![true; graph.len()];
+        for (&class, &is_cut) in members.iter().zip(is_cut) {
             is_found[class as usize] &= !is_cut;
         }
-        let mut by_key = HashTable::with_capacity(content.len());
-        table.for_each(|key, class| {
-            if !is_found[class as usize] {
-                return;
-            }
+        let mut by_key = HashTable::with_capacity(keys.len());
+        let keys = keys.into_iter().map(|(key, local)| (key, members[local]));
+        for (key, class) in keys.filter(|&(_, class)| is_found[class as usize]) {
             by_key.insert_unique(halves(key)[0], (key, class), |(key, _)| halves(*key)[0]);
-        });
-        let graph = Graph::of_base(table, gathered);
+        }
         let reload = |_, into: &mut Fragment| into.clone_from(&content);
         let meanings = homonyms::resolve(&graph, Limits::default(), &reload);
         let same_as = (0..u32_len(content.len())).map(|local| {
@@ -190,7 +190,7 @@ pub(super) struct Import {
 struct Taken {
     /// Its number in the base.
     in_base: ClassId,
-    /// Its number in the merge.
+    /// Its number in the table.
     class: ClassId,
     is_whole: bool,
 }
@@ -199,16 +199,16 @@ struct Taken {
 pub(super) fn import(base: &Base, gathered: &[Gathered], next: ClassId) -> Import {
     let mut taking = Taking {
         base,
-        classes: FastMap::default(),
+        places: FastMap::default(),
         labels: FastSet::default(),
         taken: Vec::new(),
         next,
     };
     // What they refer to comes to about as many.
     let of_base = gathered.iter().map(|worker| worker.of_base.len());
-    taking.classes.reserve(2 * of_base.sum::<usize>());
+    taking.places.reserve(2 * of_base.sum::<usize>());
     for &(class, in_base) in gathered.iter().flat_map(|worker| &worker.of_base) {
-        taking.classes.insert(in_base, class);
+        taking.places.insert(in_base, u32_len(taking.taken.len()));
         taking.taken.push(Taken {
             in_base,
             class,
@@ -232,8 +232,8 @@ pub(super) fn import(base: &Base, gathered: &[Gathered], next: ClassId) -> Impor
 
 struct Taking<'b> {
     base: &'b Base,
-    /// The numbers in the merge, by those in the base.
-    classes: FastMap<ClassId, ClassId>,
+    /// Where in `taken` each is, by its number in the base.
+    places: FastMap<ClassId, u32>,
     /// The labels of which all classes are taken; each is asked for once, as all classes may share one.
     labels: FastSet<Label>,
     taken: Vec<Taken>,
@@ -243,7 +243,7 @@ struct Taking<'b> {
 impl Taking<'_> {
     /// Takes a class and all that share its label.
     fn take(&mut self, in_base: ClassId) {
-        if self.classes.contains_key(&in_base) {
+        if self.places.contains_key(&in_base) {
             return;
         }
         self.take_one(in_base);
@@ -259,12 +259,13 @@ impl Taking<'_> {
     }
 
     fn take_one(&mut self, in_base: ClassId) {
-        let next = self.next;
-        if *self.classes.entry(in_base).or_insert(next) == next {
+        let place = u32_len(self.taken.len());
+        if *self.places.entry(in_base).or_insert(place) == place {
+            let class = self.next;
             self.next += 1;
             self.taken.push(Taken {
                 in_base,
-                class: next,
+                class,
                 is_whole: self.base.divided.contains_key(&in_base),
             });
         }
@@ -273,7 +274,7 @@ impl Taking<'_> {
     fn finish(self) -> Import {
         let Self {
             base,
-            classes,
+            places,
             taken,
             next,
             labels: _,
@@ -281,7 +282,8 @@ impl Taking<'_> {
         let mut gathered = Gathered::default();
         gathered.classes.reserve(taken.len());
         let mut types = Vec::with_capacity(taken.len());
-        for taken in &taken {
+        for (place, taken) in (0..).zip(&taken) {
+            gathered.known.push(taken.class);
             let start = u32_len(gathered.words.len());
             let label = base.graph.labels[taken.in_base as usize];
             gathered.classes.push((taken.class, label, start));
@@ -289,14 +291,14 @@ impl Taking<'_> {
             gathered.words.extend_from_slice(record);
             for_each_type_word(kind, record.len(), |at| {
                 let target = record[at].checked_sub(1).filter(|_| taken.is_whole);
-                let target = target.and_then(|target| classes.get(&target));
+                let target = target.and_then(|target| places.get(&target));
                 gathered.words[start as usize + at] = target.map_or(0, |target| target + 1);
             });
             let of_class = base.types(taken.in_base).iter();
-            types.extend(of_class.map(|&id| (id, taken.class)));
+            types.extend(of_class.map(|&id| (id, place)));
         }
         types.sort_unstable_by_key(|&(id, _)| id);
-        let members = types.iter().map(|&(_, class)| class).collect();
+        let members = types.iter().map(|&(_, place)| place).collect();
         gathered.members.push(members);
         gathered.fragments.push(Members {
             index: 0,

@@ -76,7 +76,7 @@ fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanin
     for &(class, node) in nodes {
         signature.clear();
         signature.push(u64::from(class));
-        meanings.for_each_own_target(graph, node, |target| {
+        meanings.for_each_own_reference(graph, node, |_, target| {
             let index = index_of[target as usize];
             edges.targets.push(index);
             signature.push(if index == Edges::FIXED {

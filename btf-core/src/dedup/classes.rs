@@ -2,22 +2,22 @@
 //!
 //! A class is all types of one key. The table keeps, for each, the least position at which a type of it stands; a
 //! minimum does not depend on the order in which threads bring their values, so neither does anything made from it.
-//! Class numbers do depend on that order, and must not reach the output.
+//! The numbers of classes here do depend on that order; [`super::graph`] gives others, in the order of those positions.
 
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use hashbrown::{HashTable, hash_table};
+use hashbrown::HashTable;
 
 use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Key, Keys, Label};
 use super::verbatim::{Readings, Verbatim};
 use crate::kind::Kind;
+use crate::shared::{Row, SharedTable, halves, whole};
 use crate::wire::Info;
 
-/// The number of a class; its value depends on the scheduling of threads.
+/// The number of a class: in the table and what workers gather one that depends on the scheduling of threads, in a graph its place in
+/// the order of positions.
 pub(crate) type ClassId = u32;
 
 /// Where a type stands in the input: its fragment in the upper half, its local id in the lower.
@@ -81,42 +81,11 @@ impl Hasher for MulHasher {
     }
 }
 
-/// The lower and the upper half.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "that is how halves are taken"
-)]
-pub(super) fn halves(wide: u128) -> [u64; 2] {
-    [wide as u64, (wide >> 64) as u64]
-}
-
-/// The shards of the table; enough that two threads seldom want the same one.
-const SHARDS: usize = 64;
-
-/// The shard for a key with this upper half.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "any bits will do to choose a shard"
-)]
-fn shard_of(high: u64) -> usize {
-    high as usize % SHARDS
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: Key,
-    class: ClassId,
-    position: Position,
-}
-
-/// What a thread knows of a class; small, as there is one for each of all classes in each thread.
+/// What is asked of a class when it is the first guess: so little that caches hold it of all classes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    key: [u64; 2],
-    /// The class that came behind this one last, and before that, as indices among the known.
-    next: [u32; 2],
+    /// The class that came behind this one last, as an index among the known.
+    pub(super) next: u32,
     /// Where its reading begins, for [`super::verbatim`]; [`NO_READING`] if it has none.
     pub(super) reading: u32,
 }
@@ -136,13 +105,6 @@ const UNRANKED: u32 = u32::MAX;
 /// Says that a class has not been read.
 pub(super) const NO_READING: u32 = u32::MAX;
 
-impl Known {
-    pub(super) fn key(&self) -> Key {
-        let [low, high] = self.key;
-        u128::from(high) << 64 | u128::from(low)
-    }
-}
-
 /// The classes that a thread has met, in the order in which it met them.
 ///
 /// Units include the same headers, so that the same types follow each other in all of them: nearly always the next class
@@ -151,6 +113,9 @@ impl Known {
 #[derive(Debug, Default)]
 pub(super) struct KnownClasses {
     pub(super) all: Vec<Known>,
+    keys: Vec<[u64; 2]>,
+    /// For each the class that came behind it before that which did so last.
+    second: Vec<u32>,
     reported: Vec<Reported>,
     by_key: HashTable<u32>,
     /// The index of the class that was asked for last.
@@ -158,12 +123,18 @@ pub(super) struct KnownClasses {
 }
 
 impl KnownClasses {
-    /// The indices of what came behind the last class before: the last time, and another time.
+    /// The index of what came behind the last class the last time.
     #[inline]
-    pub(super) fn guesses(&self) -> [u32; 2] {
-        self.all
-            .get(self.last as usize)
-            .map_or([0; 2], |known| known.next)
+    pub(super) fn guess(&self) -> u32 {
+        let last = self.all.get(self.last as usize);
+        last.map_or(0, |known| known.next)
+    }
+
+    /// The index of what came behind it another time.
+    #[inline]
+    pub(super) fn second_guess(&self) -> u32 {
+        let last = self.second.get(self.last as usize);
+        last.copied().unwrap_or(0)
     }
 
     /// Where the reading of a class begins; [`NO_READING`] if it has none.
@@ -171,6 +142,12 @@ impl KnownClasses {
     pub(super) fn reading(&self, index: u32) -> u32 {
         let known = self.all.get(index as usize);
         known.map_or(NO_READING, |known| known.reading)
+    }
+
+    /// The key of a class.
+    #[inline]
+    pub(super) fn key(&self, index: u32) -> Key {
+        whole(self.keys[index as usize])
     }
 
     /// Says that the first guess was right.
@@ -182,7 +159,8 @@ impl KnownClasses {
     /// Says what is behind the last class, which is not the first guess.
     pub(super) fn correct(&mut self, index: u32) {
         if let Some(last) = self.all.get_mut(self.last as usize) {
-            last.next = [index, last.next[0]];
+            self.second[self.last as usize] = last.next;
+            last.next = index;
         }
         self.last = index;
     }
@@ -190,22 +168,19 @@ impl KnownClasses {
     /// The index of the class of a key, which is added if it has not been met.
     #[inline]
     fn index_of(&mut self, key: [u64; 2]) -> u32 {
-        let [guess, _] = self.guesses();
-        match self.all.get(guess as usize) {
-            Some(known) if known.key == key => {
-                self.confirm(guess);
-                guess
-            }
-            _ => self.search(key),
+        let guess = self.guess();
+        if self.keys.get(guess as usize) == Some(&key) {
+            self.confirm(guess);
+            return guess;
         }
+        self.search(key)
     }
 
     /// As `index_of`, where the guess is wrong.
     pub(super) fn search(&mut self, key: [u64; 2]) -> u32 {
-        let all = &self.all;
-        let found = self
-            .by_key
-            .find(key[0], |&index| all[index as usize].key == key);
+        let keys = &self.keys;
+        let is_it = |&index: &u32| keys[index as usize] == key;
+        let found = self.by_key.find(key[0], is_it);
         let index = found.copied().unwrap_or_else(|| self.push(key));
         self.correct(index);
         index
@@ -215,102 +190,24 @@ impl KnownClasses {
     fn push(&mut self, key: [u64; 2]) -> u32 {
         let index = u32_len(self.all.len());
         self.all.push(Known {
-            key,
-            next: [0; 2],
+            next: 0,
             reading: NO_READING,
         });
+        self.keys.push(key);
+        self.second.push(0);
         self.reported.push(Reported {
             class: 0,
             rank: UNRANKED,
         });
-        let all = &self.all;
+        let keys = &self.keys;
         self.by_key
-            .insert_unique(key[0], index, |&index| all[index as usize].key[0]);
+            .insert_unique(key[0], index, |&index| keys[index as usize][0]);
         index
     }
 }
 
-/// The classes of all fragments, shared by all workers.
-#[derive(Debug)]
-pub(crate) struct ClassTable {
-    shards: Vec<Mutex<HashTable<Entry>>>,
-    next: AtomicU32,
-}
-
-impl ClassTable {
-    pub(crate) fn new() -> Self {
-        Self::with_capacity(0)
-    }
-
-    /// A table that will hold about so many classes.
-    pub(super) fn with_capacity(classes: usize) -> Self {
-        // Hashes spread them well, but not evenly.
-        let capacity = classes / SHARDS + classes / (4 * SHARDS);
-        let shard = |_| Mutex::new(HashTable::with_capacity(capacity));
-        Self {
-            shards: (0..SHARDS).map(shard).collect(),
-            next: AtomicU32::new(0),
-        }
-    }
-
-    /// The class of `key`, and whether it is new; its position becomes the lesser of what it was and `position`.
-    fn intern(&self, key: Key, position: Position) -> (ClassId, bool) {
-        let [low, high] = halves(key);
-        let shard = &self.shards[shard_of(high)];
-        let mut shard = shard
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_it = |entry: &Entry| entry.key == key;
-        match shard.entry(low, is_it, |entry| halves(entry.key)[0]) {
-            hash_table::Entry::Occupied(known) => {
-                let entry = known.into_mut();
-                entry.position = entry.position.min(position);
-                (entry.class, false)
-            }
-            hash_table::Entry::Vacant(place) => {
-                let class = self.next.fetch_add(1, Ordering::Relaxed);
-                place.insert(Entry {
-                    key,
-                    class,
-                    position,
-                });
-                (class, true)
-            }
-        }
-    }
-
-    /// Whether a type has this key.
-    pub(super) fn has(&self, key: Key) -> bool {
-        let [low, high] = halves(key);
-        let shard = self.shards[shard_of(high)].lock();
-        let shard = shard.unwrap_or_else(std::sync::PoisonError::into_inner);
-        shard.find(low, |entry| entry.key == key).is_some()
-    }
-
-    /// Calls `visit` with each key and its class.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(Key, ClassId)) {
-        for shard in &self.shards {
-            let shard = shard
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            shard.iter().for_each(|entry| visit(entry.key, entry.class));
-        }
-    }
-
-    /// The position of each class.
-    pub(crate) fn into_positions(self) -> Vec<Position> {
-        let mut positions = vec![NOWHERE; self.next.into_inner() as usize];
-        for shard in self.shards {
-            let shard = shard
-                .into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            for entry in &shard {
-                positions[entry.class as usize] = entry.position;
-            }
-        }
-        positions
-    }
-}
+/// The classes of all fragments, shared by all workers: the least position of each key.
+pub(crate) type ClassTable = SharedTable<Position>;
 
 /// The number within a merge of the first fragment that is added: what is taken from a base stands before all.
 pub(super) fn first_fragment(base: Option<&Base>) -> FragmentIndex {
@@ -329,14 +226,27 @@ pub struct Worker<'t> {
     /// What this thread knows of the table.
     known: KnownClasses,
     created: Gathered,
+    /// The greatest rank that was reported.
+    greatest: u32,
+    /// How many classes were known when the last fragment was added.
+    reported_count: usize,
+    /// Whether a class may be known of which no type was added.
+    has_unreported: bool,
+    /// The local numbers of the types of a fragment whose positions are less than those reported before, and what is reported of each.
+    less: Vec<u32>,
+    row: Row<Position>,
     /// The local numbers, classes and keys of the types of a fragment whose records are kept.
     new: Vec<(u32, ClassId, Key)>,
 }
 
 /// The records of the classes that one thread met first, and the classes of all types that it saw.
+///
+/// A thread numbers the classes that it knows by itself, in the order in which it met them.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    /// Records with the class of each target plus 1 in place of its id, 0 for `void`.
+    /// For each class that the thread knows, its number in the table.
+    pub(crate) known: Vec<ClassId>,
+    /// Records with the thread's number of each target's class plus 1 in place of its id, 0 for `void`.
     pub(crate) words: Vec<u32>,
     /// Each class created, its label and where in `words` its record begins; not those that the base has.
     pub(crate) classes: Vec<(ClassId, Label, u32)>,
@@ -344,10 +254,10 @@ pub struct Gathered {
     pub(crate) of_base: Vec<(ClassId, ClassId)>,
     /// Each fragment that was added.
     pub(crate) fragments: Vec<Members>,
-    /// The class of each type, for each fragment a list of its own, which stays where it is when more come.
-    pub(crate) members: Vec<Vec<ClassId>>,
-    /// The [`Fragment::homes`] of each fragment, by class.
-    pub(crate) homes: Vec<(ClassId, FragmentIndex)>,
+    /// The thread's number of the class of each type, for each fragment a list of its own, which stays where it is when more come.
+    pub(crate) members: Vec<Vec<u32>>,
+    /// The [`Fragment::homes`] of each fragment, by the thread's numbers of classes.
+    pub(crate) homes: Vec<(u32, FragmentIndex)>,
 }
 
 /// Where the classes of one fragment's types are.
@@ -373,6 +283,11 @@ impl<'t> Worker<'t> {
             readings: Readings::default(),
             known: KnownClasses::default(),
             created: Gathered::default(),
+            greatest: 0,
+            reported_count: 0,
+            has_unreported: false,
+            less: Vec::new(),
+            row: Row::default(),
             new: Vec::new(),
         }
     }
@@ -380,9 +295,11 @@ impl<'t> Worker<'t> {
     /// Makes room for so many types that are new, and so many words of them.
     pub fn reserve(&mut self, types: usize, words: usize) {
         self.known.all.reserve(types);
+        self.known.keys.reserve(types);
+        self.known.second.reserve(types);
         self.known.reported.reserve(types);
-        let all = &self.known.all;
-        let rehash = |&index: &u32| all[index as usize].key[0];
+        let keys = &self.known.keys;
+        let rehash = |&index: &u32| keys[index as usize][0];
         self.known.by_key.reserve(types, rehash);
         self.created.classes.reserve(types);
         self.created.words.reserve(words);
@@ -397,12 +314,9 @@ impl<'t> Worker<'t> {
         let index = index + self.first;
         self.keys.compute(fragment);
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
-        let mut members = Vec::with_capacity(fragment.len());
-        members.extend((0..u32_len(fragment.len())).map(|local| {
-            let is_weak = local as usize >= first_weak;
-            let known = self.known.index_of(halves(self.keys.all[local as usize]));
-            self.report(known, local, position(index, local, is_weak))
-        }));
+        let keys = self.keys.all.iter();
+        let members: Vec<u32> = keys.map(|&key| self.known.index_of(halves(key))).collect();
+        self.report(index, first_weak, &members);
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
             let start = fragment.starts[local as usize] as usize;
@@ -436,20 +350,15 @@ impl<'t> Worker<'t> {
     #[must_use]
     pub fn add_verbatim(&mut self, index: FragmentIndex, types: Verbatim<'_>) -> bool {
         if self.readings.read(types, &mut self.known).is_none() {
+            self.has_unreported = true;
             return false;
         }
         let index = index + self.first;
-        let indices = std::mem::take(&mut self.readings.indices);
-        let mut members = Vec::with_capacity(indices.len());
-        members.extend(
-            indices
-                .iter()
-                .zip(0..)
-                .map(|(&known, local)| self.report(known, local, position(index, local, false))),
-        );
+        let members = self.readings.indices.clone();
+        self.report(index, usize::MAX, &members);
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
-            let reading = self.known.all[indices[local as usize] as usize].reading;
+            let reading = self.known.all[members[local as usize] as usize].reading;
             let Some((kind, ids)) = types.record(local) else {
                 continue;
             };
@@ -466,7 +375,6 @@ impl<'t> Worker<'t> {
             homes: (first_home, first_home),
         });
         self.created.members.push(members);
-        self.readings.indices = indices;
         true
     }
 
@@ -478,38 +386,65 @@ impl<'t> Worker<'t> {
     pub fn class(&self, id: crate::TypeId) -> u32 {
         let index = (id.0 as usize).wrapping_sub(1);
         let last = self.created.members.last();
-        let class = last.and_then(|members| members.get(index));
-        class.copied().unwrap_or(u32::MAX)
+        let known = last.and_then(|members| members.get(index));
+        let class = known.and_then(|&known| self.known.reported.get(known as usize));
+        class.map_or(u32::MAX, |reported| reported.class)
     }
 
     /// What this worker has gathered, for [`super::Merger::finish`].
     #[must_use]
     pub fn finish(self) -> Gathered {
-        self.created
+        let reported = self.known.reported.iter();
+        Gathered {
+            known: reported.map(|reported| reported.class).collect(),
+            ..self.created
+        }
     }
 
-    /// The known class at an index, a type of which stands at a position.
-    #[inline]
-    fn report(&mut self, index: u32, local: u32, position: Position) -> ClassId {
-        let known = &self.known.reported[index as usize];
-        // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
-        if rank(position) >= known.rank {
-            return known.class;
+    /// Reports the types of a fragment, for each of which there is an index among the known.
+    fn report(&mut self, fragment: FragmentIndex, first_weak: usize, members: &[u32]) {
+        let Self {
+            table,
+            known: KnownClasses { keys, reported, .. },
+            greatest,
+            reported_count,
+            has_unreported,
+            less,
+            row,
+            new,
+            ..
+        } = self;
+        let position = |local: u32| position(fragment, local, local as usize >= first_weak);
+        less.clear();
+        // Fragments mostly come in their order. Then what was reported before was reported with a lesser position.
+        let is_greater = rank(position(0)) > *greatest && !*has_unreported;
+        let old = if is_greater { *reported_count } else { 0 };
+        for (local, &index) in (0..).zip(members) {
+            if (index as usize) < old {
+                continue;
+            }
+            // Within a fragment positions ascend, so that only another fragment can bring a lesser one.
+            if rank(position(local)) < reported[index as usize].rank {
+                less.push(local);
+                row.push(whole(keys[index as usize]), position(local));
+            }
         }
-        self.report_less(index, local, position)
-    }
-
-    /// As `report`, where the position is less than those before.
-    #[inline(never)]
-    fn report_less(&mut self, index: u32, local: u32, position: Position) -> ClassId {
-        let known = &self.known.all[index as usize];
-        let (class, is_new) = self.table.intern(known.key(), position);
-        let rank = rank(position);
-        self.known.reported[index as usize] = Reported { class, rank };
-        if is_new {
-            self.new.push((local, class, known.key()));
+        if let Some(last) = less.last() {
+            *greatest = rank(position(*last)).max(*greatest);
         }
-        class
+        *reported_count = keys.len();
+        let join = |least: &mut Position, other: Position| *least = other.min(*least);
+        table.number_all(row, join, |at, class, is_new| {
+            let local = less[at];
+            let index = members[local as usize] as usize;
+            let rank = rank(position(local)).min(reported[index].rank);
+            reported[index] = Reported { class, rank };
+            if is_new {
+                new.push((local, class, whole(keys[index])));
+            }
+        });
+        // What is kept side by side is what a file has side by side.
+        new.sort_unstable_by_key(|&(local, ..)| local);
     }
 
     /// Takes from the new classes those that the base has. All in a row, as looking one up is waiting for memory, and the
@@ -527,6 +462,34 @@ impl<'t> Worker<'t> {
 }
 
 impl Gathered {
+    /// Replaces all numbers of classes; `numbers` has the new one for each of the table.
+    pub(super) fn renumber(&mut self, numbers: &[ClassId]) {
+        for class in &mut self.known {
+            // One of which no type was added has none.
+            *class = numbers.get(*class as usize).copied().unwrap_or(0);
+        }
+        let known = &self.known[..];
+        for class in self.members.iter_mut().flatten() {
+            *class = known[*class as usize];
+        }
+        for (class, _) in &mut self.homes {
+            *class = known[*class as usize];
+        }
+        for (class, _, start) in &mut self.classes {
+            *class = numbers[*class as usize];
+            let start = *start as usize;
+            let info = Info(self.words[start + 1]);
+            // Only records of a known kind are stored.
+            let Some(kind) = info.kind() else { continue };
+            let record = &mut self.words[start..start + kind.record_words(info.vlen())];
+            for_each_type_word(kind, record.len(), |at| {
+                if let Some(target) = record[at].checked_sub(1) {
+                    record[at] = known[target as usize] + 1;
+                }
+            });
+        }
+    }
+
     /// Keeps the record of a class that a fragment has brought first; `ids` is the same record with local ids.
     fn store(
         &mut self,
@@ -534,7 +497,7 @@ impl Gathered {
         label: Label,
         (kind, record): (Kind, &[u32]),
         ids: &[u32],
-        members: &[ClassId],
+        members: &[u32],
     ) {
         let to = self.words.len();
         self.classes.push((class, label, u32_len(to)));

@@ -21,6 +21,27 @@ pub(super) struct Components {
     of: Vec<u32>,
 }
 
+/// Learns what components lead to while they are found, when what is asked of them is in the cache.
+pub(super) trait Visitor {
+    /// A node is met; where it is in what it has learnt of the nodes that have no component yet.
+    fn open(&mut self) -> usize;
+
+    /// A node that has no component yet leads to this component.
+    fn lead(&mut self, component: usize);
+
+    /// The next component has these nodes; what was learnt since the first was met is of them.
+    fn close(&mut self, nodes: &[u32], mark: usize);
+}
+
+/// Who does not want to know.
+impl Visitor for () {
+    fn open(&mut self) -> usize {
+        0
+    }
+    fn lead(&mut self, _: usize) {}
+    fn close(&mut self, _: &[u32], _: usize) {}
+}
+
 /// The component of a node that was not met or has none yet.
 const NONE: u32 = u32::MAX;
 
@@ -30,6 +51,8 @@ struct Open {
     /// By which it was met, from 1.
     number: u32,
     next_edge: usize,
+    /// What [`Visitor::open`] said.
+    mark: usize,
 }
 
 impl Components {
@@ -38,6 +61,16 @@ impl Components {
         count: usize,
         roots: impl Iterator<Item = u32>,
         targets: impl Fn(u32) -> &'g [u32],
+    ) -> Self {
+        Self::visited(count, roots, targets, &mut ())
+    }
+
+    /// As [`Components::new`]; the visitor learns of each component that a node leads to before that of the node is closed.
+    pub(super) fn visited<'g>(
+        count: usize,
+        roots: impl Iterator<Item = u32>,
+        targets: impl Fn(u32) -> &'g [u32],
+        visitor: &mut impl Visitor,
     ) -> Self {
         // Room that is not used takes no memory.
         let mut components = Self {
@@ -62,6 +95,7 @@ impl Components {
                         node,
                         number: met,
                         next_edge: 0,
+                        mark: visitor.open(),
                     });
                 }
                 let Some(top) = open.last_mut() else { break };
@@ -71,17 +105,25 @@ impl Components {
                     let low = lowest[target as usize];
                     if low == 0 {
                         new = Some(target);
-                    } else if components.of[target as usize] == NONE {
-                        lowest[from] = lowest[from].min(low);
+                        continue;
+                    }
+                    match components.of[target as usize] {
+                        NONE => lowest[from] = lowest[from].min(low),
+                        component => visitor.lead(component as usize),
                     }
                     continue;
                 }
-                if lowest[from] == top.number {
-                    components.close(top.node, &mut waiting);
+                let is_closed = lowest[from] == top.number;
+                if is_closed {
+                    let nodes = components.close(top.node, &mut waiting);
+                    visitor.close(nodes, top.mark);
                 }
                 open.pop();
                 if let Some(below) = open.last() {
-                    // That of a component that is closed is higher than all that are open.
+                    if is_closed {
+                        visitor.lead(components.len() - 1);
+                        continue;
+                    }
                     let low = lowest[from];
                     let below = &mut lowest[below.node as usize];
                     *below = low.min(*below);
@@ -91,9 +133,10 @@ impl Components {
         components
     }
 
-    /// Makes a component of `first` and all that wait behind it.
-    fn close(&mut self, first: u32, waiting: &mut Vec<u32>) {
+    /// Makes a component of `first` and all that wait behind it; its nodes.
+    fn close(&mut self, first: u32, waiting: &mut Vec<u32>) -> &[u32] {
         let number = u32_len(self.ends.len());
+        let start = self.nodes.len();
         while let Some(node) = waiting.pop() {
             self.of[node as usize] = number;
             self.nodes.push(node);
@@ -102,6 +145,7 @@ impl Components {
             }
         }
         self.ends.push(u32_len(self.nodes.len()));
+        &self.nodes[start..]
     }
 
     /// The number of components.

@@ -50,12 +50,12 @@ impl Definitions {
             .collect();
         labelled.sort_unstable_by_key(|&(label, _)| label);
         for of_label in labelled.chunk_by_mut(|a, b| a.0 == b.0) {
-            // Positions differ, so the order within a label does not depend on the numbers of classes.
-            of_label.sort_unstable_by_key(|&(_, class)| graph.positions[class as usize]);
+            of_label.sort_unstable_by_key(|&(_, class)| class);
             definitions.add(graph, of_label);
         }
-        let first = |homonym: &Vec<ClassId>| graph.positions[homonym[0] as usize];
-        definitions.homonyms.sort_unstable_by_key(first);
+        definitions
+            .homonyms
+            .sort_unstable_by_key(|classes| classes[0]);
         for (number, homonym) in (1_u32..).zip(&definitions.homonyms) {
             for &class in homonym {
                 definitions.homonym_of[class as usize] = number;

@@ -2,14 +2,11 @@
 //!
 //! Many classes occur in the same environments, so what becomes of a list of environments is found out once.
 
-use std::ops::Range;
-
-use super::classes::{ClassId, FastMap, NOWHERE, Position, position};
+use super::classes::{ClassId, FastMap, NOWHERE};
 use super::environment::{Environment, EnvironmentId, Environments, MAX_COMPARED, complete};
-use super::follow::Place;
-use super::fragment::{FragmentIndex, u32_len};
+use super::fragment::u32_len;
 use super::homonyms::{Meanings, NodeId};
-use super::scan::{Homonyms, OfSets, Scan};
+use super::scan::{Homonyms, OccurrencesByClass, Scan};
 
 /// How classes that occur in the same environments are divided.
 #[derive(Debug)]
@@ -63,12 +60,17 @@ impl Division {
             ..Self::default()
         };
         let mut numbers: FastMap<Vec<EnvironmentId>, u32> = FastMap::default();
-        let occurrences = std::mem::take(&mut scan.occurrences);
+        let lists = std::mem::take(&mut scan.all_occurrences);
+        let occurrences = OccurrencesByClass::new(&lists, homonyms.graph.len());
+        // Classes side by side mostly occur in the same environments.
+        let mut last: (Vec<EnvironmentId>, u32) = (Vec::new(), 0);
         occurrences.for_each_class(|class, occurring| {
             if scan.environments.are_too_many() {
                 return;
             }
-            let number = if let Some(&number) = numbers.get(occurring) {
+            let number = if last.0 == occurring {
+                last.1
+            } else if let Some(&number) = numbers.get(occurring) {
                 number
             } else {
                 let Some(plan) = Plan::new(homonyms, &mut scan.environments, occurring) else {
@@ -79,11 +81,16 @@ impl Division {
                 numbers.insert(occurring.to_vec(), number);
                 number
             };
+            if last.1 != number {
+                last.0.clear();
+                last.0.extend_from_slice(occurring);
+                last.1 = number;
+            }
             division.plan_of[class as usize] = number;
             division.add_nodes(class, meanings);
         });
         if !scan.environments.are_too_many() {
-            division.place_nodes(homonyms, scan, meanings);
+            division.place_nodes(homonyms, scan, &occurrences, meanings);
         }
         division
     }
@@ -102,86 +109,39 @@ impl Division {
     }
 
     /// Finds the least position of each node. While a class has one, that is the position of the class.
-    fn place_nodes(&self, homonyms: &Homonyms<'_>, scan: &Scan, meanings: &mut Meanings) {
-        let Homonyms { graph, reach, .. } = homonyms;
+    fn place_nodes(
+        &self,
+        homonyms: &Homonyms<'_>,
+        scan: &Scan,
+        occurrences: &OccurrencesByClass,
+        meanings: &mut Meanings,
+    ) {
         let stands_alone = |class: ClassId| self.plan_of[class as usize] == 0;
         let mut is_divided: Vec<bool> = (0_u32..)
-            .zip(&reach.set_of)
+            .zip(&homonyms.reach.set_of)
             .map(|(class, &set)| set != 0 && stands_alone(class))
             .collect();
         let alone = scan.follower.alone.iter().map(|alone| alone.class);
         for class in self.second.keys().copied().chain(alone) {
             is_divided[class as usize] = true;
         }
-        if !is_divided.contains(&true) {
-            return;
-        }
-        for (position, _) in meanings
-            .positions
-            .iter_mut()
-            .zip(&is_divided)
-            .filter(|(_, is)| **is)
-        {
-            *position = NOWHERE;
-        }
-        let least = graph.by_fragments(|fragments| {
-            self.least_positions(
-                homonyms,
-                scan,
-                &is_divided,
-                meanings.positions.len(),
-                fragments,
-            )
-        });
-        for least in least {
-            for (position, least) in meanings.positions.iter_mut().zip(least) {
-                *position = least.min(*position);
-            }
-        }
-    }
-
-    /// The least position in some fragments of each node of the classes that are divided, [`NOWHERE`] for others.
-    fn least_positions(
-        &self,
-        homonyms: &Homonyms<'_>,
-        scan: &Scan,
-        is_divided: &[bool],
-        nodes: usize,
-        fragments: Range<FragmentIndex>,
-    ) -> Vec<Position> {
-        let Homonyms { graph, reach, .. } = homonyms;
-        let mut positions = vec![NOWHERE; nodes];
-        let mut of_set = OfSets::new(reach);
-        // For each plan the environment that it was asked for last, and the number of its node.
-        let mut last_of_plan = vec![None; self.plans.len() + 1];
-        for fragment in fragments {
-            let (members, first_weak) = graph.members(fragment);
-            of_set.fill(scan.numbers_of(fragment));
-            for (local, &class) in (0_u32..).zip(members) {
-                if !is_divided[class as usize] {
-                    continue;
-                }
-                let known = of_set.get(reach.set_of[class as usize]);
-                let place = known.map(Place::Environment);
-                let place = place.or_else(|| scan.place(reach, fragment, local, class));
-                let Some(Place::Environment(environment)) = place else {
-                    continue;
-                };
-                let last = &mut last_of_plan[self.plan_of[class as usize] as usize];
-                let number = match *last {
+        for (class, _) in (0..).zip(&is_divided).filter(|(_, is)| **is) {
+            meanings.positions[class as usize] = NOWHERE;
+            let mut last = None;
+            for occurrence in occurrences.of(class) {
+                let environment = occurrence.environment;
+                let number = match last {
                     Some((known, number)) if known == environment => number,
                     _ => self.number_of(class, environment),
                 };
-                *last = Some((environment, number));
+                last = Some((environment, number));
                 if let Some(number) = number {
                     let node = self.node(class, number);
-                    let position = position(fragment, local, local as usize >= first_weak);
-                    let least = &mut positions[node as usize];
-                    *least = position.min(*least);
+                    let least = &mut meanings.positions[node as usize];
+                    *least = occurrence.position.min(*least);
                 }
             }
         }
-        positions
     }
 
     /// The node with this number of a class.

@@ -110,7 +110,7 @@ impl Scan {
             let place = match environment {
                 Some(environment) if homonyms.bits.ambiguous(environment).is_empty() => {
                     let environment = self.environments.intern(environment);
-                    self.occurrences.add(class, environment);
+                    self.occurrences.add(class, environment, position);
                     Place::Environment(environment)
                 }
                 _ => {

@@ -1,4 +1,7 @@
 //! The graph of classes: what all workers have gathered, by class.
+//!
+//! Classes are numbered anew, in the order of their least positions. So their numbers say the same whichever thread met them first, and
+//! what stands side by side in the input does so in each list.
 
 use std::ops::Range;
 
@@ -10,7 +13,7 @@ use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Label, is_forward};
 use crate::ids::TypeId;
 use crate::kind::Kind;
-use crate::pieces::in_pieces;
+use crate::pieces::{for_each_mut, in_pieces, sort};
 use crate::wire::Info;
 
 /// How many types make a part at least; in tests fewer do.
@@ -42,13 +45,14 @@ impl Graph {
     /// The classes of a merge that continues `base`, if there is one.
     pub(crate) fn new(table: ClassTable, mut gathered: Vec<Gathered>, base: Option<&Base>) -> Self {
         let threads = gathered.len();
-        let mut positions = table.into_positions();
+        let mut positions = table.into_values(NOWHERE);
         let mut base_ids = Vec::new();
         if let Some(base) = base {
             let import = import(base, &gathered, u32_len(positions.len()));
             positions.resize(import.class_count as usize, NOWHERE);
-            for (local, &class) in (0..).zip(import.gathered.members.iter().flatten()) {
-                let least = &mut positions[class as usize];
+            let known = &import.gathered.known;
+            for (local, &place) in (0..).zip(import.gathered.members.iter().flatten()) {
+                let least = &mut positions[known[place as usize] as usize];
                 *least = position(0, local, false).min(*least);
             }
             gathered.push(import.gathered);
@@ -58,7 +62,7 @@ impl Graph {
             first_fragment: first_fragment(base),
             base_ids,
             threads,
-            ..Self::assemble(positions, gathered)
+            ..Self::assemble(&positions, gathered)
         }
     }
 
@@ -66,14 +70,21 @@ impl Graph {
     pub(super) fn of_base(table: ClassTable, gathered: Gathered) -> Self {
         Self {
             is_base: true,
-            ..Self::assemble(table.into_positions(), vec![gathered])
+            ..Self::assemble(&table.into_values(NOWHERE), vec![gathered])
         }
     }
 
-    fn assemble(positions: Vec<Position>, gathered: Vec<Gathered>) -> Self {
+    /// Takes the position of each class of a table, and what was gathered.
+    fn assemble(of_table: &[Position], mut gathered: Vec<Gathered>) -> Self {
         let threads = gathered.len();
-        let mut records = vec![(0, 0); positions.len()];
-        let mut labels = vec![0; positions.len()];
+        let order = in_order(of_table);
+        let mut numbers: Vec<ClassId> = vec![0; order.len()];
+        for (class, &(_, in_table)) in (0..).zip(&order) {
+            numbers[in_table as usize] = class;
+        }
+        for_each_mut(&mut gathered, |of_worker| of_worker.renumber(&numbers));
+        let mut records = vec![(0, 0); order.len()];
+        let mut labels = vec![0; order.len()];
         let mut fragments = Vec::new();
         for (worker, of_worker) in (0_u32..).zip(&gathered) {
             for &(class, label, start) in &of_worker.classes {
@@ -92,7 +103,7 @@ impl Graph {
             gathered,
             records,
             labels,
-            positions,
+            positions: order.into_iter().map(|(position, _)| position).collect(),
             threads,
             fragments,
             ..Self::default()
@@ -118,10 +129,16 @@ impl Graph {
     /// Calls `visit` with each class that the record of `class` refers to, in order, `void` left out.
     #[inline]
     pub(crate) fn for_each_target(&self, class: ClassId, mut visit: impl FnMut(ClassId)) {
+        self.for_each_reference(class, |_, target| visit(target));
+    }
+
+    /// As `for_each_target`, with the index of the word in the record.
+    #[inline]
+    pub(crate) fn for_each_reference(&self, class: ClassId, mut visit: impl FnMut(usize, ClassId)) {
         let (kind, record) = self.record(class);
         for_each_type_word(kind, record.len(), |at| {
             if record[at] != 0 {
-                visit(record[at] - 1);
+                visit(at, record[at] - 1);
             }
         });
     }
@@ -182,6 +199,54 @@ impl Graph {
             }
             _ => &[],
         }
+    }
+}
+
+/// Positions with their indices, in order: first by fragment, of which each has few, and these on all threads.
+fn in_order(positions: &[Position]) -> Vec<(Position, u32)> {
+    let fragments = positions.iter().map(|&position| fragment_of(position));
+    let count = fragments
+        .filter(|&f| f != usize::MAX)
+        .max()
+        .map_or(0, |max| max + 1);
+    // What is weak, or nowhere, is behind all fragments.
+    let bucket = |position: Position| fragment_of(position).min(count);
+    let mut ends = vec![0_u32; count + 2];
+    for &position in positions {
+        ends[bucket(position) + 1] += 1;
+    }
+    let mut end = 0;
+    for of_bucket in &mut ends {
+        end += *of_bucket;
+        *of_bucket = end;
+    }
+    let mut order = vec![(0, 0); positions.len()];
+    for (index, &position) in (0..).zip(positions) {
+        let next = &mut ends[bucket(position)];
+        order[*next as usize] = (position, index);
+        *next += 1;
+    }
+    let mut buckets = Vec::with_capacity(ends.len());
+    let (mut rest, mut start) = (&mut order[..], 0);
+    for end in ends {
+        let (of_bucket, behind) = std::mem::take(&mut rest).split_at_mut((end - start) as usize);
+        buckets.push(of_bucket);
+        (rest, start) = (behind, end);
+    }
+    for_each_mut(&mut buckets, |bucket| match bucket.len() {
+        // No two are equal.
+        0..MIN_SHARE => bucket.sort_unstable_by_key(|&(position, _)| position),
+        _ => sort(bucket),
+    });
+    order
+}
+
+/// The fragment of a position; [`usize::MAX`] if it is weak or nowhere.
+fn fragment_of(position: Position) -> usize {
+    if position & WEAK == 0 {
+        usize::try_from(position >> 32).unwrap_or(usize::MAX)
+    } else {
+        usize::MAX
     }
 }
 

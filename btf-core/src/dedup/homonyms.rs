@@ -136,24 +136,38 @@ impl Meanings {
         node: NodeId,
         mut visit: impl FnMut(NodeId),
     ) {
-        self.for_each_own_target(graph, node, |target| visit(self.same_as[target as usize]));
+        self.for_each_reference(graph, node, |_, target| visit(target));
     }
 
-    /// As `for_each_target`, without regard to what is the same.
-    pub(super) fn for_each_own_target(
+    /// As `for_each_target`, with the index of the word in the record.
+    #[inline]
+    pub(super) fn for_each_reference(
         &self,
         graph: &Graph,
         node: NodeId,
-        mut visit: impl FnMut(NodeId),
+        mut visit: impl FnMut(usize, NodeId),
+    ) {
+        self.for_each_own_reference(graph, node, |at, target| {
+            visit(at, self.same_as[target as usize]);
+        });
+    }
+
+    /// As `for_each_reference`, without regard to what is the same.
+    #[inline]
+    pub(super) fn for_each_own_reference(
+        &self,
+        graph: &Graph,
+        node: NodeId,
+        mut visit: impl FnMut(usize, NodeId),
     ) {
         let start = self.target_starts[node as usize];
         let mut targets = self.targets.get(start as usize..).unwrap_or(&[]).iter();
-        graph.for_each_target(self.classes[node as usize], |target| {
-            visit(if start == PLAIN {
-                self.plain[target as usize]
-            } else {
-                targets.next().copied().unwrap_or(target)
-            });
+        graph.for_each_reference(self.classes[node as usize], |at, target| {
+            let of_node = match start {
+                PLAIN => self.plain[target as usize],
+                _ => targets.next().copied().unwrap_or(target),
+            };
+            visit(at, of_node);
         });
     }
 }

@@ -8,10 +8,10 @@
 //! sources (Go, hostile input) have cycles without one; then the typedefs on such cycles get a label too, their kind
 //! and name, and if cycles are left, so does all that is on them. Bisimilar types have equal labels. A label promises nothing: where one has two definitions, `homonyms` looks at what each reference really meant.
 
-use super::classes::halves;
 use super::fragment::{Fragment, Name, for_each_type_word, u32_len};
 use crate::graph::without_end;
 use crate::kind::Kind;
+use crate::shared::halves;
 use crate::wire::Info;
 
 /// The hash of a type's own words and its unnamed targets.

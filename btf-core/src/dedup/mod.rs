@@ -122,7 +122,7 @@ impl<'b> Merger<'b> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            table: ClassTable::new(),
+            table: ClassTable::with_capacity(0, 0),
             base: None,
             is_unread: false,
             limits: Limits::default(),
@@ -133,7 +133,7 @@ impl<'b> Merger<'b> {
     #[must_use]
     pub fn with_capacity(types: usize) -> Self {
         Self {
-            table: ClassTable::with_capacity(types),
+            table: ClassTable::with_capacity(types, 0),
             ..Self::new()
         }
     }
@@ -163,7 +163,7 @@ impl<'b> Merger<'b> {
     /// A merge with room for what a module has.
     fn of_module() -> Self {
         Self {
-            table: ClassTable::with_capacity(CLASSES_OF_MODULE),
+            table: ClassTable::of_few(CLASSES_OF_MODULE, 0),
             ..Self::new()
         }
     }

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::classes::{Position, WEAK, local_id};
+use super::classes::{WEAK, local_id};
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
 use super::part::Part;
 use crate::ids::TypeId;
 use crate::kind::Kind;
-use crate::pieces::{in_pieces, sort};
+use crate::pieces::in_pieces;
 
 /// How many types a thread looks at.
 const PIECE: usize = if cfg!(test) { 4 } else { 1 << 15 };
@@ -81,17 +81,40 @@ impl Merged {
             positions, same_as, ..
         } = &self.meanings;
         let nodes = 0..u32_len(positions.len());
-        let of_base = |node| self.base_id(node).unwrap_or(TypeId::VOID);
-        let mut ids: Vec<TypeId> = nodes.clone().map(of_base).collect();
+        let mut ids = vec![TypeId::VOID; positions.len()];
+        if !self.graph.base_ids.is_empty() {
+            let of_base = |node| self.base_id(node).unwrap_or(TypeId::VOID);
+            ids = nodes.clone().map(of_base).collect();
+        }
         let is_root = |&node: &NodeId| {
             let at = node as usize;
             positions[at] & WEAK == 0 && same_as[at] == node && ids[at].is_void()
         };
+        // Classes are in the order of their positions, but for those that have got others.
+        let is_in_place = |node: &NodeId| {
+            let own = self.graph.positions.get(*node as usize);
+            own == Some(&positions[*node as usize])
+        };
+        let (mut in_place, mut moved) = (Vec::with_capacity(positions.len()), Vec::new());
+        for node in nodes.filter(is_root) {
+            let list = if is_in_place(&node) {
+                &mut in_place
+            } else {
+                &mut moved
+            };
+            list.push(node);
+        }
         let place = |node: NodeId| (positions[node as usize], node);
-        let mut roots: Vec<(Position, NodeId)> = Vec::with_capacity(positions.len());
-        roots.extend(nodes.filter(is_root).map(place));
-        sort(&mut roots);
-        let mut order: Vec<NodeId> = roots.into_iter().map(|(_, node)| node).collect();
+        moved.sort_unstable_by_key(|&node| place(node));
+        let mut order: Vec<NodeId> = Vec::with_capacity(positions.len());
+        let mut rest = &in_place[..];
+        for node in moved {
+            let before = rest.partition_point(|&other| place(other) < place(node));
+            order.extend_from_slice(&rest[..before]);
+            order.push(node);
+            rest = &rest[before..];
+        }
+        order.extend_from_slice(rest);
         let weak = self.weak_targets(&order, needed);
         // What is weak stands behind all that is not.
         order.extend(weak);
@@ -110,7 +133,9 @@ impl Merged {
     /// that only weak nodes need to be followed.
     fn weak_targets(&self, roots: &[NodeId], needed: &[Output]) -> Vec<NodeId> {
         let positions = &self.meanings.positions;
-        let is_weak = |node: NodeId| positions[node as usize] & WEAK != 0;
+        // Asked for all that is referred to.
+        let is_weak: Vec<bool> = positions.iter().map(|p| p & WEAK != 0).collect();
+        let is_weak = |node: NodeId| is_weak[node as usize];
         let first = |piece: Range<usize>| {
             let mut weak = Vec::new();
             for &root in &roots[piece] {
@@ -205,7 +230,6 @@ impl Numbering<'_> {
     /// If there are not as many types.
     pub fn for_each_record_of(&self, range: Range<usize>, mut visit: impl FnMut(Kind, &mut [u32])) {
         let mut buffer = Vec::new();
-        let mut targets = Vec::new();
         let Merged {
             graph, meanings, ..
         } = self.merged;
@@ -213,15 +237,8 @@ impl Numbering<'_> {
             let (kind, record) = graph.record(meanings.classes[node as usize]);
             buffer.clear();
             buffer.extend_from_slice(record);
-            targets.clear();
-            meanings.for_each_target(graph, node, |target| {
-                targets.push(self.ids[target as usize]);
-            });
-            let mut targets = targets.iter();
-            for_each_type_word(kind, record.len(), |at| {
-                if record[at] != 0 {
-                    buffer[at] = targets.next().map_or(0, |id| id.0);
-                }
+            meanings.for_each_reference(graph, node, |at, target| {
+                buffer[at] = self.ids[target as usize].0;
             });
             visit(kind, &mut buffer);
         }

@@ -50,7 +50,7 @@ impl Part {
         taking.take_homonyms();
         let part = taking.finish();
         let mut keys: Vec<Key> = Vec::new();
-        table.for_each(|key, class| {
+        table.for_each(|key, class, _| {
             let class = class as usize;
             keys.resize(keys.len().max(class + 1), 0);
             keys[class] = key;

@@ -22,6 +22,32 @@ pub(crate) struct Edges {
 impl Edges {
     /// An edge that has been accounted for in the initial groups.
     pub(crate) const FIXED: u32 = u32::MAX;
+
+    /// The edges that lead to each of so many nodes, as (source, position among the source's edges), and where those of each begin.
+    fn sources(&self, nodes: usize) -> (Vec<(u32, u32)>, Vec<u32>) {
+        let mut starts = vec![0; nodes + 1];
+        for &target in self.targets.iter().filter(|&&t| t != Self::FIXED) {
+            starts[target as usize + 1] += 1;
+        }
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        let mut next = starts.clone();
+        let mut sources = vec![(0, 0); end as usize];
+        for (node, of_node) in (0..).zip(self.starts.windows(2)) {
+            let targets = &self.targets[of_node[0] as usize..of_node[1] as usize];
+            for (position, &target) in (0..).zip(targets) {
+                if target != Self::FIXED {
+                    let next = &mut next[target as usize];
+                    sources[*next as usize] = (node, position);
+                    *next += 1;
+                }
+            }
+        }
+        (sources, starts)
+    }
 }
 
 /// Refines `group`, which holds a group number from 0 for each node, until it is stable.
@@ -34,8 +60,10 @@ pub(crate) fn refine(group: &mut [u32], edges: &Edges) {
 
 struct Refinement {
     members: Vec<Vec<u32>>,
-    /// For each node, the edges that lead to it as (source, position among the source's edges).
-    sources: Vec<Vec<(u32, u32)>>,
+    /// The edges that lead to each node as (source, position among the source's edges), one node's behind the other's.
+    sources: Vec<(u32, u32)>,
+    /// Where in `sources` those of each node begin, and where the last end.
+    source_starts: Vec<u32>,
     /// For each node, its index among the members of its group.
     places: Vec<u32>,
     /// The groups by which the others have not been split yet.
@@ -46,24 +74,16 @@ impl Refinement {
     fn new(group: &[u32], edges: &Edges) -> Self {
         let groups = group.iter().max().map_or(0, |&max| max as usize + 1);
         let mut members = vec![Vec::new(); groups];
-        let mut sources = vec![Vec::new(); group.len()];
         let mut places = Vec::with_capacity(group.len());
         for (node, &number) in (0_u32..).zip(group) {
             places.push(u32_len(members[number as usize].len()));
             members[number as usize].push(node);
-            let (start, end) = (
-                edges.starts[node as usize] as usize,
-                edges.starts[node as usize + 1] as usize,
-            );
-            for (position, &target) in (0_u32..).zip(&edges.targets[start..end]) {
-                if target != Edges::FIXED {
-                    sources[target as usize].push((node, position));
-                }
-            }
         }
+        let (sources, source_starts) = edges.sources(group.len());
         Self {
             members,
             sources,
+            source_starts,
             places,
             pending: (0..u32_len(groups)).collect(),
         }
@@ -73,7 +93,8 @@ impl Refinement {
     fn split_by(&mut self, splitter: u32, group: &mut [u32]) {
         let mut hits: Vec<(u32, u32, u32)> = Vec::new();
         for &node in &self.members[splitter as usize] {
-            for &(source, position) in &self.sources[node as usize] {
+            let [start, end] = [0, 1].map(|next| self.source_starts[node as usize + next] as usize);
+            for &(source, position) in &self.sources[start..end] {
                 let number = group[source as usize];
                 if self.members[number as usize].len() > 1 {
                     hits.push((number, source, position));

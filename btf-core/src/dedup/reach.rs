@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::classes::FastMap;
-use super::components::Components;
+use super::components::{Components, Visitor};
 use super::definitions::Definitions;
 use super::fragment::u32_len;
 use super::graph::Graph;
@@ -35,24 +35,21 @@ impl Reach {
     pub(super) fn new(graph: &Graph, definitions: &Definitions, max_definitions: usize) -> Self {
         let edges = Edges::new(graph, definitions);
         let nodes = 0..u32_len(edges.len());
-        let components = Components::new(edges.len(), nodes, |node| edges.of(node));
         let width = definitions.homonyms.len().div_ceil(64);
         let definition_count: usize = definitions.homonyms.iter().map(Vec::len).sum();
+        let mut sets = Sets::new(edges.classes, width, definition_count);
+        sets.are_too_many = definition_count > max_definitions;
+        let components = Components::visited(edges.len(), nodes, |node| edges.of(node), &mut sets);
         let mut reach = Self {
             set_of: vec![0; graph.len()],
-            sets: vec![Vec::new()],
-            is_coarse: false,
+            sets: sets.all,
+            is_coarse: sets.are_too_many,
         };
-        let of_components = if definition_count > max_definitions {
-            None
+        let of_components = if sets.are_too_many {
+            affected(&edges, &components)
         } else {
-            let mut sets = Sets::new(width, definition_count);
-            let of_components = sets.of_components(&edges, &components);
-            reach.sets = sets.all;
-            of_components
+            sets.of_components
         };
-        reach.is_coarse = of_components.is_none();
-        let of_components = of_components.unwrap_or_else(|| affected(&edges, &components));
         for (class, set) in (0..).zip(&mut reach.set_of) {
             *set = of_components[components.of(class)];
         }
@@ -86,90 +83,118 @@ struct Sets {
     definition_words: usize,
     /// How many words were joined into other sets.
     joined_words: usize,
+    /// The number of the set of each component.
+    of_components: Vec<u32>,
+    /// The node of the first homonym.
+    first_homonym: u32,
+    /// The sets that the nodes without a component lead to, so far, those of what was met later behind those of what was met before.
+    led_to: Vec<u32>,
+    /// Where those of the node that was met last begin.
+    floor: usize,
+    /// For each set one past the last component that leads to it.
+    met: Vec<usize>,
+    joined: Vec<u64>,
+    /// Whether there are more than can be kept; then nothing else means anything.
+    are_too_many: bool,
 }
 
 impl Sets {
-    fn new(width: usize, definition_count: usize) -> Self {
+    fn new(first_homonym: u32, width: usize, definition_count: usize) -> Self {
         let empty = vec![0; width];
         Self {
             all: vec![Vec::new()],
             numbers: std::iter::once((empty.clone().into(), 0)).collect(),
-            bits: empty,
+            bits: empty.clone(),
             width,
             words: 0,
             definition_words: definition_count.div_ceil(64),
             joined_words: 0,
+            of_components: Vec::new(),
+            first_homonym,
+            led_to: Vec::new(),
+            floor: 0,
+            met: vec![0],
+            joined: empty,
+            are_too_many: false,
         }
     }
 
-    /// The number of the set of each component; `None` if the sets are too many to keep them.
-    fn of_components(&mut self, edges: &Edges, components: &Components) -> Option<Vec<u32>> {
-        let mut of_components: Vec<u32> = Vec::with_capacity(components.len());
-        let mut joined = vec![0; self.width];
-        let mut numbers = Vec::new();
-        // For each set one past the last component that leads to it.
-        let mut met = vec![0];
-        // What a component leads to is before it.
-        for component in 0..components.len() {
-            numbers.clear();
-            let mut own = None;
-            for &node in components.nodes(component) {
-                if let Some(homonym) = node.checked_sub(edges.classes) {
-                    if own.is_none() {
-                        joined.fill(0);
-                    }
-                    own = Some(homonym);
-                    joined[homonym as usize / 64] |= 1 << (homonym % 64);
-                }
-                for &target in edges.of(node) {
-                    let number = of_components.get(components.of(target)).copied();
-                    let number = number.unwrap_or(0);
-                    if number != 0
-                        && std::mem::replace(&mut met[number as usize], component + 1) <= component
-                    {
-                        numbers.push(number);
-                    }
-                }
-            }
-            let number = match (&numbers[..], own) {
-                ([], None) => 0,
-                (&[only], None) => only,
-                (several, own) => {
-                    if own.is_none() {
-                        joined.fill(0);
-                    }
-                    self.joined_words += (several.len() + 1) * self.width;
-                    for &number in several {
-                        let of_number = &self.bits[number as usize * self.width..][..self.width];
-                        for (word, other) in joined.iter_mut().zip(of_number) {
-                            *word |= other;
-                        }
-                    }
-                    self.number(&joined)
-                }
-            };
-            if self.words > MAX_WORDS || self.joined_words > MAX_JOINED {
-                return None;
-            }
-            of_components.push(number);
-            met.resize(self.all.len(), 0);
-        }
-        Some(of_components)
-    }
-
-    /// The number of a set.
-    fn number(&mut self, set: &[u64]) -> u32 {
-        if let Some(&number) = self.numbers.get(set) {
+    /// The number of the set that was joined last.
+    fn number_joined(&mut self) -> u32 {
+        if let Some(&number) = self.numbers.get(&self.joined[..]) {
             return number;
         }
+        let set = &self.joined;
         let number = u32_len(self.all.len());
-        self.numbers.insert(set.into(), number);
+        self.numbers.insert(set[..].into(), number);
         self.bits.extend_from_slice(set);
         let has = |bit: &u32| set[*bit as usize / 64] >> (bit % 64) & 1 != 0;
         let homonyms: Vec<u32> = (0..u32_len(set.len() * 64)).filter(has).collect();
         self.words += homonyms.len() + self.definition_words + 2 * self.width;
         self.all.push(homonyms);
         number
+    }
+}
+
+impl Visitor for Sets {
+    fn open(&mut self) -> usize {
+        self.floor = self.led_to.len();
+        self.floor
+    }
+
+    #[inline]
+    fn lead(&mut self, component: usize) {
+        let number = self.of_components.get(component).copied().unwrap_or(0);
+        let own = self.led_to.get(self.floor..).unwrap_or_default();
+        if number != 0 && own.last() != Some(&number) {
+            self.led_to.push(number);
+        }
+    }
+
+    fn close(&mut self, nodes: &[u32], mark: usize) {
+        if self.are_too_many {
+            return;
+        }
+        let component = self.of_components.len();
+        let mut has_own = false;
+        for &node in nodes {
+            if let Some(homonym) = node.checked_sub(self.first_homonym) {
+                if !std::mem::replace(&mut has_own, true) {
+                    self.joined.fill(0);
+                }
+                self.joined[homonym as usize / 64] |= 1 << (homonym % 64);
+            }
+        }
+        // Each once.
+        let mut end = mark;
+        for at in mark..self.led_to.len() {
+            let number = self.led_to[at];
+            if std::mem::replace(&mut self.met[number as usize], component + 1) <= component {
+                self.led_to[end] = number;
+                end += 1;
+            }
+        }
+        let number = match (&self.led_to[mark..end], has_own) {
+            ([], false) => 0,
+            (&[only], false) => only,
+            (several, _) => {
+                if !has_own {
+                    self.joined.fill(0);
+                }
+                self.joined_words += (several.len() + 1) * self.width;
+                for &number in several {
+                    let of_number = &self.bits[number as usize * self.width..][..self.width];
+                    for (word, other) in self.joined.iter_mut().zip(of_number) {
+                        *word |= other;
+                    }
+                }
+                self.number_joined()
+            }
+        };
+        self.led_to.truncate(mark);
+        self.are_too_many = self.words > MAX_WORDS || self.joined_words > MAX_JOINED;
+        self.of_components.push(number);
+        self.met.resize(self.all.len(), 0);
     }
 }
 

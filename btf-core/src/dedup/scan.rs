@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::classes::ClassId;
+use super::classes::{ClassId, NOWHERE, Position, WEAK, position};
 use super::definitions::Definitions;
 use super::environment::{Bits, Environment, EnvironmentId, Environments, Limits};
 use super::follow::{Follower, Place};
@@ -12,6 +12,9 @@ use super::homes;
 use super::homonyms::Reload;
 use super::reach::Reach;
 
+/// Set in the mark of a class that defines a homonym.
+const DEFINES: u32 = 1 << 31;
+
 /// What classes are divided by: the same for all steps.
 pub(super) struct Homonyms<'a> {
     pub(super) graph: &'a Graph,
@@ -20,6 +23,8 @@ pub(super) struct Homonyms<'a> {
     pub(super) bits: Bits,
     /// For each class that defines a homonym, its bit plus 1.
     defines: Vec<u32>,
+    /// For each class the number of its set, with [`DEFINES`] if it defines a homonym.
+    marks: Vec<u32>,
     /// For each fragment what it takes each homonym for, if that does not follow from its own types alone.
     pub(super) environments: Vec<Environment>,
 }
@@ -28,9 +33,11 @@ impl<'a> Homonyms<'a> {
     pub(super) fn new(graph: &'a Graph, definitions: &'a Definitions, reach: &'a Reach) -> Self {
         let bits = Bits::new(definitions.homonyms.iter().map(Vec::len));
         let mut defines = vec![0; graph.len()];
+        let mut marks = reach.set_of.clone();
         for (homonym, classes) in (0_u32..).zip(&definitions.homonyms) {
             for (number, &class) in (0_u32..).zip(classes) {
                 defines[class as usize] = bits.of(homonym, number) + 1;
+                marks[class as usize] |= DEFINES;
             }
         }
         let mut homonyms = Self {
@@ -39,6 +46,7 @@ impl<'a> Homonyms<'a> {
             reach,
             bits,
             defines,
+            marks,
             environments: Vec::new(),
         };
         homonyms.environments = homes::environments(&homonyms);
@@ -89,60 +97,130 @@ impl<'a> Homonyms<'a> {
     }
 }
 
-/// In which environments each affected class occurs.
+/// An environment in which a class occurs, and the least position there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Occurrence {
+    pub(super) environment: EnvironmentId,
+    pub(super) position: Position,
+}
+
+/// In which environments affected classes occur, with repetitions, in the order in which they were met.
 #[derive(Debug, Default)]
 pub(super) struct Occurrences {
-    /// With repetitions, in the order in which they were met.
-    all: Vec<(ClassId, EnvironmentId)>,
-    /// For each class one past the environment in which it was met last.
-    last: Vec<EnvironmentId>,
+    all: Vec<(ClassId, Occurrence)>,
+    classes: Vec<OfClass>,
+}
+
+/// What is known of a class: side by side, as each type of each fragment asks for both.
+#[derive(Clone, Copy, Debug)]
+struct OfClass {
+    set: u32,
+    /// The mark of the environment in which it was met last; 0 if there is none.
+    last: u32,
+}
+
+/// What stands for an environment in which something occurs that is not weak, and for one in which something weak does.
+fn marks(environment: EnvironmentId) -> [u32; 2] {
+    [2 * environment + 2, 2 * environment + 1]
 }
 
 impl Occurrences {
-    /// For so many classes.
-    fn new(classes: usize) -> Self {
+    fn new(reach: &Reach) -> Self {
+        let of_class = |&set: &u32| OfClass { set, last: 0 };
         Self {
             all: Vec::new(),
-            last: vec![0; classes],
+            classes: reach.set_of.iter().map(of_class).collect(),
         }
     }
 
-    /// Notes that a class occurs.
-    #[inline]
-    pub(super) fn add(&mut self, class: ClassId, environment: EnvironmentId) {
-        let last = &mut self.last[class as usize];
-        if *last != environment + 1 {
-            *last = environment + 1;
-            self.all.push((class, environment));
+    /// Notes that a class occurs. Fragments come in their order, so that what is not weak is least where it comes first.
+    pub(super) fn add(&mut self, class: ClassId, environment: EnvironmentId, position: Position) {
+        let [strong, weak] = marks(environment);
+        let mark = if position & WEAK == 0 { strong } else { weak };
+        let last = &mut self.classes[class as usize].last;
+        if *last != mark && *last != strong {
+            *last = mark;
+            let occurrence = Occurrence {
+                environment,
+                position,
+            };
+            self.all.push((class, occurrence));
         }
+    }
+
+    /// Notes the types of a fragment; `of_set` has the environment of each set that has one there.
+    fn add_all(&mut self, graph: &Graph, fragment: FragmentIndex, of_set: &OfSets) {
+        let (members, first_weak) = graph.members(fragment);
+        let (strong, weak) = members.split_at(first_weak.min(members.len()));
+        let parts = [
+            (0, strong, &of_set.strong, false),
+            (strong.len(), weak, &of_set.weak, true),
+        ];
+        for (first, members, marks, is_weak) in parts {
+            for (local, &class) in (u32_len(first)..).zip(members) {
+                let OfClass { set, last } = self.classes[class as usize];
+                let mark = marks[set as usize];
+                // Nearly all have met it before; what reaches no homonym has 0 in both.
+                if mark != last && mark != 0 {
+                    let environment = (mark - 1) / 2;
+                    self.add(class, environment, position(fragment, local, is_weak));
+                }
+            }
+        }
+    }
+}
+
+/// [`Occurrences`] by class.
+#[derive(Debug)]
+pub(super) struct OccurrencesByClass {
+    /// Where in `all` those of each class begin, and where the last end.
+    starts: Vec<u32>,
+    all: Vec<Occurrence>,
+}
+
+impl OccurrencesByClass {
+    /// Of lists for so many classes.
+    pub(super) fn new(lists: &[Vec<(ClassId, Occurrence)>], classes: usize) -> Self {
+        let mut starts = vec![0; classes + 1];
+        for &(class, _) in lists.iter().flatten() {
+            starts[class as usize + 1] += 1;
+        }
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        let nothing = Occurrence {
+            environment: 0,
+            position: NOWHERE,
+        };
+        let mut all = vec![nothing; end as usize];
+        let mut next = starts.clone();
+        for &(class, occurrence) in lists.iter().flatten() {
+            let next = &mut next[class as usize];
+            all[*next as usize] = occurrence;
+            *next += 1;
+        }
+        Self { starts, all }
+    }
+
+    /// Those of a class, with repetitions.
+    pub(super) fn of(&self, class: ClassId) -> &[Occurrence] {
+        let [start, end] = [class as usize, class as usize + 1].map(|at| self.starts[at] as usize);
+        &self.all[start..end]
     }
 
     /// Calls `visit` with each class that occurs and its environments, sorted.
-    pub(super) fn for_each_class(mut self, mut visit: impl FnMut(ClassId, &[EnvironmentId])) {
-        let mut next = std::mem::take(&mut self.last);
-        next.fill(0);
-        for &(class, _) in &self.all {
-            next[class as usize] += 1;
-        }
-        let mut end = 0;
-        for next in &mut next {
-            end += std::mem::replace(next, end);
-        }
-        let mut sorted = vec![0; self.all.len()];
-        for &(class, environment) in &self.all {
-            sorted[next[class as usize] as usize] = environment;
-            next[class as usize] += 1;
-        }
-        let mut start = 0;
-        let mut of_class = Vec::new();
-        for (class, &end) in (0_u32..).zip(&next) {
-            if end != start {
-                of_class.clear();
-                of_class.extend_from_slice(&sorted[start as usize..end as usize]);
-                of_class.sort_unstable();
-                of_class.dedup();
-                visit(class, &of_class);
-                start = end;
+    pub(super) fn for_each_class(&self, mut visit: impl FnMut(ClassId, &[EnvironmentId])) {
+        let mut environments = Vec::new();
+        for class in 0..u32_len(self.starts.len() - 1) {
+            let of_class = self.of(class);
+            if !of_class.is_empty() {
+                environments.clear();
+                environments.extend(of_class.iter().map(|occurrence| occurrence.environment));
+                environments.sort_unstable();
+                environments.dedup();
+                visit(class, &environments);
             }
         }
     }
@@ -152,7 +230,10 @@ impl Occurrences {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) environments: Environments,
+    /// Those of the types that are followed.
     pub(super) occurrences: Occurrences,
+    /// All of them, in lists.
+    pub(super) all_occurrences: Vec<Vec<(ClassId, Occurrence)>>,
     /// For each fragment the environments of the sets of homonyms that its types reach, sorted by set; as one list.
     numbers: Vec<(u32, EnvironmentId)>,
     /// Where in `numbers` each fragment begins.
@@ -170,35 +251,34 @@ pub(super) enum SetState {
     One(EnvironmentId),
 }
 
-/// For each set of homonyms its environment in a fragment, if it has one there.
-pub(super) struct OfSets {
-    all: Vec<Option<EnvironmentId>>,
-    /// Those that are not `None`.
+/// For each set of homonyms the marks of its environment in a fragment, 0 if it has none there.
+struct OfSets {
+    strong: Vec<u32>,
+    weak: Vec<u32>,
+    /// The sets that have one.
     filled: Vec<u32>,
 }
 
 impl OfSets {
-    pub(super) fn new(reach: &Reach) -> Self {
+    fn new(reach: &Reach) -> Self {
         Self {
-            all: vec![None; reach.sets.len()],
+            strong: vec![0; reach.sets.len()],
+            weak: vec![0; reach.sets.len()],
             filled: Vec::new(),
         }
     }
 
     /// Forgets all, and takes [`Scan::numbers_of`] a fragment.
-    pub(super) fn fill(&mut self, numbers: &[(u32, EnvironmentId)]) {
+    fn fill(&mut self, numbers: &[(u32, EnvironmentId)]) {
         for set in self.filled.drain(..) {
-            self.all[set as usize] = None;
+            self.strong[set as usize] = 0;
+            self.weak[set as usize] = 0;
         }
         for &(set, environment) in numbers {
-            self.all[set as usize] = Some(environment);
+            let set_index = set as usize;
+            [self.strong[set_index], self.weak[set_index]] = marks(environment);
             self.filled.push(set);
         }
-    }
-
-    #[inline]
-    pub(super) fn get(&self, set: u32) -> Option<EnvironmentId> {
-        self.all[set as usize]
     }
 }
 
@@ -216,7 +296,7 @@ impl Scan {
         let Homonyms { graph, reach, .. } = homonyms;
         let mut scan = Self {
             environments: Environments::new(limits),
-            occurrences: Occurrences::new(graph.len()),
+            occurrences: Occurrences::new(reach),
             ..Self::default()
         };
         let looks = graph.by_fragments(|fragments| looks(homonyms, fragments));
@@ -266,10 +346,10 @@ impl Scan {
                 states[set as usize] = SetState::Unknown;
             }
         }
-        let occurrences = graph.by_fragments(|fragments| scan.occurrences_in(homonyms, fragments));
-        scan.occurrences
-            .all
-            .extend(occurrences.into_iter().flatten());
+        let lists = graph.by_fragments(|fragments| scan.occurrences_in(homonyms, fragments));
+        scan.all_occurrences
+            .push(std::mem::take(&mut scan.occurrences.all));
+        scan.all_occurrences.extend(lists);
         scan
     }
 
@@ -278,17 +358,13 @@ impl Scan {
         &self,
         homonyms: &Homonyms<'_>,
         fragments: Range<FragmentIndex>,
-    ) -> Vec<(ClassId, EnvironmentId)> {
+    ) -> Vec<(ClassId, Occurrence)> {
         let Homonyms { graph, reach, .. } = homonyms;
-        let mut occurrences = Occurrences::new(graph.len());
+        let mut occurrences = Occurrences::new(reach);
         let mut of_set = OfSets::new(reach);
         for fragment in fragments {
             of_set.fill(self.numbers_of(fragment));
-            for &class in graph.members(fragment).0 {
-                if let Some(environment) = of_set.get(reach.set_of[class as usize]) {
-                    occurrences.add(class, environment);
-                }
-            }
+            occurrences.add_all(graph, fragment, &of_set);
         }
         occurrences.all
     }
@@ -328,10 +404,18 @@ fn looks(homonyms: &Homonyms<'_>, fragments: Range<FragmentIndex>) -> Vec<Look> 
     let mut met = vec![0; reach.sets.len()];
     let look = |fragment: FragmentIndex| {
         let (mut bits, mut sets) = (Vec::new(), Vec::new());
+        // What reaches no homonym is not asked for.
+        met[0] = fragment + 1;
         for &class in graph.members(fragment).0 {
-            bits.extend(homonyms.bit_in(fragment, class));
-            let set = reach.set_of[class as usize];
-            if set != 0 && std::mem::replace(&mut met[set as usize], fragment + 1) != fragment + 1 {
+            let mark = homonyms.marks[class as usize];
+            let set = mark & !DEFINES;
+            if mark == set && met[set as usize] == fragment + 1 {
+                continue;
+            }
+            if mark != set {
+                bits.extend(homonyms.bit_in(fragment, class));
+            }
+            if std::mem::replace(&mut met[set as usize], fragment + 1) != fragment + 1 {
                 sets.push(set);
             }
         }

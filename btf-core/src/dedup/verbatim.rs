@@ -12,11 +12,14 @@
 //! What has a label comes last, as for keys ([`super::key`]), so that what each reference counts as is known. Cycles
 //! without a label, for which keys invent some, are left to whoever computes keys.
 
-use super::classes::{KnownClasses, NO_READING, halves};
+use std::ops::Range;
+
+use super::classes::{Known, KnownClasses, NO_READING};
 use super::fragment::{for_each_name_word, for_each_type_word, u32_len};
 use super::key::{Label, contribution_of, key_of, tag_space};
 use crate::kind::{Kind, NUMBERS, TABLE, Third, Word};
 use crate::refs::word_roles;
+use crate::shared::halves;
 use crate::wire::Info;
 
 /// Stands in [`Verbatim::names`] where no string starts.
@@ -142,20 +145,68 @@ impl Readings {
     /// Finds the classes of all types; `None` if that is not possible.
     pub(super) fn read(&mut self, types: Verbatim<'_>, known: &mut KnownClasses) -> Option<()> {
         let label_count = self.begin(types)?;
-        for at in 0..self.indices.len() - label_count {
-            let local = self.unlabelled[at];
-            if self.references[local as usize + 1] == UNKNOWN {
-                self.find_with_targets(types, known, local)?;
+        let count = self.indices.len() - label_count;
+        let mut at = 0;
+        loop {
+            at += self.follow::<false>(types, known, at..count);
+            if at == count {
+                break;
             }
+            let local = self.unlabelled[at];
+            self.search_with_targets(types, known, local)?;
+            at += 1;
         }
         // All that the others refer to is known by now.
-        for at in 0..label_count {
-            let local = self.labelled[at];
-            if !self.is_guessed(types, known, local) {
-                self.search(types, known, local)?;
+        let mut at = 0;
+        loop {
+            at += self.follow::<true>(types, known, at..label_count);
+            if at == label_count {
+                break;
             }
+            let local = self.labelled[at];
+            self.search(types, known, local)?;
+            at += 1;
         }
         Some(())
+    }
+
+    /// Finds the classes of types with or without labels as long as each is the one that came next before; the number of these types.
+    ///
+    /// That is what becomes of nearly all types, so it is one loop without calls.
+    fn follow<const HAS_LABEL: bool>(
+        &mut self,
+        types: Verbatim<'_>,
+        known: &mut KnownClasses,
+        part: Range<usize>,
+    ) -> usize {
+        let locals = if HAS_LABEL {
+            &self.labelled[part]
+        } else {
+            &self.unlabelled[part]
+        };
+        let (words, references) = (&self.words[..], &mut self.references[..]);
+        let indices = &mut self.indices[..];
+        let mut guess = known.guess();
+        for (count, &local) in locals.iter().enumerate() {
+            // What others needed before its turn is known.
+            if !HAS_LABEL && references[local as usize + 1] != UNKNOWN {
+                continue;
+            }
+            let Some(&Known { reading, next }) = known.all.get(guess as usize) else {
+                return count;
+            };
+            let reading = words.get(reading as usize..).unwrap_or_default();
+            if !reads(types, references, types.words_at(local), reading) {
+                return count;
+            }
+            indices[local as usize] = guess;
+            if !HAS_LABEL {
+                references[local as usize + 1] = FIRST_CLASS + guess;
+            }
+            known.confirm(guess);
+            guess = next;
+        }
+        locals.len()
     }
 
     /// The words of the reading that begins at an index.
@@ -205,18 +256,13 @@ impl Readings {
         (!is_odd).then_some(label_count)
     }
 
-    /// Finds the class of a type without a label, and before it those of its targets.
-    #[inline]
-    fn find_with_targets(
+    /// Finds the class of a type without a label that is not the first guess, and before it those of its targets.
+    fn search_with_targets(
         &mut self,
         types: Verbatim<'_>,
         known: &mut KnownClasses,
         root: u32,
     ) -> Option<()> {
-        // Most types refer to what has a label or stood before.
-        if self.is_guessed(types, known, root) {
-            return Some(());
-        }
         self.stack.clear();
         self.stack.push(root);
         if self.search(types, known, root)? {
@@ -239,10 +285,9 @@ impl Readings {
     }
 
     /// Whether the class of a type is that which came next before.
-    #[inline]
     fn is_guessed(&mut self, types: Verbatim<'_>, known: &mut KnownClasses, local: u32) -> bool {
-        let [guess, _] = known.guesses();
-        let is_it = self.reads(types, types.words_at(local), known.reading(guess));
+        let guess = known.guess();
+        let is_it = self.reads(types, local, known.reading(guess));
         if is_it {
             known.confirm(guess);
             self.set(local, guess);
@@ -250,61 +295,10 @@ impl Readings {
         is_it
     }
 
-    /// Whether the reading of the record at the start of `words` is that which begins at an index.
-    #[inline]
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "one branch for each element, not one for each word"
-    )]
-    fn reads(&self, types: Verbatim<'_>, words: &[u32], reading: u32) -> bool {
+    /// Whether the reading of a type is that which begins at an index.
+    fn reads(&self, types: Verbatim<'_>, local: u32, reading: u32) -> bool {
         let reading = self.words.get(reading as usize..).unwrap_or_default();
-        let (
-            &[own, info, third, ref rest @ ..],
-            &[known_own, known_info, known_third, ref known @ ..],
-        ) = (words, reading)
-        else {
-            return false;
-        };
-        if info != known_info || types.name(own) != known_own {
-            return false;
-        }
-        let info = Info(info);
-        let name = |word: u32| types.name(word);
-        // What is not known yet is no part of a reading.
-        let target = |word: u32| {
-            self.references
-                .get(word as usize)
-                .map_or(UNKNOWN, |&reference| reference)
-        };
-        let Comparison {
-            third_is_type,
-            rest: how,
-        } = COMPARISONS[info.kind_number() as usize % NUMBERS];
-        let third = if third_is_type { target(third) } else { third };
-        if third != known_third {
-            return false;
-        }
-        match how {
-            Rest::Nothing => true,
-            Rest::NameTypeValue => elements(info, rest, known, |[n, t, v], [kn, kt, kv]| {
-                (name(n) == kn) & (target(t) == kt) & (v == kv)
-            }),
-            Rest::NameType => elements(info, rest, known, |[n, t], [kn, kt]| {
-                (name(n) == kn) & (target(t) == kt)
-            }),
-            Rest::NameValue => elements(info, rest, known, |[n, v], [kn, kv]| {
-                (name(n) == kn) & (v == kv)
-            }),
-            Rest::Other => {
-                let words = rest.iter().zip(known);
-                let mut words = words.zip(word_roles(info).skip(3));
-                words.all(|((&word, &known), role)| match role {
-                    Word::Name => name(word) == known,
-                    Word::Type => target(word) == known,
-                    Word::Value => word == known,
-                })
-            }
-        }
+        reads(types, &self.references, types.words_at(local), reading)
     }
 
     /// As `is_guessed`, where the first guess is wrong: by the second one, or the key. If the classes of targets are missing, puts
@@ -316,8 +310,8 @@ impl Readings {
         known: &mut KnownClasses,
         local: u32,
     ) -> Option<bool> {
-        let [_, guess] = known.guesses();
-        if self.reads(types, types.words_at(local), known.reading(guess)) {
+        let guess = known.second_guess();
+        if self.reads(types, local, known.reading(guess)) {
             known.correct(guess);
             self.set(local, guess);
             return Some(true);
@@ -356,7 +350,7 @@ impl Readings {
             return None;
         }
         let key = key_of(kind, &self.words[start..], |reference| match reference {
-            FIRST_CLASS..FIRST_LABEL => known.all[(reference - FIRST_CLASS) as usize].key(),
+            FIRST_CLASS..FIRST_LABEL => known.key(reference - FIRST_CLASS),
             _ => contribution_of(label_of(reference)),
         });
         let index = known.search(halves(key));
@@ -398,4 +392,68 @@ fn elements<const N: usize>(
     };
     let mut elements = words.as_chunks().0.iter().zip(known.as_chunks().0);
     elements.all(|(&element, &known)| is_same(element, known))
+}
+
+/// Whether the reading of the record at the start of `words` is that at the start of `reading`.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a call costs as much as a short record"
+)]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "one branch for each element, not one for each word"
+)]
+fn reads(types: Verbatim<'_>, references: &[u32], words: &[u32], reading: &[u32]) -> bool {
+    let (&[own, info, third, ref rest @ ..], &[known_own, known_info, known_third, ref known @ ..]) =
+        (words, reading)
+    else {
+        return false;
+    };
+    if info != known_info || types.name(own) != known_own {
+        return false;
+    }
+    let info = Info(info);
+    let name = |word: u32| types.name(word);
+    // What is not known yet is no part of a reading.
+    let target = |word: u32| references.get(word as usize).copied().unwrap_or(UNKNOWN);
+    let Comparison {
+        third_is_type,
+        rest: how,
+    } = COMPARISONS[info.kind_number() as usize % NUMBERS];
+    let third = if third_is_type { target(third) } else { third };
+    if third != known_third {
+        return false;
+    }
+    match how {
+        Rest::Nothing => true,
+        Rest::NameTypeValue => elements(info, rest, known, |[n, t, v], [kn, kt, kv]| {
+            (name(n) == kn) & (target(t) == kt) & (v == kv)
+        }),
+        Rest::NameType => elements(info, rest, known, |[n, t], [kn, kt]| {
+            (name(n) == kn) & (target(t) == kt)
+        }),
+        Rest::NameValue => elements(info, rest, known, |[n, v], [kn, kv]| {
+            (name(n) == kn) & (v == kv)
+        }),
+        Rest::Other => reads_other(types, references, info, rest, known),
+    }
+}
+
+/// As `reads`, of what is less frequent: the words behind the header.
+#[inline(never)]
+fn reads_other(
+    types: Verbatim<'_>,
+    references: &[u32],
+    info: Info,
+    words: &[u32],
+    known: &[u32],
+) -> bool {
+    let words = words.iter().zip(known).zip(word_roles(info).skip(3));
+    let mut words = words.map(|((&word, &known), role)| (word, known, role));
+    words.all(|(word, known, role)| match role {
+        Word::Name => types.name(word) == known,
+        Word::Type => references.get(word as usize) == Some(&known),
+        Word::Value => word == known,
+    })
 }

@@ -85,21 +85,31 @@ fn add_all(
             order.push(number);
         }
     }
-    let room = strings.total_bytes() / rayon::current_num_threads();
-    let bytes = |numbers: &[u32]| {
-        let mut bytes = Vec::with_capacity(room);
-        for &number in numbers {
-            bytes.extend_from_slice(strings.get(number));
-            bytes.push(0);
-        }
-        bytes
-    };
     let part = order.len().div_ceil(rayon::current_num_threads()).max(1);
-    let parts: Vec<Vec<u8>> = order.par_chunks(part).map(bytes).collect();
-    builder.reserve_string_bytes(parts.iter().map(Vec::len).sum());
-    for part in parts {
-        builder.add_new_strings(&part)?;
-    }
+    let start = builder.strings().end();
+    builder.add_new_strings(
+        usize::try_from(end - start).unwrap_or(usize::MAX),
+        |mut rest| {
+            let mut parts = Vec::new();
+            for numbers in order.chunks(part) {
+                let len = numbers
+                    .iter()
+                    .map(|&number| strings.len_of(number) + 1)
+                    .sum();
+                let (of_part, behind) = std::mem::take(&mut rest).split_at_mut(len);
+                parts.push((numbers, of_part));
+                rest = behind;
+            }
+            parts.into_par_iter().for_each(|(numbers, mut rest)| {
+                for &number in numbers {
+                    let string = strings.get(number);
+                    let (to, behind) = std::mem::take(&mut rest).split_at_mut(string.len() + 1);
+                    to[..string.len()].copy_from_slice(string);
+                    rest = behind;
+                }
+            });
+        },
+    )?;
     Ok(offsets)
 }
 

@@ -4,75 +4,46 @@
 //! the types of the merge are; its seed is random, so that nobody can make two strings of one hash.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use btf_core::dedup::{NO_NAME, Name};
 use btf_core::overlap::BoundedStrings;
+use btf_core::shared::{Row, SharedTable, halves};
 use btf_core::{Btf, Result, StrOffset};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
-
-/// Enough that two threads seldom want the same one.
-const SHARDS: usize = 64;
-
-/// A string, by the halves of its hash, and its number.
-type Entry = ([u64; 2], u32);
 
 /// The strings of all inputs, shared by all threads.
 #[derive(Debug)]
 pub(crate) struct Names {
     seed: u64,
-    shards: Vec<Mutex<HashTable<Entry>>>,
-    next: AtomicU32,
+    by_hash: SharedTable<()>,
 }
 
 impl Names {
     pub(crate) fn new() -> Self {
-        Self {
-            seed: RandomState::new().hash_one(0),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            next: AtomicU32::new(1),
-        }
+        Self::with_capacity(0)
     }
 
     /// As [`Names::new`], with room for about so many strings.
-    pub(crate) fn with_capacity(strings: usize) -> Self {
-        // Hashes spread them well, but not evenly.
-        let of_shard = strings / SHARDS * 5 / 4;
-        let shard = |_| Mutex::new(HashTable::with_capacity(of_shard));
+    pub(crate) fn with_capacity(room: usize) -> Self {
         Self {
-            shards: (0..SHARDS).map(shard).collect(),
-            ..Self::new()
-        }
-    }
-
-    /// The number of a string, and whether it is new.
-    fn intern(&self, string: &[u8]) -> (u32, bool) {
-        let hash = xxh3_128_with_seed(string, self.seed);
-        let halves @ [low_half, high_half] = [low(hash), low(hash >> 64)];
-        // By other bits than those that the table uses.
-        let shard = &self.shards[shard_of(high_half)];
-        let mut shard = shard
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_it = |entry: &Entry| entry.0 == halves;
-        match shard.entry(low_half, is_it, |entry| entry.0[0]) {
-            hash_table::Entry::Occupied(known) => (known.get().1, false),
-            hash_table::Entry::Vacant(place) => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                place.insert((halves, number));
-                (number, true)
-            }
+            seed: RandomState::new().hash_one(0),
+            // The empty string is 0.
+            by_hash: SharedTable::with_capacity(room, 1),
         }
     }
 
     /// All strings by their numbers, from what the threads have met first.
     pub(crate) fn strings(&self, created: Vec<Created>) -> Strings {
-        let mut places = vec![Place::default(); self.next.load(Ordering::Relaxed) as usize];
-        for (arena, created) in created.iter().enumerate() {
-            for &(number, start, len) in &created.all {
-                places[number as usize] = Place { arena, start, len };
+        let mut places = vec![Place::default(); self.by_hash.end() as usize];
+        for (arena, created) in (0..).zip(&created) {
+            for &index in &created.first {
+                let start = created.starts[index as usize];
+                let end = created.starts[index as usize + 1] - 1;
+                // No section is longer than its offsets of 32 bits reach, so no string is.
+                let len = u32::try_from(end - start).unwrap_or(u32::MAX);
+                let number = created.numbers[index as usize];
+                places[number as usize] = Place { start, len, arena };
             }
         }
         let arenas = created.into_iter().map(|created| created.arena);
@@ -83,11 +54,14 @@ impl Names {
     }
 }
 
-/// The strings that a thread has met first: the number of each, where it starts in `arena`, and its length.
+/// The strings of a thread, as in [`LocalNames`].
 #[derive(Debug)]
 pub(crate) struct Created {
     arena: Vec<u8>,
-    all: Vec<(u32, usize, usize)>,
+    starts: Vec<usize>,
+    numbers: Vec<u32>,
+    /// The indices of those that it has met first.
+    first: Vec<u32>,
 }
 
 /// All strings by their numbers.
@@ -100,9 +74,9 @@ pub(crate) struct Strings {
 /// Where a string is.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    arena: usize,
     start: usize,
-    len: usize,
+    len: u32,
+    arena: u32,
 }
 
 impl Strings {
@@ -111,44 +85,21 @@ impl Strings {
         self.places.len()
     }
 
-    /// The size of all, with a NUL behind each.
-    pub(crate) fn total_bytes(&self) -> usize {
-        let bytes: usize = self.arenas.iter().map(Vec::len).sum();
-        bytes + self.places.len()
-    }
-
     /// The length of the string of a number, in bytes.
     pub(crate) fn len_of(&self, number: u32) -> usize {
         self.places
             .get(number as usize)
-            .map_or(0, |place| place.len)
+            .map_or(0, |place| place.len as usize)
     }
 
     /// The string of a number; empty if there is none.
     pub(crate) fn get(&self, number: u32) -> &[u8] {
         let place = self.places.get(number as usize);
         let Place { arena, start, len } = place.copied().unwrap_or_default();
-        let arena = self.arenas.get(arena);
-        let string = arena.and_then(|arena| arena.get(start..start + len));
+        let arena = self.arenas.get(arena as usize);
+        let string = arena.and_then(|arena| arena.get(start..start + len as usize));
         string.unwrap_or_default()
     }
-}
-
-/// The shard for a string with this upper half.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "any bits will do to choose a shard"
-)]
-fn shard_of(high: u64) -> usize {
-    high as usize % SHARDS
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "that is how the lower half is taken"
-)]
-fn low(hash: u128) -> u64 {
-    hash as u64
 }
 
 /// What one thread knows of the strings.
@@ -163,20 +114,21 @@ pub(crate) struct LocalNames<'n> {
     arena: Vec<u8>,
     /// Where each starts in `arena`, and where the last one ends.
     starts: Vec<usize>,
-    /// The number of each.
+    /// The number of each, of the last ones only after [`LocalNames::number_new`].
     numbers: Vec<u32>,
+    hashes: Vec<u128>,
+    /// The index of each, by its hash.
+    by_hash: HashTable<u32>,
     /// For each the indices of those that followed it last and before that, where those are not the next ones anyway.
     next: Vec<[u32; 2]>,
-    /// By number the index of a string, or [`NOWHERE`].
-    indices: Vec<u32>,
+    /// Those that have no number yet.
+    new: Row<()>,
     /// The indices of those that this thread has met first.
     created: Vec<u32>,
     /// Memory that was used before.
     spare: Vec<Vec<u32>>,
+    new_starts: Vec<(usize, u32)>,
 }
-
-/// The index of a string that a thread has not met.
-const NOWHERE: u32 = u32::MAX;
 
 impl<'n> LocalNames<'n> {
     pub(crate) fn new(names: &'n Names) -> Self {
@@ -186,23 +138,30 @@ impl<'n> LocalNames<'n> {
             arena: vec![0],
             starts: vec![0, 1],
             numbers: vec![0],
+            hashes: vec![0],
+            by_hash: HashTable::new(),
             next: vec![[0; 2]],
-            indices: vec![0],
+            new: Row::default(),
             created: Vec::new(),
             spare: Vec::new(),
+            new_starts: Vec::new(),
         }
+    }
+
+    /// Makes room to look so many strings up.
+    pub(crate) fn reserve(&mut self, strings: usize) {
+        let hashes = &self.hashes;
+        let rehash = |&index: &u32| halves(hashes[index as usize])[0];
+        self.by_hash.reserve(strings, rehash);
     }
 
     /// The strings that this thread has met first.
     pub(crate) fn finish(self) -> Created {
-        let created = self.created.iter();
-        let all = created.map(|&index| {
-            let [start, end] = self.place(index);
-            (self.numbers[index as usize], start, end - start - 1)
-        });
         Created {
-            all: all.collect(),
             arena: self.arena,
+            starts: self.starts,
+            numbers: self.numbers,
+            first: self.created,
         }
     }
 
@@ -218,7 +177,31 @@ impl<'n> LocalNames<'n> {
     /// The number of a string.
     fn number(&mut self, string: &[u8]) -> u32 {
         let index = self.index(string);
+        self.number_new();
         self.numbers[index as usize]
+    }
+
+    /// Gives numbers to the strings that have none yet.
+    fn number_new(&mut self) {
+        let Self {
+            names,
+            numbers,
+            hashes,
+            new,
+            created,
+            ..
+        } = self;
+        let first = numbers.len();
+        numbers.resize(hashes.len(), NO_NAME);
+        let join = |(): &mut (), ()| ();
+        names.by_hash.number_all(new, join, |at, number, is_new| {
+            let index = first + at;
+            numbers[index] = number;
+            if is_new {
+                // There are no more strings than numbers.
+                created.push(u32::try_from(index).unwrap_or(u32::MAX));
+            }
+        });
     }
 
     /// Where a string starts in `arena`, and where its NUL ends.
@@ -232,27 +215,25 @@ impl<'n> LocalNames<'n> {
         if string.is_empty() {
             return 0;
         }
-        let (number, is_new) = self.names.intern(string);
-        let at = number as usize;
-        if at >= self.indices.len() {
-            self.indices.resize(at + 1, NOWHERE);
+        let hash = xxh3_128_with_seed(string, self.names.seed);
+        let hashes = &self.hashes;
+        let is_it = |&index: &u32| hashes[index as usize] == hash;
+        let rehash = |&index: &u32| halves(hashes[index as usize])[0];
+        match self.by_hash.entry(halves(hash)[0], is_it, rehash) {
+            hash_table::Entry::Occupied(known) => *known.get(),
+            hash_table::Entry::Vacant(place) => {
+                // There are no more strings than numbers.
+                let index = u32::try_from(self.hashes.len()).unwrap_or(u32::MAX);
+                place.insert(index);
+                self.hashes.push(hash);
+                self.new.push(hash, ());
+                self.arena.extend_from_slice(string);
+                self.arena.push(0);
+                self.starts.push(self.arena.len());
+                self.next.push([0; 2]);
+                index
+            }
         }
-        let known = &mut self.indices[at];
-        if *known != NOWHERE {
-            return *known;
-        }
-        // There are no more strings than numbers.
-        let index = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        *known = index;
-        if is_new {
-            self.created.push(index);
-        }
-        self.arena.extend_from_slice(string);
-        self.arena.push(0);
-        self.starts.push(self.arena.len());
-        self.numbers.push(number);
-        self.next.push([0; 2]);
-        index
     }
 
     /// The index of the string at the start of `rest`, which stands behind the one with the index `last`, and how many bytes of `rest`
@@ -283,15 +264,20 @@ impl<'n> LocalNames<'n> {
         by_start.clear();
         by_start.resize(section.len(), NO_NAME);
         let (mut start, mut last) = (0, 0);
+        let mut new = std::mem::take(&mut self.new_starts);
         while let Some(rest) = section.get(start..).filter(|rest| !rest.is_empty()) {
             let (first, len) = self.run_behind(last, rest);
             let by_start = &mut by_start[start..];
             let starts = &self.starts[first as usize..];
-            let behind = starts.iter().skip(1).map(|end| end - starts[0]);
+            let mut behind = starts.iter().skip(1).map(|end| end - starts[0]);
+            let Some(numbers) = self.numbers.get(first as usize..).filter(|n| !n.is_empty()) else {
+                new.push((start, first));
+                last = first;
+                start += behind.next().unwrap_or(len);
+                continue;
+            };
             let mut from = 0;
-            for ((index, &number), end) in
-                (first..).zip(&self.numbers[first as usize..]).zip(behind)
-            {
+            for ((index, &number), end) in (first..).zip(numbers).zip(behind) {
                 if end > len {
                     break;
                 }
@@ -300,6 +286,11 @@ impl<'n> LocalNames<'n> {
             }
             start += from;
         }
+        self.number_new();
+        for (start, index) in new.drain(..) {
+            by_start[start] = self.numbers[index as usize];
+        }
+        self.new_starts = new;
         by_start
     }
 }
