@@ -152,6 +152,7 @@ impl Builder {
     pub fn reserve_strings(&mut self, strings: usize, bytes: usize) {
         self.strings.reserve(strings, bytes);
     }
+
     /// The offset of `string`, which is stored if neither this BTF nor its base has it.
     ///
     /// # Errors
@@ -172,7 +173,7 @@ impl Builder {
     /// writes them, one behind the other, over as many zeros.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if the last one has no NUL, [`ErrorKind::TooLarge`] as [`StringTable::add`]; before `fill` is called.
+    /// What [`StringTable::add_new_all`] returns.
     pub fn add_new_strings(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<()> {
         self.strings.add_new_all(len, fill)
     }

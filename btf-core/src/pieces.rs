@@ -21,11 +21,19 @@ pub(crate) fn in_pieces<T: Send>(
     first
 }
 
-/// Sorts on the threads of rayon's current pool. What is equal changes places.
+/// What is shorter is sorted by the thread that asks, as another would be woken for too little.
+#[cfg(feature = "parallel")]
+const MIN_SORTED: usize = if cfg!(test) { 4 } else { 1 << 16 };
+
+/// Sorts on the threads of rayon's current pool, if that pays. What is equal changes places.
 #[cfg(feature = "parallel")]
 pub(crate) fn sort<T: Ord + Send>(all: &mut [T]) {
     use rayon::slice::ParallelSliceMut;
-    all.par_sort_unstable();
+    if all.len() < MIN_SORTED {
+        all.sort_unstable();
+    } else {
+        all.par_sort_unstable();
+    }
 }
 
 /// Calls `work` with each, on the threads of rayon's current pool.

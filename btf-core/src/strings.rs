@@ -238,6 +238,7 @@ impl StringTable {
     fn index(&self) -> &StringIndex {
         self.index.get_or_init(|| StringIndex::of(&self.bytes))
     }
+
     /// The offset of `string`, which is stored if neither this table nor the base chain has it.
     ///
     /// # Errors

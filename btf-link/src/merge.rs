@@ -88,7 +88,7 @@ pub fn merge(
         added.map_err(|(part, error)| (group.input_of(part), error))
     };
     let count = groups.len();
-    let gathered = gather(&merger, &names, count, room(count), &add, progress);
+    let gathered = gather(&merger, &names, count, &add, progress);
     let (gathered, of_inputs) = gathered.map_err(|(_, (input, error))| Failure { input, error })?;
     created.extend(of_inputs);
     // From here on every string has its number, and every type its class.
@@ -151,7 +151,7 @@ pub fn merge_unkept(
         btf.recycle(&mut adder.memory);
         added.map_err(|_| ())
     };
-    let (gathered, created) = gather(&merger, &names, count, room, &add, progress).ok()?;
+    let (gathered, created) = gather(&merger, &names, count, &add, progress).ok()?;
     let is_changed = AtomicBool::new(false);
     let merged = merger.finish(gathered, &|index, into| {
         let btf = read(index as usize, &mut Memory::default());
@@ -271,12 +271,11 @@ impl Adder<'_> {
 /// Adds the group of an index.
 type Add<'f, E> = dyn Fn(usize, &mut Adder<'_>) -> Result<(), E> + Sync + 'f;
 
-/// Adds so many fragments to the merge, on all threads, with room for so many strings; the error is that of the first fragment that cannot be made.
+/// Adds so many fragments to the merge, on all threads; the error is that of the first fragment that cannot be made.
 fn gather<E: Send>(
     merger: &Merger<'_>,
     names: &Names,
     count: usize,
-    room: usize,
     add: &Add<'_, E>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(Vec<Gathered>, Vec<Created>), (usize, E)> {
@@ -288,7 +287,7 @@ fn gather<E: Send>(
             fragment: Fragment::default(),
             memory: Memory::default(),
         };
-        adder.names.reserve(room);
+        adder.names.reserve(room(count));
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {

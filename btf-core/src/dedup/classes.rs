@@ -226,12 +226,10 @@ pub struct Worker<'t> {
     /// What this thread knows of the table.
     known: KnownClasses,
     created: Gathered,
-    /// The greatest rank that was reported.
+    /// The greatest rank that was reported; [`u32::MAX`] if a class may be known that was not.
     greatest: u32,
     /// How many classes were known when the last fragment was added.
     reported_count: usize,
-    /// Whether a class may be known of which no type was added.
-    has_unreported: bool,
     /// The local numbers of the types of a fragment whose positions are less than those reported before, and what is reported of each.
     less: Vec<u32>,
     row: Row<Position>,
@@ -285,7 +283,6 @@ impl<'t> Worker<'t> {
             created: Gathered::default(),
             greatest: 0,
             reported_count: 0,
-            has_unreported: false,
             less: Vec::new(),
             row: Row::default(),
             new: Vec::new(),
@@ -350,7 +347,8 @@ impl<'t> Worker<'t> {
     #[must_use]
     pub fn add_verbatim(&mut self, index: FragmentIndex, types: Verbatim<'_>) -> bool {
         if self.readings.read(types, &mut self.known).is_none() {
-            self.has_unreported = true;
+            // Classes may be known now of which no type was added.
+            self.greatest = u32::MAX;
             return false;
         }
         let index = index + self.first;
@@ -408,7 +406,6 @@ impl<'t> Worker<'t> {
             known: KnownClasses { keys, reported, .. },
             greatest,
             reported_count,
-            has_unreported,
             less,
             row,
             new,
@@ -417,7 +414,7 @@ impl<'t> Worker<'t> {
         let position = |local: u32| position(fragment, local, local as usize >= first_weak);
         less.clear();
         // Fragments mostly come in their order. Then what was reported before was reported with a lesser position.
-        let is_greater = rank(position(0)) > *greatest && !*has_unreported;
+        let is_greater = rank(position(0)) > *greatest;
         let old = if is_greater { *reported_count } else { 0 };
         for (local, &index) in (0..).zip(members) {
             if (index as usize) < old {

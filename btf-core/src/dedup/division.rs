@@ -5,8 +5,9 @@
 use super::classes::{ClassId, FastMap, NOWHERE};
 use super::environment::{Environment, EnvironmentId, Environments, MAX_COMPARED, complete};
 use super::fragment::u32_len;
+use super::grouped::Grouped;
 use super::homonyms::{Meanings, NodeId};
-use super::scan::{Homonyms, OccurrencesByClass, Scan};
+use super::scan::{Homonyms, Occurrence, Scan};
 
 /// How classes that occur in the same environments are divided.
 #[derive(Debug)]
@@ -59,36 +60,43 @@ impl Division {
             plan_of: vec![0; homonyms.graph.len()],
             ..Self::default()
         };
-        let mut numbers: FastMap<Vec<EnvironmentId>, u32> = FastMap::default();
+        let mut numbers: FastMap<Vec<EnvironmentId>, usize> = FastMap::default();
         let lists = std::mem::take(&mut scan.all_occurrences);
-        let occurrences = OccurrencesByClass::new(&lists, homonyms.graph.len());
-        // Classes side by side mostly occur in the same environments.
-        let mut last: (Vec<EnvironmentId>, u32) = (Vec::new(), 0);
-        occurrences.for_each_class(|class, occurring| {
+        let all = lists.iter().flatten();
+        let all = all.map(|&(class, occurrence)| (class as usize, occurrence));
+        let occurrences = Grouped::new(homonyms.graph.len(), all);
+        let mut occurring = Vec::new();
+        let mut last = 0;
+        for class in 0..occurrences.len() {
             if scan.environments.are_too_many() {
-                return;
+                break;
             }
-            let number = if last.0 == occurring {
-                last.1
-            } else if let Some(&number) = numbers.get(occurring) {
-                number
-            } else {
-                let Some(plan) = Plan::new(homonyms, &mut scan.environments, occurring) else {
-                    return;
+            let of_class = occurrences.of(class).iter();
+            occurring.clear();
+            occurring.extend(of_class.map(|occurrence| occurrence.environment));
+            if occurring.is_empty() {
+                continue;
+            }
+            occurring.sort_unstable();
+            occurring.dedup();
+            // Classes side by side mostly occur in the same environments.
+            let is_as_last = |plan: &Plan| plan.occurring == occurring;
+            if !division.plans.get(last).is_some_and(is_as_last) {
+                last = if let Some(&number) = numbers.get(&occurring) {
+                    number
+                } else {
+                    let Some(plan) = Plan::new(homonyms, &mut scan.environments, &occurring) else {
+                        break;
+                    };
+                    division.plans.push(plan);
+                    let number = division.plans.len() - 1;
+                    numbers.insert(occurring.clone(), number);
+                    number
                 };
-                division.plans.push(plan);
-                let number = u32_len(division.plans.len());
-                numbers.insert(occurring.to_vec(), number);
-                number
-            };
-            if last.1 != number {
-                last.0.clear();
-                last.0.extend_from_slice(occurring);
-                last.1 = number;
             }
-            division.plan_of[class as usize] = number;
+            division.plan_of[class as usize] = u32_len(last + 1);
             division.add_nodes(class, meanings);
-        });
+        }
         if !scan.environments.are_too_many() {
             division.place_nodes(homonyms, scan, &occurrences, meanings);
         }
@@ -113,7 +121,7 @@ impl Division {
         &self,
         homonyms: &Homonyms<'_>,
         scan: &Scan,
-        occurrences: &OccurrencesByClass,
+        occurrences: &Grouped<Occurrence>,
         meanings: &mut Meanings,
     ) {
         let stands_alone = |class: ClassId| self.plan_of[class as usize] == 0;

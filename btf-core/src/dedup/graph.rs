@@ -10,6 +10,7 @@ use super::classes::{
     ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
 };
 use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
+use super::grouped::Grouped;
 use super::key::{Label, is_forward};
 use crate::ids::TypeId;
 use crate::kind::Kind;
@@ -204,50 +205,20 @@ impl Graph {
 
 /// Positions with their indices, in order: first by fragment, of which each has few, and these on all threads.
 fn in_order(positions: &[Position]) -> Vec<(Position, u32)> {
-    let fragments = positions.iter().map(|&position| fragment_of(position));
-    let count = fragments
-        .filter(|&f| f != usize::MAX)
-        .max()
-        .map_or(0, |max| max + 1);
-    // What is weak, or nowhere, is behind all fragments.
-    let bucket = |position: Position| fragment_of(position).min(count);
-    let mut ends = vec![0_u32; count + 2];
-    for &position in positions {
-        ends[bucket(position) + 1] += 1;
-    }
-    let mut end = 0;
-    for of_bucket in &mut ends {
-        end += *of_bucket;
-        *of_bucket = end;
-    }
-    let mut order = vec![(0, 0); positions.len()];
-    for (index, &position) in (0..).zip(positions) {
-        let next = &mut ends[bucket(position)];
-        order[*next as usize] = (position, index);
-        *next += 1;
-    }
-    let mut buckets = Vec::with_capacity(ends.len());
-    let (mut rest, mut start) = (&mut order[..], 0);
-    for end in ends {
-        let (of_bucket, behind) = std::mem::take(&mut rest).split_at_mut((end - start) as usize);
-        buckets.push(of_bucket);
-        (rest, start) = (behind, end);
-    }
-    for_each_mut(&mut buckets, |bucket| match bucket.len() {
-        // No two are equal.
-        0..MIN_SHARE => bucket.sort_unstable_by_key(|&(position, _)| position),
-        _ => sort(bucket),
-    });
-    order
+    let fragments = positions.iter().filter_map(|&at| fragment_of(at));
+    let count = fragments.max().map_or(0, |greatest| greatest + 1);
+    let place = |(index, &position)| {
+        // What is weak, or nowhere, is behind all fragments.
+        (fragment_of(position).unwrap_or(count), (position, index))
+    };
+    let mut order = Grouped::new(count + 1, (0..).zip(positions).map(place));
+    for_each_mut(&mut order.groups_mut(), |of_fragment| sort(of_fragment));
+    order.into_all()
 }
 
-/// The fragment of a position; [`usize::MAX`] if it is weak or nowhere.
-fn fragment_of(position: Position) -> usize {
-    if position & WEAK == 0 {
-        usize::try_from(position >> 32).unwrap_or(usize::MAX)
-    } else {
-        usize::MAX
-    }
+/// The fragment of a position; none if it is weak or nowhere.
+fn fragment_of(position: Position) -> Option<usize> {
+    (position & WEAK == 0).then_some((position >> 32) as usize)
 }
 
 /// Whether a position lies in fragment 0.

@@ -47,6 +47,7 @@ mod environment;
 mod follow;
 mod fragment;
 mod graph;
+mod grouped;
 mod homes;
 mod homonyms;
 mod key;

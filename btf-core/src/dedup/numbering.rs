@@ -81,11 +81,8 @@ impl Merged {
             positions, same_as, ..
         } = &self.meanings;
         let nodes = 0..u32_len(positions.len());
-        let mut ids = vec![TypeId::VOID; positions.len()];
-        if !self.graph.base_ids.is_empty() {
-            let of_base = |node| self.base_id(node).unwrap_or(TypeId::VOID);
-            ids = nodes.clone().map(of_base).collect();
-        }
+        let of_base = |node| self.base_id(node).unwrap_or(TypeId::VOID);
+        let mut ids: Vec<TypeId> = nodes.clone().map(of_base).collect();
         let is_root = |&node: &NodeId| {
             let at = node as usize;
             positions[at] & WEAK == 0 && same_as[at] == node && ids[at].is_void()
@@ -95,15 +92,7 @@ impl Merged {
             let own = self.graph.positions.get(*node as usize);
             own == Some(&positions[*node as usize])
         };
-        let (mut in_place, mut moved) = (Vec::with_capacity(positions.len()), Vec::new());
-        for node in nodes.filter(is_root) {
-            let list = if is_in_place(&node) {
-                &mut in_place
-            } else {
-                &mut moved
-            };
-            list.push(node);
-        }
+        let (in_place, mut moved): (Vec<_>, Vec<_>) = nodes.filter(is_root).partition(is_in_place);
         let place = |node: NodeId| (positions[node as usize], node);
         moved.sort_unstable_by_key(|&node| place(node));
         let mut order: Vec<NodeId> = Vec::with_capacity(positions.len());

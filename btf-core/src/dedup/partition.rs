@@ -9,6 +9,7 @@
 //! so it does not depend on the order in which groups are taken.
 
 use super::fragment::u32_len;
+use super::grouped::Grouped;
 
 /// The edges of a graph's nodes, flat: those of node `n` are `targets[starts[n]..starts[n + 1]]`.
 ///
@@ -23,30 +24,15 @@ impl Edges {
     /// An edge that has been accounted for in the initial groups.
     pub(crate) const FIXED: u32 = u32::MAX;
 
-    /// The edges that lead to each of so many nodes, as (source, position among the source's edges), and where those of each begin.
-    fn sources(&self, nodes: usize) -> (Vec<(u32, u32)>, Vec<u32>) {
-        let mut starts = vec![0; nodes + 1];
-        for &target in self.targets.iter().filter(|&&t| t != Self::FIXED) {
-            starts[target as usize + 1] += 1;
-        }
-        let mut end = 0;
-        for start in &mut starts {
-            end += *start;
-            *start = end;
-        }
-        let mut next = starts.clone();
-        let mut sources = vec![(0, 0); end as usize];
-        for (node, of_node) in (0..).zip(self.starts.windows(2)) {
-            let targets = &self.targets[of_node[0] as usize..of_node[1] as usize];
-            for (position, &target) in (0..).zip(targets) {
-                if target != Self::FIXED {
-                    let next = &mut next[target as usize];
-                    sources[*next as usize] = (node, position);
-                    *next += 1;
-                }
-            }
-        }
-        (sources, starts)
+    /// The edges that lead to each of so many nodes, as (source, position among the source's edges).
+    fn sources(&self, nodes: usize) -> Grouped<(u32, u32)> {
+        let of_node = |(source, ends): (u32, &[u32])| {
+            let targets = &self.targets[ends[0] as usize..ends[1] as usize];
+            let edges = (0_u32..).zip(targets).filter(|(_, t)| **t != Self::FIXED);
+            edges.map(move |(position, &target)| (target as usize, (source, position)))
+        };
+        let all = (0_u32..).zip(self.starts.windows(2)).flat_map(of_node);
+        Grouped::new(nodes, all)
     }
 }
 
@@ -60,10 +46,8 @@ pub(crate) fn refine(group: &mut [u32], edges: &Edges) {
 
 struct Refinement {
     members: Vec<Vec<u32>>,
-    /// The edges that lead to each node as (source, position among the source's edges), one node's behind the other's.
-    sources: Vec<(u32, u32)>,
-    /// Where in `sources` those of each node begin, and where the last end.
-    source_starts: Vec<u32>,
+    /// The edges that lead to each node, as (source, position among the source's edges).
+    sources: Grouped<(u32, u32)>,
     /// For each node, its index among the members of its group.
     places: Vec<u32>,
     /// The groups by which the others have not been split yet.
@@ -79,11 +63,9 @@ impl Refinement {
             places.push(u32_len(members[number as usize].len()));
             members[number as usize].push(node);
         }
-        let (sources, source_starts) = edges.sources(group.len());
         Self {
             members,
-            sources,
-            source_starts,
+            sources: edges.sources(group.len()),
             places,
             pending: (0..u32_len(groups)).collect(),
         }
@@ -93,8 +75,7 @@ impl Refinement {
     fn split_by(&mut self, splitter: u32, group: &mut [u32]) {
         let mut hits: Vec<(u32, u32, u32)> = Vec::new();
         for &node in &self.members[splitter as usize] {
-            let [start, end] = [0, 1].map(|next| self.source_starts[node as usize + next] as usize);
-            for &(source, position) in &self.sources[start..end] {
+            for &(source, position) in self.sources.of(node) {
                 let number = group[source as usize];
                 if self.members[number as usize].len() > 1 {
                     hits.push((number, source, position));

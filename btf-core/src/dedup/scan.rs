@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::classes::{ClassId, NOWHERE, Position, WEAK, position};
+use super::classes::{ClassId, Position, WEAK, position};
 use super::definitions::Definitions;
 use super::environment::{Bits, Environment, EnvironmentId, Environments, Limits};
 use super::follow::{Follower, Place};
@@ -98,7 +98,7 @@ impl<'a> Homonyms<'a> {
 }
 
 /// An environment in which a class occurs, and the least position there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Occurrence {
     pub(super) environment: EnvironmentId,
     pub(super) position: Position,
@@ -165,62 +165,6 @@ impl Occurrences {
                     let environment = (mark - 1) / 2;
                     self.add(class, environment, position(fragment, local, is_weak));
                 }
-            }
-        }
-    }
-}
-
-/// [`Occurrences`] by class.
-#[derive(Debug)]
-pub(super) struct OccurrencesByClass {
-    /// Where in `all` those of each class begin, and where the last end.
-    starts: Vec<u32>,
-    all: Vec<Occurrence>,
-}
-
-impl OccurrencesByClass {
-    /// Of lists for so many classes.
-    pub(super) fn new(lists: &[Vec<(ClassId, Occurrence)>], classes: usize) -> Self {
-        let mut starts = vec![0; classes + 1];
-        for &(class, _) in lists.iter().flatten() {
-            starts[class as usize + 1] += 1;
-        }
-        let mut end = 0;
-        for start in &mut starts {
-            end += *start;
-            *start = end;
-        }
-        let nothing = Occurrence {
-            environment: 0,
-            position: NOWHERE,
-        };
-        let mut all = vec![nothing; end as usize];
-        let mut next = starts.clone();
-        for &(class, occurrence) in lists.iter().flatten() {
-            let next = &mut next[class as usize];
-            all[*next as usize] = occurrence;
-            *next += 1;
-        }
-        Self { starts, all }
-    }
-
-    /// Those of a class, with repetitions.
-    pub(super) fn of(&self, class: ClassId) -> &[Occurrence] {
-        let [start, end] = [class as usize, class as usize + 1].map(|at| self.starts[at] as usize);
-        &self.all[start..end]
-    }
-
-    /// Calls `visit` with each class that occurs and its environments, sorted.
-    pub(super) fn for_each_class(&self, mut visit: impl FnMut(ClassId, &[EnvironmentId])) {
-        let mut environments = Vec::new();
-        for class in 0..u32_len(self.starts.len() - 1) {
-            let of_class = self.of(class);
-            if !of_class.is_empty() {
-                environments.clear();
-                environments.extend(of_class.iter().map(|occurrence| occurrence.environment));
-                environments.sort_unstable();
-                environments.dedup();
-                visit(class, &environments);
             }
         }
     }

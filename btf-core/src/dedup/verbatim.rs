@@ -136,8 +136,7 @@ pub(super) struct Readings {
     /// For each type the index of its class among the known.
     pub(super) indices: Vec<u32>,
     /// The types without a label, and those with one; both have room for all types.
-    unlabelled: Vec<u32>,
-    labelled: Vec<u32>,
+    locals: [Vec<u32>; 2],
     stack: Vec<u32>,
 }
 
@@ -146,28 +145,28 @@ impl Readings {
     pub(super) fn read(&mut self, types: Verbatim<'_>, known: &mut KnownClasses) -> Option<()> {
         let label_count = self.begin(types)?;
         let count = self.indices.len() - label_count;
+        self.find_all::<false>(types, known, count)?;
+        // All that these refer to is known by now.
+        self.find_all::<true>(types, known, label_count)
+    }
+
+    /// Finds the classes of all types with or without labels, of which there are `count`.
+    fn find_all<const HAS_LABEL: bool>(
+        &mut self,
+        types: Verbatim<'_>,
+        known: &mut KnownClasses,
+        count: usize,
+    ) -> Option<()> {
         let mut at = 0;
         loop {
-            at += self.follow::<false>(types, known, at..count);
+            at += self.follow::<HAS_LABEL>(types, known, at..count);
             if at == count {
-                break;
+                return Some(());
             }
-            let local = self.unlabelled[at];
+            let local = self.locals[usize::from(HAS_LABEL)][at];
             self.search_with_targets(types, known, local)?;
             at += 1;
         }
-        // All that the others refer to is known by now.
-        let mut at = 0;
-        loop {
-            at += self.follow::<true>(types, known, at..label_count);
-            if at == label_count {
-                break;
-            }
-            let local = self.labelled[at];
-            self.search(types, known, local)?;
-            at += 1;
-        }
-        Some(())
     }
 
     /// Finds the classes of types with or without labels as long as each is the one that came next before; the number of these types.
@@ -179,11 +178,7 @@ impl Readings {
         known: &mut KnownClasses,
         part: Range<usize>,
     ) -> usize {
-        let locals = if HAS_LABEL {
-            &self.labelled[part]
-        } else {
-            &self.unlabelled[part]
-        };
+        let locals = &self.locals[usize::from(HAS_LABEL)][part];
         let (words, references) = (&self.words[..], &mut self.references[..]);
         let indices = &mut self.indices[..];
         let mut guess = known.guess();
@@ -226,8 +221,7 @@ impl Readings {
         let Self {
             references,
             indices,
-            unlabelled,
-            labelled,
+            locals: [unlabelled, labelled],
             ..
         } = self;
         references.clear();
@@ -256,7 +250,7 @@ impl Readings {
         (!is_odd).then_some(label_count)
     }
 
-    /// Finds the class of a type without a label that is not the first guess, and before it those of its targets.
+    /// Finds the class of a type that is not the first guess, and before it those of its targets without a label.
     fn search_with_targets(
         &mut self,
         types: Verbatim<'_>,
