@@ -70,8 +70,8 @@ impl<V: Copy> SharedTable<V> {
         Self::with_shards(MAX_SHARDS, capacity, first)
     }
 
-    /// As [`SharedTable::with_capacity`], for so few keys that threads do not wait for each other: new keys get their numbers in the
-    /// order of the row.
+    /// As [`SharedTable::with_capacity`], for one thread, or so few keys that threads do not wait for each other: new keys get their
+    /// numbers in the order of the row.
     #[must_use]
     pub fn of_few(keys: usize, first: u32) -> Self {
         Self::with_shards(1, keys, first)
@@ -87,7 +87,7 @@ impl<V: Copy> SharedTable<V> {
 
     /// Takes the keys out of `row` and calls `found` with the index of each, its number, and whether it is new.
     ///
-    /// A new key's value is that of the row; `join` puts it to the value of one that is known. The order is no particular one, but that of
+    /// Both closures run while part of the table is locked: they must not ask it for anything. A new key's value is that of the row; `join` puts it to the value of one that is known. The order is no particular one, but that of
     /// the row for what is equal.
     pub fn number_all(
         &self,

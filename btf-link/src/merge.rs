@@ -94,9 +94,8 @@ pub fn merge(
     // From here on every string has its number, and every type its class.
 
     let merged = merger.finish(gathered, &|index, into| {
-        let mut local = LocalNames::new(&names);
         // It could be read before.
-        let _ = groups[index as usize].read(&mut local.reading(), into);
+        let _ = groups[index as usize].reload(&names, into);
     });
     let numbering = merged.number(&needed_tags(&merged, &groups));
     let builder = build(options.base.as_ref(), &numbering, &names.strings(created));
@@ -133,7 +132,7 @@ pub type ReadInput<'r> = dyn Fn(usize, &mut Memory) -> Option<Btf> + Sync + 'r;
 
 /// As [`merge`], for `count` inputs that are read when they are needed and not kept. Each is read once, few twice.
 ///
-/// `None` if `read` returns that, or something else that an input read twice did not return before, or if [`merge`] would fail; the
+/// `None` if `read` returns that, or something with another number of types for an input that is read twice, or if [`merge`] would fail; the
 /// latter can tell why.
 pub fn merge_unkept(
     count: usize,
@@ -145,30 +144,35 @@ pub fn merge_unkept(
     let names = Names::with_capacity(room);
     let merger = Merger::with_capacity(room);
     let read = |index, buffer: &mut _| read(index, buffer).filter(|btf| btf.base().is_none());
+    let type_counts: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
     let add = |index: usize, adder: &mut Adder<'_>| {
         let btf = read(index, &mut adder.memory).ok_or(())?;
+        type_counts[index].store(btf.starts().len(), Ordering::Relaxed);
         let added = adder.add(index, &Group::alone(&btf, is_canonical));
         btf.recycle(&mut adder.memory);
         added.map_err(|_| ())
     };
     let (gathered, created) = gather(&merger, &names, count, &add, progress).ok()?;
     let is_changed = AtomicBool::new(false);
-    let merged = merger.finish(gathered, &|index, into| {
+    let reload = |index, into: &mut Fragment| {
         let btf = read(index as usize, &mut Memory::default());
-        let mut local = LocalNames::new(&names);
+        let count = type_counts[index as usize].load(Ordering::Relaxed);
+        let btf = btf.filter(|btf| btf.starts().len() == count);
         let done = btf.is_some_and(|btf| {
             let group = Group::alone(&btf, is_canonical);
-            group.read(&mut local.reading(), into).is_ok()
+            group.reload(&names, into).is_ok()
         });
         if !done {
             into.clear();
             is_changed.store(true, Ordering::Relaxed);
         }
-    });
+    };
+    let finish = || merger.finish(gathered, &reload);
+    let (merged, strings) = rayon::join(finish, || names.strings(created));
     if is_changed.into_inner() {
         return None;
     }
-    let (numbering, strings) = rayon::join(|| merged.number(&[]), || names.strings(created));
+    let numbering = merged.number(&[]);
     let btf = build(None, &numbering, &strings).and_then(Builder::finish);
     drop(numbering);
     // To give so much memory back takes milliseconds, for which nobody should have to wait.
@@ -340,4 +344,39 @@ fn needed_tags(merged: &Merged, groups: &[Group<'_>]) -> Vec<Output> {
 /// The kind of a record, if it is known.
 fn kind_of(record: &[u32]) -> Option<Kind> {
     Info(record.get(1).copied().unwrap_or(0)).kind()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// BTF in which a structure has so many definitions, each of another size, with a pointer to each.
+    fn definitions(count: u32) -> Btf {
+        let mut builder = Builder::new();
+        let name = builder.add_string(b"s").unwrap();
+        for number in 1..=count {
+            let info = Info::new(Kind::Struct, 0, false);
+            let id = builder.push_record(&[name.0, info.0, number]).unwrap();
+            let info = Info::new(Kind::Ptr, 0, false);
+            builder.push_record(&[0, info.0, id.0]).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn an_input_that_changes_before_it_is_read_again_is_noticed() {
+        for (second, is_merged) in [(2, true), (3, false), (1, false)] {
+            let reads = AtomicUsize::new(0);
+            let read = |_: usize, _: &mut Memory| {
+                let is_first = reads.fetch_add(1, Ordering::Relaxed) == 0;
+                Some(definitions(if is_first { 2 } else { second }))
+            };
+            let merged = merge_unkept(1, &read, false, &|_| {});
+            assert_eq!(reads.load(Ordering::Relaxed), 2);
+            assert_eq!(merged.is_some(), is_merged, "{second}");
+            if let Some(merged) = merged {
+                assert_eq!(merged.records().count(), 4);
+            }
+        }
+    }
 }

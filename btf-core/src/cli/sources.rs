@@ -16,11 +16,13 @@ mod raw;
 mod standalone;
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ext::BtfExt;
+use crate::pieces::in_pieces;
 use crate::reader::Btf;
 use crate::relocate::relocate;
 
@@ -171,14 +173,21 @@ pub fn check_base(btf: &Btf) -> crate::Result<()> {
     bases::fit(btf)
 }
 
+/// How many paths a thread looks at.
+const FOUND_AT_ONCE: usize = 64;
+
 /// All files in their order, and those that folders hold.
 fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     check_stdin(paths)?;
-    let mut found = Vec::new();
-    for path in paths {
-        files::find(path, &mut found)?;
-    }
-    Ok(found)
+    let part = |part: Range<usize>| {
+        let mut found = Vec::new();
+        let mut all = paths[part].iter();
+        all.try_for_each(|path| files::find(path, &mut found))?;
+        Ok(found)
+    };
+    let found = in_pieces(0..paths.len(), FOUND_AT_ONCE, &part).into_iter();
+    let found: Result<Vec<_>, Error> = found.collect();
+    Ok(found?.concat())
 }
 
 fn read(path: &Path) -> Result<Contents, Error> {

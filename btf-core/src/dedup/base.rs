@@ -190,7 +190,7 @@ pub(super) struct Import {
 struct Taken {
     /// Its number in the base.
     in_base: ClassId,
-    /// Its number in the table.
+    /// Its number in the table, or one behind those if no fragment has it.
     class: ClassId,
     is_whole: bool,
 }

@@ -226,7 +226,8 @@ pub struct Worker<'t> {
     /// What this thread knows of the table.
     known: KnownClasses,
     created: Gathered,
-    /// The greatest rank that was reported; [`u32::MAX`] if a class may be known that was not.
+    /// The greatest rank that was reported, which is that of a weak type if there was one; [`u32::MAX`] if a class may be known that
+    /// was not.
     greatest: u32,
     /// How many classes were known when the last fragment was added.
     reported_count: usize,
@@ -239,7 +240,8 @@ pub struct Worker<'t> {
 
 /// The records of the classes that one thread met first, and the classes of all types that it saw.
 ///
-/// A thread numbers the classes that it knows by itself, in the order in which it met them.
+/// A thread numbers the classes that it knows by itself, in the order in which it met them. [`Gathered::renumber`] puts the numbers of
+/// the graph in place of those, and of those of the table.
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// For each class that the thread knows, its number in the table.
@@ -352,7 +354,7 @@ impl<'t> Worker<'t> {
             return false;
         }
         let index = index + self.first;
-        let members = self.readings.indices.clone();
+        let members = std::mem::take(&mut self.readings.indices);
         self.report(index, usize::MAX, &members);
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
@@ -459,7 +461,7 @@ impl<'t> Worker<'t> {
 }
 
 impl Gathered {
-    /// Replaces all numbers of classes; `numbers` has the new one for each of the table.
+    /// Replaces the numbers of classes; `numbers` has the new one for each of the table. What the base has was taken before.
     pub(super) fn renumber(&mut self, numbers: &[ClassId]) {
         for class in &mut self.known {
             // One of which no type was added has none.

@@ -46,11 +46,12 @@ impl Visitor for () {
 const NONE: u32 = u32::MAX;
 
 /// A node whose edges are being followed.
-struct Open {
+struct Open<'g> {
     node: u32,
     /// By which it was met, from 1.
     number: u32,
-    next_edge: usize,
+    /// What it leads to and has not been looked at.
+    rest: std::slice::Iter<'g, u32>,
     /// What [`Visitor::open`] said.
     mark: usize,
 }
@@ -81,7 +82,7 @@ impl Components {
         // For each node the number by which it was met, or a lower one of its component; 0 if it has not been met.
         let mut lowest = vec![0_u32; count];
         let mut met = 0;
-        let mut open: Vec<Open> = Vec::with_capacity(count);
+        let mut open: Vec<Open<'_>> = Vec::with_capacity(count);
         // The nodes that were met and have no component yet.
         let mut waiting: Vec<u32> = Vec::with_capacity(count);
         for root in roots {
@@ -94,14 +95,13 @@ impl Components {
                     open.push(Open {
                         node,
                         number: met,
-                        next_edge: 0,
+                        rest: targets(node).iter(),
                         mark: visitor.open(),
                     });
                 }
                 let Some(top) = open.last_mut() else { break };
                 let from = top.node as usize;
-                if let Some(&target) = targets(top.node).get(top.next_edge) {
-                    top.next_edge += 1;
+                if let Some(&target) = top.rest.next() {
                     let low = lowest[target as usize];
                     if low == 0 {
                         new = Some(target);

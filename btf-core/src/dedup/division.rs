@@ -63,8 +63,15 @@ impl Division {
         let mut numbers: FastMap<Vec<EnvironmentId>, usize> = FastMap::default();
         let lists = std::mem::take(&mut scan.all_occurrences);
         let all = lists.iter().flatten();
-        let all = all.map(|&(class, occurrence)| (class as usize, occurrence));
+        let all = all.map(|&(class, environment, position)| {
+            let occurrence = Occurrence {
+                environment,
+                position,
+            };
+            (class as usize, occurrence)
+        });
         let occurrences = Grouped::new(homonyms.graph.len(), all);
+        drop(lists);
         let mut occurring = Vec::new();
         let mut last = 0;
         for class in 0..occurrences.len() {

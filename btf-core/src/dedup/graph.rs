@@ -212,8 +212,15 @@ fn in_order(positions: &[Position]) -> Vec<(Position, u32)> {
         (fragment_of(position).unwrap_or(count), (position, index))
     };
     let mut order = Grouped::new(count + 1, (0..).zip(positions).map(place));
+    // No two are equal, but where classes stand nowhere, which none does.
     for_each_mut(&mut order.groups_mut(), |of_fragment| sort(of_fragment));
-    order.into_all()
+    let order = order.into_all();
+    debug_assert!(
+        order
+            .last()
+            .is_none_or(|&(greatest, _)| greatest != NOWHERE)
+    );
+    order
 }
 
 /// The fragment of a position; none if it is weak or nowhere.

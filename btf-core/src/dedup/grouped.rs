@@ -13,21 +13,22 @@ pub(super) struct Grouped<T> {
 impl<T: Copy + Default> Grouped<T> {
     /// Of values that come with the number of their group, which is less than `count`; those of one keep their order.
     pub(super) fn new(count: usize, values: impl Iterator<Item = (usize, T)> + Clone) -> Self {
-        let mut starts = vec![0; count + 1];
-        for (group, _) in values.clone() {
-            starts[group + 1] += 1;
-        }
+        // Behind each place is that where the next value of the group goes, which in the end is where the next group begins.
+        let mut starts = vec![0; count + 2];
+        // Not `for`, which is slow where values come from lists of lists.
+        values.clone().for_each(|(group, _)| starts[group + 2] += 1);
         let mut end = 0;
         for start in &mut starts {
             end += *start;
             *start = end;
         }
         let mut all = vec![T::default(); end as usize];
-        let mut next = starts.clone();
-        for (group, value) in values {
-            all[next[group] as usize] = value;
-            next[group] += 1;
-        }
+        values.for_each(|(group, value)| {
+            let next = &mut starts[group + 1];
+            all[*next as usize] = value;
+            *next += 1;
+        });
+        starts.truncate(count + 1);
         Self { starts, all }
     }
 }

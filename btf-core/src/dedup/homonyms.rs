@@ -21,7 +21,7 @@
 //!    the environments of the occurrences that became the node: that makes it sound.
 //! 5. [`super::bisimilar`]: what is the same after all is one type again.
 //!
-//! Nothing here depends on the numbers of classes but the numbers of nodes, whose order decides nothing.
+//! Classes, the definitions of a name and homonyms are in the order of positions, so that nothing here depends on threads.
 //!
 //! Cost: linear in the fragments' types; for the affected classes, edges · log classes, and edges and environments times
 //! the words of a set. Lists of environments can make it the square of that, and names that turn out to have one

@@ -189,7 +189,7 @@ impl<'b> Merger<'b> {
     /// Merges what the workers have gathered.
     ///
     /// `reload` gives back the fragment that was added under an index; it is asked for those few in which one name has
-    /// several definitions.
+    /// several definitions, and only for what types refer to: names in it do not matter.
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
         self.finish_with(None, gathered, reload)

@@ -104,10 +104,13 @@ pub(super) struct Occurrence {
     pub(super) position: Position,
 }
 
+/// A class and its [`Occurrence`], without gaps between them.
+pub(super) type OfOneClass = (ClassId, EnvironmentId, Position);
+
 /// In which environments affected classes occur, with repetitions, in the order in which they were met.
 #[derive(Debug, Default)]
 pub(super) struct Occurrences {
-    all: Vec<(ClassId, Occurrence)>,
+    all: Vec<OfOneClass>,
     classes: Vec<OfClass>,
 }
 
@@ -140,11 +143,7 @@ impl Occurrences {
         let last = &mut self.classes[class as usize].last;
         if *last != mark && *last != strong {
             *last = mark;
-            let occurrence = Occurrence {
-                environment,
-                position,
-            };
-            self.all.push((class, occurrence));
+            self.all.push((class, environment, position));
         }
     }
 
@@ -177,7 +176,7 @@ pub(super) struct Scan {
     /// Those of the types that are followed.
     pub(super) occurrences: Occurrences,
     /// All of them, in lists.
-    pub(super) all_occurrences: Vec<Vec<(ClassId, Occurrence)>>,
+    pub(super) all_occurrences: Vec<Vec<OfOneClass>>,
     /// For each fragment the environments of the sets of homonyms that its types reach, sorted by set; as one list.
     numbers: Vec<(u32, EnvironmentId)>,
     /// Where in `numbers` each fragment begins.
@@ -291,8 +290,8 @@ impl Scan {
             }
         }
         let lists = graph.by_fragments(|fragments| scan.occurrences_in(homonyms, fragments));
-        scan.all_occurrences
-            .push(std::mem::take(&mut scan.occurrences.all));
+        let followed = std::mem::take(&mut scan.occurrences);
+        scan.all_occurrences.push(followed.all);
         scan.all_occurrences.extend(lists);
         scan
     }
@@ -302,7 +301,7 @@ impl Scan {
         &self,
         homonyms: &Homonyms<'_>,
         fragments: Range<FragmentIndex>,
-    ) -> Vec<(ClassId, Occurrence)> {
+    ) -> Vec<OfOneClass> {
         let Homonyms { graph, reach, .. } = homonyms;
         let mut occurrences = Occurrences::new(reach);
         let mut of_set = OfSets::new(reach);

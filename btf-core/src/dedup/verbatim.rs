@@ -348,14 +348,16 @@ impl Readings {
             _ => contribution_of(label_of(reference)),
         });
         let index = known.search(halves(key));
+        // What is beyond these has no reading, so that nothing is taken for it by a guess.
+        if index >= FIRST_LABEL - FIRST_CLASS || u32_len(self.words.len()) == u32::MAX {
+            self.words.truncate(start);
+            return None;
+        }
         let class = &mut known.all[index as usize];
         if class.reading == NO_READING {
             class.reading = u32_len(start);
         } else {
             self.words.truncate(start);
-        }
-        if index >= FIRST_LABEL - FIRST_CLASS || u32_len(self.words.len()) == u32::MAX {
-            return None;
         }
         self.set(local, index);
         Some(true)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use btf_core::dedup::Numbering;
 use btf_core::types::{name_refs, rewrite_refs};
-use btf_core::{Btf, Builder, Result, StrOffset};
+use btf_core::{Btf, Builder, Info, Result, StrOffset};
 use rayon::prelude::*;
 
 use super::names::Strings;
@@ -117,8 +117,6 @@ fn add_all(
 struct Part {
     /// Their records.
     words: Vec<u32>,
-    /// The length of each in words.
-    lens: Vec<usize>,
     /// The numbers of the strings, each once, in the order of their first use.
     numbers: Vec<u32>,
 }
@@ -127,7 +125,6 @@ impl Part {
     fn new(numbering: &Numbering<'_>, range: Range<usize>, string_count: usize) -> Self {
         let mut part = Self {
             words: Vec::new(),
-            lens: Vec::with_capacity(range.len()),
             numbers: Vec::new(),
         };
         let mut is_known = vec![false; string_count];
@@ -137,7 +134,6 @@ impl Part {
                     part.numbers.push(name.0);
                 }
             }
-            part.lens.push(record.len());
             part.words.extend_from_slice(record);
         });
         part
@@ -146,7 +142,9 @@ impl Part {
     /// Replaces the numbers of strings by their offsets.
     fn put_offsets(&mut self, offsets: &[Option<StrOffset>]) {
         let mut rest = &mut self.words[..];
-        for &len in &self.lens {
+        while let Some(&[_, info, ..]) = rest.first_chunk::<3>() {
+            let kind = Info(info).kind();
+            let len = kind.map_or(rest.len(), |kind| kind.record_words(Info(info).vlen()));
             let (record, behind) = std::mem::take(&mut rest).split_at_mut(len);
             let offset = |name: StrOffset| offsets[name.0 as usize].unwrap_or_default();
             let Ok(()) = rewrite_refs(record, |name| Ok::<_, Infallible>(offset(name)), Ok);

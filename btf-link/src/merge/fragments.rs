@@ -8,7 +8,7 @@ use btf_core::dedup::{Fragment, Name, Verbatim};
 use btf_core::types::type_refs;
 use btf_core::{Btf, Error, ErrorKind, Kind, Result, TypeId};
 
-use super::names::Reading;
+use super::names::{LocalNames, Names, Reading};
 use super::{canonical, kind_of};
 
 /// One input that stands alone, or all inputs that continue the same BTF.
@@ -170,17 +170,45 @@ impl<'i> Group<'i> {
         names: &mut Reading<'_, '_, 'i>,
         into: &mut Fragment,
     ) -> Result<(), (usize, Error)> {
+        self.fill(into, Some(names))
+    }
+
+    /// Makes the fragment once more, for [`Merger::finish`](btf_core::dedup::Merger::finish), to which names are nothing.
+    pub(super) fn reload(&self, names: &Names, into: &mut Fragment) -> Result<(), (usize, Error)> {
+        if self.is_canonical {
+            // Which spelling is whose depends on names.
+            self.read(&mut LocalNames::new(names).reading(), into)
+        } else {
+            self.fill(into, None)
+        }
+    }
+
+    /// Makes the fragment, with the numbers of its names if they are wanted.
+    fn fill(
+        &self,
+        into: &mut Fragment,
+        mut names: Option<&mut Reading<'_, '_, 'i>>,
+    ) -> Result<(), (usize, Error)> {
         into.clear();
         for (index, part) in self.parts.iter().enumerate() {
             if part.input.is_none() && into.first_weak.is_none() {
                 into.first_weak = Some(part.first);
             }
-            names.begin(part.btf);
+            if let Some(names) = &mut names {
+                names.begin(part.btf);
+            }
             let locals = self.locals(part.btf);
             for (id, record) in part.btf.records() {
-                let pushed = into.push_renamed(record, |name| names.name(name), |id| locals.of(id));
+                let name = |name| match &mut names {
+                    Some(names) => names.name(name),
+                    None => Ok(Name::default()),
+                };
+                let pushed = into.push_renamed(record, name, |id| locals.of(id));
                 pushed.map_err(|error| (index, error.in_type(id)))?;
-                if self.is_canonical && kind_of(record) == Some(Kind::Int) {
+                if let Some(names) = &mut names
+                    && self.is_canonical
+                    && kind_of(record) == Some(Kind::Int)
+                {
                     let name = part.btf.name(id).ok().and_then(canonical::spelling);
                     if let (Some(name), Some(&start)) = (name, into.starts.last()) {
                         into.words[start as usize] = names.number(name.as_bytes());
@@ -188,7 +216,10 @@ impl<'i> Group<'i> {
                 }
             }
         }
-        if self.is_canonical && into.first_weak.is_none() {
+        if let Some(names) = names
+            && self.is_canonical
+            && into.first_weak.is_none()
+        {
             let index = Name(names.number(canonical::INDEX.as_bytes()));
             canonical::unify(into, index);
         }

@@ -102,6 +102,9 @@ impl Strings {
     }
 }
 
+/// How many strings get their numbers together, at most: enough for a row ([`btf_core::shared`]), and few beside all strings.
+const MAX_NEW: usize = 1 << 12;
+
 /// What one thread knows of the strings.
 ///
 /// Inputs often have the same strings in the same order, those of the headers that they include. So a section is compared with all that
@@ -219,21 +222,23 @@ impl<'n> LocalNames<'n> {
         let hashes = &self.hashes;
         let is_it = |&index: &u32| hashes[index as usize] == hash;
         let rehash = |&index: &u32| halves(hashes[index as usize])[0];
-        match self.by_hash.entry(halves(hash)[0], is_it, rehash) {
-            hash_table::Entry::Occupied(known) => *known.get(),
-            hash_table::Entry::Vacant(place) => {
-                // There are no more strings than numbers.
-                let index = u32::try_from(self.hashes.len()).unwrap_or(u32::MAX);
-                place.insert(index);
-                self.hashes.push(hash);
-                self.new.push(hash, ());
-                self.arena.extend_from_slice(string);
-                self.arena.push(0);
-                self.starts.push(self.arena.len());
-                self.next.push([0; 2]);
-                index
-            }
+        let place = match self.by_hash.entry(halves(hash)[0], is_it, rehash) {
+            hash_table::Entry::Occupied(known) => return *known.get(),
+            hash_table::Entry::Vacant(place) => place,
+        };
+        // There are no more strings than numbers.
+        let index = u32::try_from(self.hashes.len()).unwrap_or(u32::MAX);
+        place.insert(index);
+        self.hashes.push(hash);
+        self.new.push(hash, ());
+        self.arena.extend_from_slice(string);
+        self.arena.push(0);
+        self.starts.push(self.arena.len());
+        self.next.push([0; 2]);
+        if self.hashes.len() - self.numbers.len() == MAX_NEW {
+            self.number_new();
         }
+        index
     }
 
     /// The index of the string at the start of `rest`, which stands behind the one with the index `last`, and how many bytes of `rest`

@@ -89,3 +89,25 @@ fn what_cannot_be_added_verbatim_leaves_nothing_behind() {
     let expect = merge(&[cycle, mixed()]);
     assert_eq!(merged.number(&[]).len(), expect.len());
 }
+
+#[test]
+fn what_was_met_in_what_cannot_be_added_counts_when_it_is_added() {
+    let refused = fragment(|f| {
+        f.int(7);
+        f.ptr(2);
+    });
+    let first = fragment(|f| _ = f.int(8));
+    let both = fragment(|f| {
+        f.int(8);
+        f.int(7);
+        f.ptr(2);
+    });
+    let merger = Merger::new();
+    let mut worker = merger.worker();
+    assert!(!add_verbatim(&mut worker, 0, &refused));
+    assert!(add_verbatim(&mut worker, 0, &first));
+    assert!(add_verbatim(&mut worker, 1, &both));
+    let gathered = vec![worker.finish()];
+    let merged = merger.finish(gathered, &|_, _| {});
+    assert_eq!(merged.number(&[]).len(), 3);
+}
