@@ -56,11 +56,11 @@ pub(crate) fn sort<T: Ord>(all: &mut [T]) {
 }
 
 #[cfg(feature = "parallel")]
-use rayon::join;
+pub(crate) use rayon::join;
 
 /// Without threads: one after the other.
 #[cfg(not(feature = "parallel"))]
-fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+pub(crate) fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
     (a(), b())
 }
 

@@ -27,12 +27,14 @@ pub(crate) mod names;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use btf_core::dedup::{Base, Fragment, FragmentIndex, Gathered, Merged, Merger, Output, Worker};
+use btf_core::dedup::{
+    Base, Fragment, FragmentIndex, Gathered, Merged, Merger, NamesInOrder, Output, Worker,
+};
 use btf_core::reader::Memory;
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Info, Kind, Result, TypeId};
 
-use build::build;
+use build::{Placed, build};
 use fragments::{Group, group};
 use names::{Created, LocalNames, Names};
 
@@ -93,12 +95,17 @@ pub fn merge(
     created.extend(of_inputs);
     // From here on every string has its number, and every type its class.
 
-    let merged = merger.finish(gathered, &|index, into| {
+    let reload = |index, into: &mut Fragment| {
         // It could be read before.
         let _ = groups[index as usize].reload(&names, into);
-    });
+    };
+    let place = |in_order: NamesInOrder<'_>| {
+        let strings = names.strings(created);
+        Placed::new(options.base.as_ref(), in_order, strings)
+    };
+    let (merged, placed) = merger.finish_beside(gathered, &reload, place);
     let numbering = merged.number(&needed_tags(&merged, &groups));
-    let builder = build(options.base.as_ref(), &numbering, &names.strings(created));
+    let builder = placed.and_then(|mut placed| build(&numbering, &mut placed));
     let mut ids = vec![Vec::new(); inputs.len()];
     for (index, group) in (0..).zip(&groups).filter(|_| options.has_ids) {
         for (input, locals) in group.inputs() {
@@ -167,16 +174,17 @@ pub fn merge_unkept(
             is_changed.store(true, Ordering::Relaxed);
         }
     };
-    let finish = || merger.finish(gathered, &reload);
-    let (merged, strings) = rayon::join(finish, || names.strings(created));
+    let place = |in_order: NamesInOrder<'_>| Placed::new(None, in_order, names.strings(created));
+    let (merged, placed) = merger.finish_beside(gathered, &reload, place);
     if is_changed.into_inner() {
         return None;
     }
+    let mut placed = placed.ok()?;
     let numbering = merged.number(&[]);
-    let btf = build(None, &numbering, &strings).and_then(Builder::finish);
+    let btf = build(&numbering, &mut placed).and_then(Builder::finish);
     drop(numbering);
     // To give so much memory back takes milliseconds, for which nobody should have to wait.
-    rayon::spawn(move || drop((merged, names, strings)));
+    rayon::spawn(move || drop((merged, names, placed)));
     let (btf, ids) = (btf.ok()?, Vec::new());
     let merged = MergedBtf { btf, ids }.join_externs().ok()?;
     Some(merged.btf)

@@ -71,13 +71,14 @@ pub use numbering::{Merged, Numbering, Output};
 pub use unread::{NameWords, Outline, Unread};
 pub use verbatim::{NO_NAME, Verbatim};
 
-use classes::ClassTable;
+use classes::{ClassTable, WEAK};
 use environment::Limits;
-use fragment::u32_len;
+use fragment::{for_each_name_word, u32_len};
 use graph::Graph;
 use part::Part;
 
 use crate::ids::TypeId;
+use crate::pieces::join;
 
 /// How many classes a module is taken to have at first, so that nothing needs to grow for most of them.
 const CLASSES_OF_MODULE: usize = 1 << 12;
@@ -192,7 +193,18 @@ impl<'b> Merger<'b> {
     /// several definitions, and only for what types refer to: names in it do not matter.
     #[must_use]
     pub fn finish(self, gathered: Vec<Gathered>, reload: Reload<'_>) -> Merged {
-        self.finish_with(None, gathered, reload)
+        self.finish_beside(gathered, reload, |_| ()).0
+    }
+
+    /// As [`Merger::finish`], and meanwhile does on another thread what needs no more than the names of types.
+    #[must_use]
+    pub fn finish_beside<T: Send>(
+        self,
+        gathered: Vec<Gathered>,
+        reload: Reload<'_>,
+        beside: impl FnOnce(NamesInOrder<'_>) -> T + Send,
+    ) -> (Merged, T) {
+        self.finish_with(None, gathered, reload, beside)
     }
 
     /// As [`Merger::finish`], of what continues a base that has not been indexed: of it only what matters is.
@@ -205,15 +217,16 @@ impl<'b> Merger<'b> {
     ) -> Merged {
         debug_assert!(self.is_unread, "made by another constructor");
         let part = Part::take(base, &self.table, &mut gathered);
-        self.finish_with(Some(part), gathered, reload)
+        self.finish_with(Some(part), gathered, reload, |_| ()).0
     }
 
-    fn finish_with(
+    fn finish_with<T: Send>(
         self,
         part: Option<Part>,
         gathered: Vec<Gathered>,
         reload: Reload<'_>,
-    ) -> Merged {
+        beside: impl FnOnce(NamesInOrder<'_>) -> T + Send,
+    ) -> (Merged, T) {
         let base = part.as_ref().map(Part::base).or(self.base);
         let mut graph = Graph::new(self.table, gathered, base);
         let reload = |fragment, into: &mut Fragment| {
@@ -225,7 +238,10 @@ impl<'b> Merger<'b> {
                 *home += graph.first_fragment;
             }
         };
-        let meanings = homonyms::resolve(&graph, self.limits, &reload);
+        let (meanings, beside) = join(
+            || homonyms::resolve(&graph, self.limits, &reload),
+            || beside(NamesInOrder { graph: &graph }),
+        );
         let mut base_len = self.base.map_or(0, Base::len);
         if let Some(part) = &part {
             base_len = part.whole_len();
@@ -234,11 +250,32 @@ impl<'b> Merger<'b> {
             }
         }
         let first = TypeId(1 + u32_len(base_len));
-        Merged {
+        let merged = Merged {
             graph,
             meanings,
             first,
             part,
+        };
+        (merged, beside)
+    }
+}
+
+/// The names of the types of a merge that is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct NamesInOrder<'g> {
+    graph: &'g Graph,
+}
+
+impl NamesInOrder<'_> {
+    /// Calls `visit` with all names of types that are not weak, with repetitions, in an order that depends on the input alone.
+    ///
+    /// Where no base is continued, these are the names of all that is written and not weak.
+    pub fn for_each(&self, mut visit: impl FnMut(Name)) {
+        for class in 0..u32_len(self.graph.len()) {
+            if self.graph.positions[class as usize] & WEAK == 0 {
+                let (kind, record) = self.graph.record(class);
+                for_each_name_word(kind, record.len(), |at| visit(Name(record[at])));
+            }
         }
     }
 }

@@ -106,6 +106,7 @@ impl Merged {
         order.extend_from_slice(rest);
         let weak = self.weak_targets(&order, needed);
         // What is weak stands behind all that is not.
+        let first_weak = order.len();
         order.extend(weak);
         for (id, &node) in (self.first.0..).zip(&order) {
             ids[node as usize] = TypeId(id);
@@ -114,6 +115,7 @@ impl Merged {
             merged: self,
             ids,
             order,
+            first_weak,
             first: self.first,
         }
     }
@@ -179,6 +181,7 @@ pub struct Numbering<'m> {
     pub(super) merged: &'m Merged,
     pub(super) ids: Vec<TypeId>,
     pub(super) order: Vec<NodeId>,
+    first_weak: usize,
     pub(super) first: TypeId,
 }
 
@@ -193,6 +196,12 @@ impl Numbering<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
+    }
+
+    /// Which of the types that are written are weak, by index from 0.
+    #[must_use]
+    pub fn weak(&self) -> Range<usize> {
+        self.first_weak..self.len()
     }
 
     /// The id of the first type that is written.
