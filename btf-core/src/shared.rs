@@ -87,7 +87,9 @@ impl<V: Copy> SharedTable<V> {
 
     /// Takes the keys out of `row` and calls `found` with the index of each, its number, and whether it is new.
     ///
-    /// Both closures run while part of the table is locked: they must not ask it for anything. A new key's value is that of the row; `join` puts it to the value of one that is known. The order is no particular one, but that of
+    /// Both closures run while part of the table is locked: they must not ask it for anything.
+    ///
+    /// A new key's value is that of the row; `join` puts it to the value of one that is known. The order is no particular one, but that of
     /// the row for what is equal.
     pub fn number_all(
         &self,

@@ -371,6 +371,44 @@ mod tests {
         builder.finish().unwrap()
     }
 
+    /// A pointer to a declaration of the structure `foo`, if there is one, on a base with `int` and `foo`, whose member has this name.
+    fn on_base(member: &[u8], has_pointer: bool) -> Arc<Btf> {
+        let mut builder = Builder::new();
+        let names = [&b"int"[..], b"foo", member].map(|name| builder.add_string(name).unwrap().0);
+        let [int, structure, forward, ptr] =
+            [Kind::Int, Kind::Struct, Kind::Fwd, Kind::Ptr].map(|kind| Info::new(kind, 0, false).0);
+        builder.push_record(&[names[0], int, 4, 32]).unwrap();
+        let structure = [names[1], structure | 1, 4, names[2], 1, 0];
+        builder.push_record(&structure).unwrap();
+        let mut split = Builder::with_base(Arc::new(builder.finish().unwrap()));
+        split.push_record(&[names[1], forward, 0]).unwrap();
+        if has_pointer {
+            split.push_record(&[0, ptr, 3]).unwrap();
+        }
+        Arc::new(split.finish().unwrap())
+    }
+
+    /// The kinds and the strings of what the inputs are merged into.
+    fn merged(inputs: &[Arc<Btf>]) -> (Vec<Kind>, String) {
+        let merged = merge(inputs, &Options::default(), &|_| {}).unwrap().btf;
+        let kinds = merged.records().filter_map(|(_, record)| kind_of(record));
+        let strings = String::from_utf8(merged.string_bytes().to_vec()).unwrap();
+        (kinds.collect(), strings)
+    }
+
+    #[test]
+    fn a_definition_that_only_a_declaration_needs_brings_its_strings() {
+        let (kinds, strings) = merged(&[on_base(b"xx", true)]);
+        assert_eq!(kinds, [Kind::Struct, Kind::Ptr, Kind::Int]);
+        assert_eq!(strings, "\0foo\0xx\0int\0");
+    }
+
+    #[test]
+    fn a_declaration_that_may_mean_several_and_is_not_needed_leaves_no_string() {
+        let inputs = [on_base(b"xx", false), on_base(b"yy", false)];
+        assert_eq!(merged(&inputs), (vec![], "\0".to_owned()));
+    }
+
     #[test]
     fn an_input_that_changes_before_it_is_read_again_is_noticed() {
         for (second, is_merged) in [(2, true), (3, false), (1, false)] {

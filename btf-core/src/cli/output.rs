@@ -68,11 +68,18 @@ pub fn write_blob(target: &Path, blob: &Blob<'_>) -> Result<()> {
 /// The base is there first, but what `target` itself is refused for is found before.
 ///
 /// # Errors
-/// Those of [`write()`].
+/// Those of [`write()`]; if there is a base, a `target` that is there and no file: nobody looks for a file beside that.
 pub fn write_with_base(target: &Path, btf: &[u8], base: Option<&[u8]>) -> Result<()> {
+    let is_other = is_stdout(target) || std::fs::metadata(target).is_ok_and(|m| !m.is_file());
+    if base.is_some() && is_other {
+        let kind = ErrorKind::Io("write a base beside what is no file");
+        return Err(Error::new(kind));
+    }
     write_with(target, |out| {
         out.write_all(btf).map_err(failed("write the output"))?;
-        base.map_or(Ok(()), |base| write(&base_path(target), base))
+        let Some(base) = base else { return Ok(()) };
+        let kind = ErrorKind::Io("write its base to the same name with `.base` behind it");
+        write(&base_path(target), base).map_err(|error| Error::new(kind).caused_by(error))
     })
 }
 

@@ -26,6 +26,7 @@ use crate::pieces::in_pieces;
 use crate::reader::Btf;
 use crate::relocate::relocate;
 
+use super::output::base_path;
 use bases::Bases;
 pub use error::Error;
 pub use files::check_stdin;
@@ -92,6 +93,16 @@ impl Source {
             Base::None | Base::Own => None,
         };
         [&self.path].into_iter().chain(base).map(PathBuf::as_path)
+    }
+
+    /// Whether the base of the BTF is a distilled one of its own, in the same file or beside it.
+    #[must_use]
+    pub fn has_own_base(&self) -> bool {
+        match &self.base {
+            Base::None => false,
+            Base::Own => true,
+            Base::File(base) => *base == base_path(&self.path),
+        }
     }
 
     /// Whether it is from an object file for BPF, which no kernel is.
@@ -186,8 +197,8 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
         Ok(found)
     };
     let found = in_pieces(0..paths.len(), FOUND_AT_ONCE, &part).into_iter();
-    let found: Result<Vec<_>, Error> = found.collect();
-    Ok(found?.concat())
+    let found: Result<Vec<Vec<_>>, Error> = found.collect();
+    Ok(found?.into_iter().flatten().collect())
 }
 
 fn read(path: &Path) -> Result<Contents, Error> {
@@ -340,7 +351,18 @@ pub fn is_split(path: &Path) -> Result<bool, Error> {
 /// # Errors
 /// Those of [`open`], or a file with several blobs.
 pub fn open_one(path: &Path, base: Option<&Path>) -> Result<Source, Error> {
-    let mut sources = open(&[path.to_owned()], base)?;
+    only(open(&[path.to_owned()], base)?, path)
+}
+
+/// As [`open_one`]; what has a distilled base is moved from there onto `base`, as [`open_onto`] does it.
+///
+/// # Errors
+/// Those of [`open_onto`], or a file with several blobs.
+pub fn open_one_onto(path: &Path, base: Option<&Path>) -> Result<Source, Error> {
+    only(open_onto(&[path.to_owned()], base)?, path)
+}
+
+fn only(mut sources: Vec<Source>, path: &Path) -> Result<Source, Error> {
     let count = sources.len();
     match sources.pop() {
         Some(source) if count == 1 => Ok(source),

@@ -9,7 +9,7 @@ use super::base::{Base, import};
 use super::classes::{
     ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
 };
-use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
+use super::fragment::{FragmentIndex, Name, for_each_name_word, for_each_type_word, u32_len};
 use super::grouped::Grouped;
 use super::key::{Label, is_forward};
 use crate::ids::TypeId;
@@ -144,9 +144,22 @@ impl Graph {
         });
     }
 
+    /// Calls `visit` with each name in the record of `class`, in order.
+    pub(crate) fn for_each_name(&self, class: ClassId, visit: &mut impl FnMut(Name)) {
+        let (kind, record) = self.record(class);
+        for_each_name_word(kind, record.len(), |at| visit(Name(record[at])));
+    }
+
     /// Whether the class only announces what may be defined elsewhere, or cannot be in a base that is merged alone.
     pub(crate) fn is_announcement(&self, class: ClassId) -> bool {
         is_forward(Info(self.record(class).1[1])) && !self.is_base
+    }
+
+    /// Whether a type of the class is written, whatever turns out to be one, unless a base has it.
+    ///
+    /// A declaration may join a weak definition, which is written then, and if it may mean several it is written only where it is needed.
+    pub(crate) fn is_surely_written(&self, class: ClassId) -> bool {
+        self.positions[class as usize] & WEAK == 0 && !self.is_announcement(class)
     }
 
     /// Whether the class is one of the base that is continued.

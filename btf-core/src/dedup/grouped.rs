@@ -3,7 +3,7 @@
 use super::fragment::u32_len;
 
 /// Values of groups that are numbered from 0, as one list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Grouped<T> {
     /// Where in `all` each group begins, and where the last ends.
     starts: Vec<u32>,
@@ -36,7 +36,7 @@ impl<T: Copy + Default> Grouped<T> {
 impl<T> Grouped<T> {
     /// The number of groups.
     pub(super) fn len(&self) -> u32 {
-        u32_len(self.starts.len().saturating_sub(1))
+        u32_len(self.starts.len() - 1)
     }
 
     /// The values of a group.

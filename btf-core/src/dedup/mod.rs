@@ -71,9 +71,9 @@ pub use numbering::{Merged, Numbering, Output};
 pub use unread::{NameWords, Outline, Unread};
 pub use verbatim::{NO_NAME, Verbatim};
 
-use classes::{ClassTable, WEAK};
+use classes::ClassTable;
 use environment::Limits;
-use fragment::{for_each_name_word, u32_len};
+use fragment::u32_len;
 use graph::Graph;
 use part::Part;
 
@@ -267,14 +267,12 @@ pub struct NamesInOrder<'g> {
 }
 
 impl NamesInOrder<'_> {
-    /// Calls `visit` with all names of types that are not weak, with repetitions, in an order that depends on the input alone.
-    ///
-    /// Where no base is continued, these are the names of all that is written and not weak.
+    /// Calls `visit` with the names of all types that are surely written, or the base's, with repetitions, in an order that depends on
+    /// the input alone. [`Numbering::for_each_late_name`] has the others.
     pub fn for_each(&self, mut visit: impl FnMut(Name)) {
         for class in 0..u32_len(self.graph.len()) {
-            if self.graph.positions[class as usize] & WEAK == 0 {
-                let (kind, record) = self.graph.record(class);
-                for_each_name_word(kind, record.len(), |at| visit(Name(record[at])));
+            if self.graph.is_surely_written(class) {
+                self.graph.for_each_name(class, &mut visit);
             }
         }
     }

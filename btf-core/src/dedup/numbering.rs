@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::classes::{WEAK, local_id};
-use super::fragment::{FragmentIndex, for_each_type_word, u32_len};
+use super::fragment::{FragmentIndex, Name, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
 use super::part::Part;
@@ -106,7 +106,6 @@ impl Merged {
         order.extend_from_slice(rest);
         let weak = self.weak_targets(&order, needed);
         // What is weak stands behind all that is not.
-        let first_weak = order.len();
         order.extend(weak);
         for (id, &node) in (self.first.0..).zip(&order) {
             ids[node as usize] = TypeId(id);
@@ -115,7 +114,6 @@ impl Merged {
             merged: self,
             ids,
             order,
-            first_weak,
             first: self.first,
         }
     }
@@ -181,7 +179,6 @@ pub struct Numbering<'m> {
     pub(super) merged: &'m Merged,
     pub(super) ids: Vec<TypeId>,
     pub(super) order: Vec<NodeId>,
-    first_weak: usize,
     pub(super) first: TypeId,
 }
 
@@ -198,10 +195,18 @@ impl Numbering<'_> {
         self.order.is_empty()
     }
 
-    /// Which of the types that are written are weak, by index from 0.
-    #[must_use]
-    pub fn weak(&self) -> Range<usize> {
-        self.first_weak..self.len()
+    /// Calls `visit` with the names of the types that are written and of which that was not sure before, or of all that are written,
+    /// with repetitions, in the order of ids.
+    pub fn for_each_late_name(&self, are_all: bool, mut visit: impl FnMut(Name)) {
+        let Merged {
+            graph, meanings, ..
+        } = self.merged;
+        for &node in &self.order {
+            let class = meanings.classes[node as usize];
+            if are_all || !graph.is_surely_written(class) {
+                graph.for_each_name(class, &mut visit);
+            }
+        }
     }
 
     /// The id of the first type that is written.

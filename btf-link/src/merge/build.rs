@@ -1,14 +1,14 @@
 //! Makes BTF of the types of a merge, on all threads.
 //!
-//! Strings stand in the order in which the types of the merge have them, whatever becomes of these types. So strings have their
-//! offsets before it is known which types are one, and each thread then writes a part of the types. Where the result continues other
-//! BTF, most strings are there, and it must be known first which types are not.
+//! Nearly all types are written, whichever of them turn out to be one. So their strings get their offsets before that is known, in the
+//! order in which the types stand; those of other types come behind. Then each thread writes a part of the types. Where the result
+//! continues other BTF, that has most strings, and all wait for what is known in the end.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use btf_core::dedup::{NamesInOrder, Numbering};
-use btf_core::types::{name_refs, rewrite_refs};
+use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Error, ErrorKind, Result, StrOffset};
 use rayon::prelude::*;
 
@@ -19,13 +19,13 @@ pub(super) struct Placed {
     /// The result so far, which has no types.
     builder: Builder,
     has_base: bool,
-    /// The offset of each string by its number; of those that may not be needed only after [`Placed::add_rest`].
+    /// The offset of each string by its number, of some only after [`Placed::add_rest`].
     offsets: Vec<Option<StrOffset>>,
     strings: Strings,
 }
 
 impl Placed {
-    /// Puts strings into BTF that continues `base`, if there is one: without a base all of types that are not weak.
+    /// Begins BTF that continues `base`, if there is one. Without a base the strings of all types that are surely written are there.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`](btf_core::ErrorKind::TooLarge) if they do not fit 32 bits.
@@ -87,20 +87,13 @@ impl Placed {
             offsets,
             strings,
         } = self;
-        let range = if *has_base {
-            0..numbering.len()
-        } else {
-            numbering.weak()
-        };
         let mut failed = None::<Error>;
-        numbering.for_each_record_of(range, |_, record| {
-            for (_, name) in name_refs(record) {
-                let slot = &mut offsets[name.0 as usize];
-                if slot.is_none() && failed.is_none() {
-                    match builder.add_string(strings.get(name.0)) {
-                        Ok(offset) => *slot = Some(offset),
-                        Err(error) => failed = Some(error),
-                    }
+        numbering.for_each_late_name(*has_base, |name| {
+            let slot = &mut offsets[name.0 as usize];
+            if slot.is_none() && failed.is_none() {
+                match builder.add_string(strings.get(name.0)) {
+                    Ok(offset) => *slot = Some(offset),
+                    Err(error) => failed = Some(error),
                 }
             }
         });
@@ -122,7 +115,7 @@ pub(super) fn build(numbering: &Numbering<'_>, placed: &mut Placed) -> Result<Bu
         let mut words = Vec::new();
         let mut failed = None::<ErrorKind>;
         numbering.for_each_record_of(range, |_, record| {
-            // Of what is written no string is missing any more.
+            // All that is written is surely written, or was asked for its names late.
             let missing = ErrorKind::StringOutOfRange;
             let offset = |name: StrOffset| offsets[name.0 as usize].ok_or_else(|| missing(name.0));
             let done = rewrite_refs(record, offset, Ok);
