@@ -268,12 +268,20 @@ pub struct NamesInOrder<'g> {
 
 impl NamesInOrder<'_> {
     /// Calls `visit` with the names of all types that are surely written, or the base's, with repetitions, in an order that depends on
-    /// the input alone. [`Numbering::for_each_late_name`] has the others.
-    pub fn for_each(&self, mut visit: impl FnMut(Name)) {
-        for class in 0..u32_len(self.graph.len()) {
-            if self.graph.is_surely_written(class) {
+    /// the input alone. For the others ask [`Numbering::for_each_late_name`].
+    pub fn for_each(&self, mut visit: impl FnMut(Name)) -> LateTypes {
+        let mut name = |class| {
+            let is_late = !self.graph.is_surely_written(class);
+            if !is_late {
                 self.graph.for_each_name(class, &mut visit);
             }
-        }
+            is_late
+        };
+        let classes = 0..u32_len(self.graph.len());
+        LateTypes(classes.map(&mut name).collect())
     }
 }
+
+/// Which types are written only if that turns out to be needed.
+#[derive(Debug)]
+pub struct LateTypes(Vec<bool>);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::LateTypes;
 use super::classes::{WEAK, local_id};
 use super::fragment::{FragmentIndex, Name, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
@@ -195,15 +196,15 @@ impl Numbering<'_> {
         self.order.is_empty()
     }
 
-    /// Calls `visit` with the names of the types that are written and of which that was not sure before, or of all that are written,
-    /// with repetitions, in the order of ids.
-    pub fn for_each_late_name(&self, are_all: bool, mut visit: impl FnMut(Name)) {
+    /// Calls `visit` with the names of those of the types that are written after all, with repetitions, in the order of ids; without
+    /// `types`, of all that are written.
+    pub fn for_each_late_name(&self, types: Option<&LateTypes>, mut visit: impl FnMut(Name)) {
         let Merged {
             graph, meanings, ..
         } = self.merged;
         for &node in &self.order {
             let class = meanings.classes[node as usize];
-            if are_all || !graph.is_surely_written(class) {
+            if types.is_none_or(|types| types.0[class as usize]) {
                 graph.for_each_name(class, &mut visit);
             }
         }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use btf_core::dedup::{NamesInOrder, Numbering};
+use btf_core::dedup::{LateTypes, NamesInOrder, Numbering};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Error, ErrorKind, Result, StrOffset};
 use rayon::prelude::*;
@@ -18,7 +18,8 @@ use super::names::Strings;
 pub(super) struct Placed {
     /// The result so far, which has no types.
     builder: Builder,
-    has_base: bool,
+    /// Of which types strings may be missing; of all, if there is a base.
+    late: Option<LateTypes>,
     /// The offset of each string by its number, of some only after [`Placed::add_rest`].
     offsets: Vec<Option<StrOffset>>,
     strings: Strings,
@@ -36,18 +37,18 @@ impl Placed {
     ) -> Result<Self> {
         let mut placed = Self {
             builder: base.map_or_else(Builder::new, |base| Builder::with_base(Arc::clone(base))),
-            has_base: base.is_some(),
+            late: None,
             offsets: vec![None; strings.len()],
             strings,
         };
         if base.is_none() {
-            placed.add_all(names)?;
+            placed.late = Some(placed.add_all(names)?);
         }
         Ok(placed)
     }
 
     /// Adds all strings: no two numbers have one string, so that all are new, and how long they are tells where each goes.
-    fn add_all(&mut self, names: NamesInOrder<'_>) -> Result<()> {
+    fn add_all(&mut self, names: NamesInOrder<'_>) -> Result<LateTypes> {
         let Self {
             builder,
             offsets,
@@ -59,7 +60,7 @@ impl Placed {
         let mut order = Vec::with_capacity(strings.len());
         let start = builder.strings().end();
         let mut end = start;
-        names.for_each(|name| {
+        let late = names.for_each(|name| {
             let slot = &mut offsets[name.0 as usize];
             if slot.is_none() {
                 // If it does not fit, `add_new_strings` fails.
@@ -76,22 +77,29 @@ impl Placed {
                 to[..string.len()].copy_from_slice(string);
                 rest = behind;
             }
-        })
+        })?;
+        Ok(late)
     }
 
     /// Adds what is missing of the strings of the types that are written.
     fn add_rest(&mut self, numbering: &Numbering<'_>) -> Result<()> {
         let Self {
             builder,
-            has_base,
+            late,
             offsets,
             strings,
         } = self;
         let mut failed = None::<Error>;
-        numbering.for_each_late_name(*has_base, |name| {
+        numbering.for_each_late_name(late.as_ref(), |name| {
             let slot = &mut offsets[name.0 as usize];
             if slot.is_none() && failed.is_none() {
-                match builder.add_string(strings.get(name.0)) {
+                let string = strings.get(name.0);
+                // No two numbers have one string, but the base may have it.
+                let added = match late {
+                    None => builder.add_string(string),
+                    Some(_) => builder.add_new_string(string),
+                };
+                match added {
                     Ok(offset) => *slot = Some(offset),
                     Err(error) => failed = Some(error),
                 }
