@@ -31,5 +31,13 @@ fn elf_error(text: String) -> Error {
     ErrorKind::Elf(text).into()
 }
 
+/// Of the byte behind the magic number, which says how wide words are.
+fn unknown_class(class: Option<u8>) -> Error {
+    elf_error(class.map_or_else(
+        || "the file ends before the ELF class".to_owned(),
+        |class| format!("unknown ELF class: {class}"),
+    ))
+}
+
 #[cfg(test)]
 mod tests;

@@ -572,6 +572,46 @@ fn raw_files(dir: &TestDir) -> [PathBuf; 3] {
     [own_path, other_path, write("split", &split)]
 }
 
+/// What is kept of a module continues what the module does, or the kernel that is named.
+#[test]
+fn what_is_kept_of_a_module_has_its_base() {
+    let dir = TestDir::new();
+    let [own, other, split] = raw_files(&dir);
+    let distilled = dir.path("small");
+    distill(&split, &own, &distilled);
+    let prune = |rest: &[&Path]| {
+        let start = [flag("prune"), &distilled, flag("--keep"), flag("b_t")];
+        link(&[&start[..], rest].concat())
+    };
+    let listed = |file: &Path, base: &[&Path]| {
+        let args: Vec<_> = [file].into_iter().chain(base.iter().copied()).collect();
+        run(&ours("btf-dump"), args).success().stdout
+    };
+    let kept = dir.path("kept");
+    let _ = prune(&[flag("-o"), &kept]).success();
+    assert_eq!(
+        fs::read(dir.path("kept.base")).unwrap(),
+        fs::read(dir.path("small.base")).unwrap()
+    );
+    assert_eq!(listed(&kept, &[]), "[3] TYPEDEF 'b_t' type_id=2\n");
+    let on_other = dir.path("on-other");
+    let _ = prune(&[flag("-B"), &other, flag("-o"), &on_other]).success();
+    assert!(!dir.names().contains(&"on-other.base".to_owned()));
+    assert_eq!(
+        listed(&on_other, &[flag("-B"), &other]),
+        "[5] TYPEDEF 'b_t' type_id=2\n"
+    );
+    let refused = prune(&[flag("-o"), flag("-")]);
+    assert_eq!(refused.status, Some(2), "{refused}");
+    assert!(refused.stderr.contains("two files"), "{refused}");
+    let refused = prune(&[flag("-o"), flag("/dev/null")]);
+    assert_eq!(refused.status, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("beside what is no file"),
+        "{refused}"
+    );
+}
+
 /// `dwarf2btf` and `distill` write the distilled base of raw BTF beside it.
 #[test]
 fn a_base_beside_raw_btf_is_found() {

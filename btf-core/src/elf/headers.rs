@@ -13,7 +13,7 @@ use object::elf::{
 };
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
-use super::elf_error;
+use super::{elf_error, unknown_class};
 use crate::error::{Error, ErrorKind, Result};
 use crate::strings::string_at;
 use crate::wire::ByteOrder;
@@ -134,7 +134,7 @@ impl<'a> Headers<'a> {
         match file.get(4) {
             Some(1) => Self::read::<FileHeader32<Endianness>>(file),
             Some(2) => Self::read::<FileHeader64<Endianness>>(file),
-            class => Err(elf_error(format!("unknown ELF class: {class:?}"))),
+            class => Err(unknown_class(class.copied())),
         }
     }
 

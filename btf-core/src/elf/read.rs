@@ -11,7 +11,7 @@ use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS, SHT_PROGBITS};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader};
 
-use super::{elf_error, is_elf};
+use super::{elf_error, is_elf, unknown_class};
 use crate::error::{Error, Result};
 use crate::ext::BtfExt;
 use crate::reader::{Btf, Opened};
@@ -95,7 +95,7 @@ pub fn places<'a>(file: impl ReadRef<'a>) -> Result<Places> {
         Ok([2]) => find::<FileHeader64<Endianness>, _>(file),
         class => {
             let class = class.ok().and_then(<[u8]>::first);
-            Err(elf_error(format!("unknown ELF class: {class:?}")))
+            Err(unknown_class(class.copied()))
         }
     }
 }

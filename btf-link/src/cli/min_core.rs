@@ -138,15 +138,25 @@ fn open_kernel(
     if tell(&list.unreadable) {
         return Ok(None);
     }
-    let [files] = &*list.kernels else {
-        bail!("expected one kernel, found {}", list.kernels.len());
-    };
+    if list.orphans.contains(&args.kernel) {
+        bail!(
+            "{}: this is split BTF, not that of a kernel",
+            args.kernel.display()
+        );
+    }
     if let Some(module) = list.orphans.first() {
         bail!(
             "{}: the kernel of this module is not there",
             module.display()
         );
     }
+    let [files] = &*list.kernels else {
+        bail!(
+            "{}: expected one kernel, found {}",
+            args.kernel.display(),
+            list.kernels.len()
+        );
+    };
     let mut kernel = files.open()?;
     let mut needs = programs.iter();
     let is_whole = !(args.functions || needs.any(|program| program.needs_modules(&kernel)))

@@ -1,23 +1,25 @@
 //! `btf-link prune`: of BTF only what some names need, of a BPF object only what is looked at ([`super::prune_program`]).
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use btf_core::builder::WriteOptions;
 use btf_core::cli::pattern::Pattern;
-use btf_core::cli::sources::open_one;
+use btf_core::cli::sources::{STDIN, Source, open_one_onto};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, plural, size,
 };
 use btf_core::dedup::FastMap;
 use btf_core::overlap::BoundedStrings;
 use btf_core::types::Type;
-use btf_core::{Btf, StrOffset, TypeId};
+use btf_core::{Btf, StrOffset, TypeId, elf};
 use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
 use super::prune_program::{self, ProgramArgs};
-use super::target::has_wide_vlen;
+use super::target::{bytes_of, has_wide_vlen};
 
 /// How many types of one name are blamed: each takes a walk over all that is kept. Kernels have a handful at most.
 const MAX_BLAMED: usize = 64;
@@ -64,7 +66,9 @@ pub(crate) struct PruneArgs {
     #[arg(long, value_name = "TYPE", requires = "keep")]
     blame: Vec<String>,
 
-    /// What FILE continues, if it is split BTF
+    /// What FILE continues, if it is split BTF; one with a distilled base is moved onto it
+    ///
+    /// Without it, OUT continues that distilled base, which is written to `OUT.base`.
     #[arg(short = 'B', long, value_name = "FILE", requires = "keep")]
     base: Option<PathBuf>,
 
@@ -94,10 +98,17 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     }
     if args.keep.is_empty() {
         let output = args.output.as_deref().context("name a file with `-o`")?;
+        if !may_be_elf(&args.file) {
+            bail!(
+                "{}: not an ELF file; of other BTF, say with `--keep` what stays",
+                args.file.display()
+            );
+        }
         return prune_program::run(&args.file, output, &args.program, printer);
     }
-    let source = open_one(&args.file, args.base.as_deref())?;
+    let source = open_one_onto(&args.file, args.base.as_deref())?;
     let (btf, title) = (&*source.btf, source.title());
+    let own_base = own_base(args, &source)?;
     let roots = find_roots(btf, &args.keep, printer).with_context(|| title.clone())?;
     let Some(roots) = roots else {
         return Ok(ExitStatus::No);
@@ -114,10 +125,13 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
             layout: btf.layout().is_some(),
             wide_vlen: has_wide_vlen(btf),
         };
+        let order = btf.byte_order();
         let bytes = builder
-            .write(btf.byte_order(), options)
+            .write(order, options)
             .with_context(|| title.clone())?;
-        output::write(target, &bytes).with_context(|| target.display().to_string())?;
+        let base = own_base.map(|base| bytes_of(base, order)).transpose()?;
+        output::write_with_base(target, &bytes, base.as_deref())
+            .with_context(|| target.display().to_string())?;
         let types = ids.iter().filter(|id| !id.is_void()).count() as u64;
         if args.json {
             let line = json_line("summary", |object| {
@@ -140,6 +154,30 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::no_if(is_missing))
+}
+
+/// The distilled base that goes along, as nobody else has it.
+fn own_base<'s>(args: &PruneArgs, source: &'s Source) -> Result<Option<&'s Btf>> {
+    let Some(base) = source.btf.base().filter(|_| source.has_own_base()) else {
+        return Ok(None);
+    };
+    if let Some(output) = &args.output {
+        if output == Path::new(STDIN) {
+            bail!(
+                "{}: its distilled base goes along, so it is two files: name the first with `-o`",
+                source.title()
+            );
+        }
+        output::check_target(&output::base_path(output), source.files())?;
+    }
+    Ok(Some(base))
+}
+
+/// Whether a file is ELF, or cannot be read, which somebody else tells.
+fn may_be_elf(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let file = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
+    file.is_err() || elf::is_elf(&start)
 }
 
 /// The own types of the names to keep; `None` if nothing has one of them.

@@ -511,7 +511,7 @@ fn what_cannot_be_done_is_told_with_its_place() {
     let btf = [new(".BTF", &[1; 8])];
     let text = || part(".text", &[1; 16]);
     let good = Make::new(X86, ET_REL, vec![text(), part(".BTF", b"old")]);
-    fails(b"\x7fELF\x07", &btf, "unknown ELF class: Some(7)");
+    fails(b"\x7fELF\x07", &btf, "unknown ELF class: 7");
     fails(&good.bytes()[..80], &btf, "cannot read the section headers");
     fails(
         &good.bytes(),
@@ -546,7 +546,11 @@ fn what_cannot_be_done_is_told_with_its_place() {
     fails(&file, &btf, expect);
     file[table + 64 * 3 + 4] = 1;
     file[table + 64 + 33] = 0;
-    fails(&good.bytes()[..0], &btf, "unknown ELF class: None");
+    fails(
+        &good.bytes()[..0],
+        &btf,
+        "the file ends before the ELF class",
+    );
 }
 
 #[test]
