@@ -240,7 +240,7 @@ pub struct Worker<'t> {
 
 /// The records of the classes that one thread met first, and the classes of all types that it saw.
 ///
-/// A thread numbers the classes that it knows by itself, in the order in which it met them. [`Gathered::renumber`] puts the numbers of
+/// A thread numbers the classes that it knows by itself, in the order in which it met them. `renumber` puts the numbers of
 /// the graph in place of those, and of those of the table.
 #[derive(Debug, Default)]
 pub struct Gathered {
