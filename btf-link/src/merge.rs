@@ -139,8 +139,8 @@ pub type ReadInput<'r> = dyn Fn(usize, &mut Memory) -> Option<Btf> + Sync + 'r;
 
 /// As [`merge`], for `count` inputs that are read when they are needed and not kept. Each is read once, few twice.
 ///
-/// `None` if `read` returns that, or something with another number of types for an input that is read twice, or if [`merge`] would fail; the
-/// latter can tell why.
+/// `None` if `read` returns that, or something with another number of types for an input that is read twice, or if [`merge`] would
+/// fail; the latter can tell why.
 pub fn merge_unkept(
     count: usize,
     read: &ReadInput<'_>,

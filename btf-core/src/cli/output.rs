@@ -70,8 +70,9 @@ pub fn write_blob(target: &Path, blob: &Blob<'_>) -> Result<()> {
 /// # Errors
 /// Those of [`write()`]; if there is a base, a `target` that is there and no file: nobody looks for a file beside that.
 pub fn write_with_base(target: &Path, btf: &[u8], base: Option<&[u8]>) -> Result<()> {
-    let is_other = is_stdout(target) || std::fs::metadata(target).is_ok_and(|m| !m.is_file());
-    if base.is_some() && is_other {
+    let is_other =
+        || is_stdout(target) || std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_file());
+    if base.is_some() && is_other() {
         let kind = ErrorKind::Io("write a base beside what is no file");
         return Err(Error::new(kind));
     }

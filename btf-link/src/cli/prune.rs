@@ -173,8 +173,12 @@ fn own_base<'s>(args: &PruneArgs, source: &'s Source) -> Result<Option<&'s Btf>>
     Ok(Some(base))
 }
 
-/// Whether a file is ELF, or cannot be read, which somebody else tells.
+/// Whether a file is ELF, or no regular file that can be read, which somebody else tells.
 fn may_be_elf(path: &Path) -> bool {
+    // What a pipe says can be read once only.
+    if !path.is_file() {
+        return true;
+    }
     let mut start = Vec::new();
     let file = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
     file.is_err() || elf::is_elf(&start)
