@@ -377,3 +377,58 @@ fn what_is_only_named_is_its_definition() {
         assert_eq!(merged.find_by_name(b"v").count(), 1);
     }
 }
+
+#[test]
+fn what_an_earlier_run_wrote_into_a_folder_is_no_input() {
+    let dir = TestDir::new();
+    let folder = dir.path("in");
+    std::fs::create_dir(&folder).unwrap();
+    write(&dir, "in/a", &list(b"int"));
+    write(&dir, "in/b", &list(b"__s32"));
+    let out = dir.path("in/out");
+    let merge = |options: &[&str]| {
+        let words = ["merge".as_ref(), folder.as_os_str()].into_iter();
+        let words = words.chain(["-o".as_ref(), out.as_os_str()]);
+        link(words.chain(options.iter().map(std::ffi::OsStr::new)))
+    };
+    let first = merge(&[]).success();
+    let bytes = std::fs::read(&out).unwrap();
+    assert!(first.stderr.starts_with("2 inputs, "), "{first}");
+    let again = merge(&[]).success();
+    let note = format!(
+        "{}: left out, as it is the output\n2 inputs, ",
+        out.display()
+    );
+    assert!(again.stderr.contains(&note), "{again}");
+    assert_eq!(merge(&["-q"]).success().stderr, "");
+    assert!(std::fs::read(&out).unwrap() == bytes);
+    // Who names it wants it, which nobody can have.
+    let args = [
+        "merge".as_ref(),
+        folder.as_os_str(),
+        out.as_os_str(),
+        "-o".as_ref(),
+        out.as_os_str(),
+    ];
+    let named = link(args);
+    assert_eq!(named.status, Some(2), "{named}");
+    assert!(
+        named.stderr.contains("the input is also the output"),
+        "{named}"
+    );
+    // By another name it is the same file.
+    std::os::unix::fs::symlink(&out, dir.path("in/link")).unwrap();
+    let linked = merge(&[]).success();
+    assert!(linked.stderr.contains("\n2 inputs, "), "{linked}");
+    for name in ["in/a", "in/b", "in/link"] {
+        std::fs::remove_file(dir.path(name)).unwrap();
+    }
+    let alone = merge(&[]);
+    assert_eq!(alone.status, Some(2), "{alone}");
+    assert!(
+        alone
+            .stderr
+            .contains("no file with BTF in this folder but the output"),
+        "{alone}"
+    );
+}

@@ -5,8 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use btf_core::cli::Printer;
 use btf_core::cli::output::check_target;
-use btf_core::cli::sources::STDIN;
+use btf_core::cli::sources::{STDIN, list};
+
+use super::TOOL;
 
 /// Where BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -41,6 +44,41 @@ impl InputArgs {
         }
         Ok(paths)
     }
+}
+
+/// `paths` to read for a command that writes to `output`: if that is there, each folder has become its files with BTF but that one,
+/// which is told. What an earlier run has written into a folder is no input of the next; a file that is named is left alone.
+pub(crate) fn without_output(
+    paths: &[PathBuf],
+    output: Option<&Path>,
+    printer: &Printer,
+) -> Result<Vec<PathBuf>> {
+    let Some(output) = output.filter(|output| output.is_file()) else {
+        return Ok(paths.to_vec());
+    };
+    let mut others = Vec::with_capacity(paths.len());
+    for path in paths {
+        if !path.is_dir() {
+            others.push(path.clone());
+            continue;
+        }
+        let before = others.len();
+        for file in list(path)? {
+            if check_target(output, [&*file]).is_ok() {
+                others.push(file);
+            } else {
+                let text = format!("{}: left out, as it is the output", file.display());
+                printer.warning(TOOL, &text);
+            }
+        }
+        if others.len() == before {
+            bail!(
+                "{}: no file with BTF in this folder but the output",
+                path.display()
+            );
+        }
+    }
+    Ok(others)
 }
 
 /// Adds the files that a list names, one in each line that is not empty.

@@ -20,7 +20,7 @@ use btf_link::merge::{Failure, MergedBtf, Options, merge};
 
 use super::TOOL;
 
-use super::inputs::InputArgs;
+use super::inputs::{InputArgs, without_output};
 use super::target::has_wide_vlen;
 
 const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ Examples:
 ///
 /// Takes raw BTF, ELF files of all kinds (kernels, modules, objects of BPF programs and of `-gbtf`), folders of them, and sections
 /// into which an unaware linker has pasted several blobs. Split BTF needs what it continues, which is found as `btf-dump` finds
-/// it; of that only what is needed is written, unless it is an input itself.
+/// it; of that only what is needed is written, unless it is an input itself. Of a folder all files are taken but OUT.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of the command line"
@@ -109,13 +109,14 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
     let bar = printer.progress("merge");
 
     let (base, output) = (args.base.as_deref(), args.output.as_deref());
-    let paths = args.inputs.paths(base, output)?;
+    let named = args.inputs.paths(base, output)?;
+    let paths = without_output(&named, output, printer)?;
     let result = match merge_unkept(args, &paths, &bar) {
         Some(result) => result,
         None => merge_kept(args, &paths, &bar)?,
     };
     timings.end("merge");
-    warn_of_packed(TOOL, printer, &paths);
+    warn_of_packed(TOOL, printer, &named);
 
     let is_unknown = explain(args, &result.merged, &result.sources, printer)?;
     let target = args.output.as_deref();

@@ -15,6 +15,7 @@ use btf_link::min_core::{differences, min_core};
 
 use super::TOOL;
 use super::core_check::{Programs, open_programs, place_of};
+use super::inputs::without_output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +26,8 @@ Examples:
 /// Write the part of a kernel's BTF that the CO-RE relocations of programs need
 ///
 /// For kernels without BTF, whose programs bring it along: a loader that gets it in place of the kernel's (`btf_custom_path` of
-/// libbpf) finds the same answers, which is checked before anything is written. Takes the place of `bpftool gen min_core_btf`.
+/// libbpf) finds the same answers, which is checked before anything is written. Of a folder all files are taken but OUT. Takes the place
+/// of `bpftool gen min_core_btf`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MinCoreArgs {
@@ -127,7 +129,7 @@ fn open_kernel(
         .chain(&args.modules)
         .cloned()
         .collect();
-    let list = KernelList::find(&paths)?;
+    let list = KernelList::find(&without_output(&paths, Some(&args.output), printer)?)?;
     warn_of_packed(TOOL, printer, &paths);
     let tell = |unreadable: &[Error]| {
         for error in unreadable {

@@ -91,10 +91,9 @@ impl PruneArgs {
 pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     if let Some(output) = &args.output {
         super::refuse_shared_stdout(Some(output), args.json || !args.blame.is_empty())?;
-        output::check_target(
-            output,
-            [&*args.file].into_iter().chain(args.base.as_deref()),
-        )?;
+        let inputs = [&args.file].into_iter().chain(&args.base);
+        let inputs = inputs.chain(&args.program.prove);
+        output::check_target(output, inputs.map(PathBuf::as_path))?;
     }
     if args.keep.is_empty() {
         let output = args.output.as_deref().context("name a file with `-o`")?;

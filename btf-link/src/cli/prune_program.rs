@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use super::TOOL;
 use super::core_check::place_of;
+use super::inputs::without_output;
 use super::link::{LevelArg, link_bytes};
 
 /// What `prune` does to BPF objects.
@@ -28,8 +29,10 @@ pub(crate) struct ProgramArgs {
     level: Option<LevelArg>,
 
     /// Resolve all CO-RE relocations before and after in these kernels, and write nothing if one differs
+    ///
+    /// Of a folder all files are taken but OUT.
     #[arg(long, value_name = "KERNEL", num_args = 1.., conflicts_with = "keep")]
-    prove: Vec<PathBuf>,
+    pub(super) prove: Vec<PathBuf>,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -59,7 +62,7 @@ pub(super) fn run(
         sizes(&old).with_context(title)?,
         sizes(&bytes).with_context(title)?,
     );
-    if !args.prove.is_empty() && !prove(args, &old, &bytes, printer)? {
+    if !args.prove.is_empty() && !prove(args, target, &old, &bytes, printer)? {
         return Ok(ExitStatus::No);
     }
     output::write(target, &bytes).with_context(|| target.display().to_string())?;
@@ -89,12 +92,18 @@ fn all_read(unreadable: Vec<Error>) -> Result<()> {
 }
 
 /// Shows that all relocations give the same before and after; tells which do not.
-fn prove(args: &ProgramArgs, old: &[u8], new: &[u8], printer: &Printer) -> Result<bool> {
+fn prove(
+    args: &ProgramArgs,
+    target: &Path,
+    old: &[u8],
+    new: &[u8],
+    printer: &Printer,
+) -> Result<bool> {
     let (old, new) = (
         Checked::new(Program::parse(old)?),
         Checked::new(Program::parse(new)?),
     );
-    let list = KernelList::find(&args.prove)?;
+    let list = KernelList::find(&without_output(&args.prove, Some(target), printer)?)?;
     warn_of_packed(TOOL, printer, &args.prove);
     all_read(list.unreadable)?;
     let compare = |files: &KernelFiles| -> Result<Vec<usize>> {

@@ -81,3 +81,13 @@ fn modules_and_functions_are_kept_on_request() {
     let both = min_core(&dir.path("a/vmlinux"), &program, &out, &options);
     assert_eq!(names(&both), names(&plain));
 }
+
+#[test]
+fn what_an_earlier_run_wrote_beside_the_kernel_is_no_other_kernel() {
+    let dir = TestDir::new();
+    kernel_with_module(&dir);
+    let (program, out) = (file("program.clang.o"), dir.path("a/min.btf"));
+    let first = min_core(&dir.path("a"), &program, &out, &[]);
+    let again = min_core(&dir.path("a"), &program, &out, &[]);
+    assert_eq!(names(&again), names(&first));
+}

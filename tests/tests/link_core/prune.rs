@@ -112,3 +112,23 @@ fn of_an_object_without_btf_nothing_is_written() {
     );
     assert!(!out.exists());
 }
+
+#[test]
+fn a_kernel_for_the_proof_is_not_replaced_and_an_old_output_is_none() {
+    let dir = TestDir::new();
+    std::fs::copy(file("kernel-1.o"), dir.path("vmlinux")).unwrap();
+    let program = file("program.gcc.o");
+    let prune = |out: &str, kernel: &str| {
+        let [command, output, prove] = ["prune", "-o", "--prove"].map(PathBuf::from);
+        let (out, kernel) = (dir.path(out), dir.path(kernel));
+        link([command, program.clone(), output, out, prove, kernel])
+    };
+    for _ in 0..2 {
+        let outcome = prune("small.o", "").success();
+        assert!(outcome.stderr.contains("in 1 kernel\n"), "{outcome}");
+    }
+    let outcome = prune("vmlinux", "vmlinux");
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    let kept = std::fs::read(dir.path("vmlinux")).unwrap();
+    assert!(kept == std::fs::read(file("kernel-1.o")).unwrap());
+}
