@@ -14,7 +14,7 @@ mod release;
 mod write;
 
 pub use plan::Plan;
-pub use read::{Loaded, Places, Sections, load, open_static, places, sections};
+pub use read::{Loaded, Places, Sections, Tables, load, open_static, places, sections, tables};
 pub(crate) use read::{as_words, out_of_file};
 pub use release::{kernel_release, module_release};
 pub use write::{NewSection, put_sections};
@@ -29,6 +29,15 @@ pub fn is_elf(bytes: &[u8]) -> bool {
 
 fn elf_error(text: String) -> Error {
     ErrorKind::Elf(text).into()
+}
+
+/// The error for an ELF file of `len` bytes, if that is known, that does not have what is expected at `offset`, in bytes of the file.
+#[must_use]
+pub fn damaged(expected: &str, offset: u64, len: Result<u64, ()>) -> Error {
+    let len = len.map_or_else(|()| String::new(), |len| format!(" of {len} bytes"));
+    elf_error(format!(
+        "damaged ELF file{len}: expected {expected} at {offset:#x}"
+    ))
 }
 
 /// Of the byte behind the magic number, which says how wide words are.

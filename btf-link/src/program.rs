@@ -241,20 +241,18 @@ impl Code {
 
 /// Reads the sections of instructions.
 fn code_sections(bytes: &[u8]) -> Result<Vec<Code>> {
-    let failed = |error: read::Error| {
-        let text = "cannot read the object".to_owned();
-        Error::new(ErrorKind::Elf(text)).caused_by(error)
-    };
     if !elf::is_elf(bytes) {
         return Err(ErrorKind::Elf("not an ELF file".to_owned()).into());
     }
-    let header = FileHeader64::<Endianness>::parse(bytes).map_err(failed)?;
-    let endian = header.endian().map_err(failed)?;
+    let (header, endian, table) = elf::tables::<FileHeader64<Endianness>, _>(bytes)?;
+    let failed = |what: &str, offset: u64| {
+        let error = elf::damaged(what, offset, Ok(bytes.len() as u64));
+        move |cause: read::Error| error.caused_by(cause)
+    };
     if header.e_machine(endian) != EM_BPF {
         let text = "not an object for BPF".to_owned();
         return Err(ErrorKind::Elf(text).into());
     }
-    let table = header.sections(endian, bytes).map_err(failed)?;
     // Parts that lie on each other could be read without end.
     let mut left = bytes.len();
     let mut take = |size: usize| {
@@ -267,8 +265,10 @@ fn code_sections(bytes: &[u8]) -> Result<Vec<Code>> {
         let is_code = section.sh_type(endian) == SHT_PROGBITS
             && section.sh_flags(endian).0 & SHF_EXECINSTR.0 != 0;
         sections.push(if is_code {
-            let name = table.section_name(endian, section).map_err(failed)?;
-            let code = section.data(endian, bytes).map_err(failed)?;
+            let name = table.section_name(endian, section);
+            let name = name.map_err(failed("names of sections", header.e_shoff(endian)))?;
+            let code = section.data(endian, bytes);
+            let code = code.map_err(failed("instructions", section.sh_offset(endian)))?;
             take(name.len() + code.len())?;
             Some(Code {
                 name: name.to_vec(),

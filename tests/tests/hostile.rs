@@ -14,7 +14,7 @@ use btf_core::reader::Btf;
 use btf_core::validate::{Profile, validate};
 use btf_tests::compare::{Comparison, Scope};
 use btf_tests::listing::listing;
-use btf_tests::program::{Outcome, TestDir, ours, run_within};
+use btf_tests::program::{Outcome, TestDir, ours, run, run_within};
 use btf_tests::random::Random;
 use btf_tests::{bad, corpus};
 use dwarf2btf::Unobserved;
@@ -378,4 +378,50 @@ fn damaged_objects_leave_no_output_and_one_line() {
         dir.write(&name, &random.damage(&std::fs::read(object).unwrap()));
         answer(&program, &dir, &name);
     }
+}
+
+/// The kinds of programs' commands that read an ELF file, each with what stands behind the file.
+const READERS: [(&str, &[&str], &[&str]); 8] = [
+    ("btf-dump", &[], &[]),
+    ("btf-dump", &["kfuncs"], &[]),
+    ("btf-link", &["merge"], &["-o", "OUT"]),
+    ("btf-link", &["link"], &["-o", "OUT"]),
+    ("btf-link", &["prune"], &["-o", "OUT"]),
+    ("btf-link", &["preflight"], &["--against", "KERNEL"]),
+    ("btf-link", &["core-check"], &["--against", "KERNEL"]),
+    ("dwarf2btf", &[], &["-o", "OUT"]),
+];
+
+#[test]
+fn of_a_file_that_is_cut_off_the_place_is_told() {
+    let dir = TestDir::new();
+    let core = corpus::root().join("bpf/core");
+    let bytes = std::fs::read(core.join("program.gcc.o")).unwrap();
+    let kernel = core.join("kernel-1.o");
+    let table = u64::from_le_bytes(*bytes[40..].first_chunk().unwrap());
+    for len in [20, bytes.len() / 2, bytes.len() - 1] {
+        let file = dir.write("cut.o", &bytes[..len]);
+        let (what, at) = match len {
+            20 => ("an ELF header", 0),
+            _ => ("section headers and their names", table),
+        };
+        let expect =
+            format!("cut.o: damaged ELF file of {len} bytes: expected {what} at {at:#x}: ");
+        for (program, before, behind) in READERS {
+            let behind = behind.iter().map(|&word| match word {
+                "OUT" => dir.path("out").into_os_string(),
+                "KERNEL" => kernel.clone().into_os_string(),
+                word => word.into(),
+            });
+            let words = before.iter().map(Into::into);
+            let words = words.chain([file.clone().into_os_string()]).chain(behind);
+            let outcome = run(&ours(program), words);
+            assert_eq!(outcome.status, Some(2), "{program} {before:?}: {outcome}");
+            assert!(
+                outcome.stderr.contains(&expect),
+                "{program} {before:?}: {outcome}"
+            );
+        }
+    }
+    assert_eq!(dir.names(), ["cut.o"]);
 }

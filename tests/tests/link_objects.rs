@@ -617,7 +617,9 @@ fn the_program_writes_all_or_nothing() {
     let failed = program(&[link, &first, &bad, Path::new("-o"), &old]);
     assert_eq!(failed.status, Some(2), "{failed}");
     assert!(
-        failed.stderr.contains("bad.o: cannot read the ELF header"),
+        failed
+            .stderr
+            .contains("bad.o: damaged ELF file of 8 bytes: expected an ELF header at 0x0: "),
         "{failed}"
     );
     assert_eq!(std::fs::read(&old).unwrap(), b"old");

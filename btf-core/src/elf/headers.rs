@@ -13,7 +13,7 @@ use object::elf::{
 };
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
-use super::{elf_error, unknown_class};
+use super::{damaged, elf_error, unknown_class};
 use crate::error::{Error, ErrorKind, Result};
 use crate::strings::string_at;
 use crate::wire::ByteOrder;
@@ -139,12 +139,14 @@ impl<'a> Headers<'a> {
     }
 
     fn read<Elf: FileHeader<Endian = Endianness>>(file: &'a [u8]) -> Result<Self> {
-        let failed = |what: &str| {
-            let text = format!("cannot read the {what}");
-            move |error: object::read::Error| elf_error(text).caused_by(error)
+        let failed = |what, offset| {
+            let len = Ok(file.len() as u64);
+            move |error: object::read::Error| damaged(what, offset, len).caused_by(error)
         };
-        let header = Elf::parse(file).map_err(failed("ELF header"))?;
-        let endian = header.endian().map_err(failed("ELF header"))?;
+        let header = Elf::parse(file).map_err(failed("an ELF header", 0))?;
+        let endian = header.endian().map_err(failed("an ELF header", 0))?;
+        let (table, program_headers) =
+            (header.e_shoff(endian).into(), header.e_phoff(endian).into());
         let format = Format {
             is_64: header.is_class_64(),
             order: match endian {
@@ -153,17 +155,15 @@ impl<'a> Headers<'a> {
             },
         };
         let sections = header.section_headers(endian, file);
-        let sections = sections.map_err(failed("section headers"))?;
+        let sections = sections.map_err(failed(TABLE, table))?;
         if sections.is_empty() {
             return Err(elf_error("no section headers".to_owned()));
         }
         let names_index = header.section_strings_index(endian, file);
-        let names_index = names_index.map_err(failed("index of the section names"))?;
+        let names_index = names_index.map_err(failed("section headers with names", table))?;
         let segments = header.program_headers(endian, file);
-        let segments = segments.map_err(failed("program headers"))?;
+        let segments = segments.map_err(failed("program headers", program_headers))?;
 
-        let table = header.e_shoff(endian).into();
-        let program_headers = header.e_phoff(endian).into();
         let program_header_len = u64::from(header.e_phentsize(endian));
         let headers = Self {
             file,

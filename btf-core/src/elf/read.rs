@@ -9,9 +9,9 @@ use std::sync::Arc;
 use object::Endianness;
 use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS, SHT_PROGBITS};
 use object::read::ReadRef;
-use object::read::elf::{FileHeader, SectionHeader};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 
-use super::{elf_error, is_elf, unknown_class};
+use super::{damaged, elf_error, is_elf, unknown_class};
 use crate::error::{Error, Result};
 use crate::ext::BtfExt;
 use crate::reader::{Btf, Opened};
@@ -67,7 +67,7 @@ pub fn sections<'a>(file: impl ReadRef<'a>) -> Result<Sections<'a>> {
     let read = |place: Option<Range<u64>>| {
         let bytes = place.map(|place| {
             let bytes = file.read_bytes_at(place.start, place.end.saturating_sub(place.start));
-            bytes.map_err(|()| out_of_file())
+            bytes.map_err(|()| out_of_file(&place, file.len()))
         });
         bytes.transpose()
     };
@@ -79,9 +79,10 @@ pub fn sections<'a>(file: impl ReadRef<'a>) -> Result<Sections<'a>> {
     })
 }
 
-/// The error for a section that is not in the file as a whole.
-pub(crate) fn out_of_file() -> Error {
-    elf_error("a BTF section ends behind the file".to_owned())
+/// The error for a BTF section that is not in a file of `len` bytes as a whole.
+pub(crate) fn out_of_file(place: &Range<u64>, len: Result<u64, ()>) -> Error {
+    let size = place.end.saturating_sub(place.start);
+    damaged(&format!("{size} bytes of a BTF section"), place.start, len)
 }
 
 /// Finds the BTF sections as [`sections`] does and reads none of them.
@@ -100,18 +101,29 @@ pub fn places<'a>(file: impl ReadRef<'a>) -> Result<Places> {
     }
 }
 
-pub(super) fn read_error(what: &str, error: object::read::Error) -> Error {
-    elf_error(format!("cannot read the {what}")).caused_by(error)
+/// The header of an ELF file, its byte order, and its sections.
+pub type Tables<'a, Elf, R> = (&'a Elf, Endianness, SectionTable<'a, Elf, R>);
+
+/// Reads the headers of an ELF file of the class that the caller names.
+///
+/// # Errors
+/// [`ErrorKind::Elf`](crate::ErrorKind::Elf) with the place of what is not there.
+pub fn tables<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
+    file: R,
+) -> Result<Tables<'a, Elf, R>> {
+    let failed = |what, offset| {
+        move |error: object::read::Error| damaged(what, offset, file.len()).caused_by(error)
+    };
+    let header = Elf::parse(file).map_err(failed("an ELF header", 0))?;
+    let endian = header.endian().map_err(failed("an ELF header", 0))?;
+    let offset = header.e_shoff(endian).into();
+    let sections = header.sections(endian, file);
+    let sections = sections.map_err(failed("section headers and their names", offset))?;
+    Ok((header, endian, sections))
 }
 
 fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> Result<Places> {
-    let header = Elf::parse(bytes).map_err(|error| read_error("ELF header", error))?;
-    let endian = header
-        .endian()
-        .map_err(|error| read_error("ELF header", error))?;
-    let table = header
-        .sections(endian, bytes)
-        .map_err(|error| read_error("section headers", error))?;
+    let (header, endian, table) = tables::<Elf, R>(bytes)?;
     let mut found = Places {
         pointer_size: if header.is_class_64() { 8 } else { 4 },
         ..Places::default()
@@ -135,10 +147,9 @@ fn find<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(bytes: R) -> R
         if section.sh_type(endian) != SHT_PROGBITS {
             return Err(elf_error(format!("section `{name}` is not PROGBITS")));
         }
-        let place = section.file_range(endian);
-        let (start, len) = place.ok_or_else(out_of_file)?;
-        let end = start.checked_add(len).ok_or_else(out_of_file)?;
-        *slot = Some(start..end);
+        let (start, len) = section.file_range(endian).unwrap_or_default();
+        // One that ends behind all numbers does not end in the file either.
+        *slot = Some(start..start.saturating_add(len));
     }
     Ok(found)
 }

@@ -7,8 +7,7 @@ use object::elf::{FileHeader32, FileHeader64};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, SectionHeader};
 
-use super::is_elf;
-use super::read::read_error;
+use super::{damaged, is_elf, tables};
 use crate::error::Result;
 
 /// How `linux_banner` starts (`init/version.c`).
@@ -59,14 +58,15 @@ fn section<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
     file: R,
     name: &[u8],
 ) -> Result<Option<&'a [u8]>> {
-    let failed = |error| read_error("ELF header", error);
-    let header = Elf::parse(file).map_err(failed)?;
-    let endian = header.endian().map_err(failed)?;
-    let sections = header.sections(endian, file).map_err(failed)?;
-    let section = sections.section_by_name(endian, name);
-    let data = section.map(|(_, section)| section.data(endian, file));
-    data.transpose()
-        .map_err(|error| read_error("section `.rodata`", error))
+    let (_, endian, sections) = tables::<Elf, R>(file)?;
+    let Some((_, section)) = sections.section_by_name(endian, name) else {
+        return Ok(None);
+    };
+    let data = section.data(endian, file).map_err(|error| {
+        let offset = section.sh_offset(endian).into();
+        damaged("section `.rodata`", offset, file.len()).caused_by(error)
+    });
+    data.map(Some)
 }
 
 #[cfg(test)]

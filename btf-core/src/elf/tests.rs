@@ -200,7 +200,19 @@ fn unusable_files() {
     check(&elf(&[]), "no section `.BTF`");
     check(&elf(&[(".BTF", NOBITS, b"")]), "no section `.BTF`");
     check(b"\x7fELF\x03", "unknown ELF class");
-    check(b"\x7fELF\x02", "cannot read the ELF header");
+    check(
+        b"\x7fELF\x02",
+        "damaged ELF file of 5 bytes: expected an ELF header at 0x0",
+    );
+    let btf = blob(None, 2, order);
+    let whole = elf(&[(".BTF", PROGBITS, &btf[..])]);
+    check(
+        &whole[..whole.len() - 1],
+        &format!(
+            "damaged ELF file of {} bytes: expected section headers and their names at 0x",
+            whole.len() - 1
+        ),
+    );
 }
 
 #[test]

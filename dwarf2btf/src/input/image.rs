@@ -190,10 +190,7 @@ fn damaged(
     offset: u64,
     length: usize,
 ) -> impl Fn(object::Error) -> Error + Copy {
-    move |error| {
-        let text = format!("damaged ELF file of {length} bytes: expected {what} at {offset:#x}");
-        Error::new(ErrorKind::Elf(text)).caused_by(error)
-    }
+    move |error| btf_core::elf::damaged(what, offset, Ok(length as u64)).caused_by(error)
 }
 
 /// The debug sections that are read, in the order of the fields of [`Image`].

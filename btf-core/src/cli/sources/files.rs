@@ -382,7 +382,7 @@ fn read_sections(file: &File, file_len: u64) -> crate::Result<Contents> {
     let read = |place: Range<u64>| {
         let len = place.end.saturating_sub(place.start);
         if place.end > file_len {
-            return Err(elf::out_of_file());
+            return Err(elf::out_of_file(&place, Ok(file_len)));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
         let mut file = file;

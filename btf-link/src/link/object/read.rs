@@ -59,10 +59,7 @@ impl<'d> Object<'d> {
         if !is_elf(bytes) {
             return Err(bad("not an ELF file".to_owned()));
         }
-        let header = Header::parse(bytes).map_err(|error| elf("the ELF header", error))?;
-        let endian = header
-            .endian()
-            .map_err(|error| elf("the ELF header", error))?;
+        let (header, endian, table) = btf_core::elf::tables::<Header, _>(bytes)?;
         if header.e_machine(endian) != EM_BPF {
             let machine = header.e_machine(endian).0;
             return Err(bad(format!(
@@ -73,9 +70,6 @@ impl<'d> Object<'d> {
             let text = "a relocatable object is needed, as compilers write it with -c";
             return Err(bad(text.to_owned()));
         }
-        let table = header
-            .sections(endian, bytes)
-            .map_err(|error| elf("the section headers", error))?;
         let reader = Reader {
             bytes,
             endian,
