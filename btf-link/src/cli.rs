@@ -39,7 +39,7 @@ Examples:
   btf-link distill module.ko --base vmlinux --in-place
   btf-link relocate module.ko --to new/vmlinux --in-place
 
-Called by the name `ld`, it takes the command line of GNU ld.
+Called by the name `ld`, it takes what compilers and builds pass to GNU ld: see `ld --help`.
 ";
 
 const MAN_SECTIONS: &[ManSection] = &[
@@ -143,7 +143,7 @@ fn refuse_shared_stdout(output: Option<&Path>, has_text: bool) -> Result<()> {
 }
 
 /// Writes text to standard output. What else a command does, and its status, do not depend on whether anybody reads it.
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     ignore_broken_pipe(written).context("cannot write to standard output")

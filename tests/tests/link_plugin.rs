@@ -182,6 +182,46 @@ fn gcc_links_with_the_plugin_and_with_the_program() {
 }
 
 #[test]
+fn of_ld_what_cannot_be_followed_is_refused_and_the_rest_means_what_it_says() {
+    let dir = TestDir::new();
+    let ld = dir.path("bpf-ld");
+    std::os::unix::fs::symlink(ours("btf-link"), &ld).unwrap();
+    let out = dir.path("out.o");
+    let [first, second] = ["user", "unused"].map(|name| path("clang", name));
+    let link = |options: &[&str]| {
+        let words = options.iter().map(OsStr::new);
+        let files = [&first, &second, Path::new("-o"), &out].map(Path::as_os_str);
+        run(&ld, words.chain(files))
+    };
+    for options in [&["-T", "script.ld"][..], &["-EB"], &["--nothing"], &["-s"]] {
+        let refused = link(options);
+        assert_eq!(refused.status, Some(2), "{refused}");
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+        assert!(!out.exists(), "{options:?}");
+    }
+    let whole = linked(&[first.clone(), second.clone()]);
+    dir.write("words", b"-r -m elf64bpf\n'-EL' --build-id=none -static");
+    let words = format!("@{}", dir.path("words").display());
+    let _ = link(&[&words]).success();
+    assert!(std::fs::read(&out).unwrap() == whole);
+    let _ = link(&["--gc-sections"]).success();
+    let small = std::fs::read(&out).unwrap();
+    let files = [&first, &second].map(|path| File::read(path).unwrap());
+    let options = Options {
+        gc: Some(&[]),
+        ..Options::default()
+    };
+    assert!(small == btf_link::link::link(&files, &options).unwrap());
+    assert!(small.len() < whole.len());
+    let _ = link(&["--gc-sections", "-e", "unused"]).success();
+    let kept = std::fs::read(&out).unwrap();
+    assert!(small.len() < kept.len());
+    let version = run(&ld, ["-v"]).success().stdout;
+    assert!(version.ends_with(", called as GNU ld\n"), "{version}");
+    insta::assert_snapshot!("ld_help", run(&ld, ["--help"]).success().stdout);
+}
+
+#[test]
 fn native_links_leave_one_btf() {
     const FIRST: &[u8] = b"struct s { int a; struct t *t; }; struct t { long x; }; struct s v; \
         int f(struct s *p) { return p->a + (int)p->t->x; }";
