@@ -8,6 +8,7 @@ mod reach;
 
 use std::collections::{BTreeMap, HashMap};
 
+use btf_core::ByteOrder;
 use btf_core::core_relo::{
     Fault, Found, Insn, Kernel, Patch, Request, Resolver, insn, patch, spell,
 };
@@ -29,6 +30,24 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// What becomes of each relocation, in the order of `.BTF.ext`.
     pub answers: Vec<Answer>,
+    /// Why nothing was asked: a kernel refuses programs of another byte order.
+    pub other_order: Option<OtherOrder>,
+}
+
+/// A program and a kernel of different byte orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherOrder {
+    /// That of the program.
+    pub program: ByteOrder,
+    /// That of the kernel.
+    pub kernel: ByteOrder,
+}
+
+impl std::fmt::Display for OtherOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { program, kernel } = self;
+        write!(f, "its byte order is {program}, the kernel's is {kernel}")
+    }
 }
 
 /// What becomes of a relocation.
@@ -105,7 +124,8 @@ impl Report {
     /// Whether the object fails to load as it is.
     #[must_use]
     pub fn fails(&self) -> bool {
-        self.problems.iter().any(|problem| !problem.is_optional)
+        let mut problems = self.problems.iter();
+        self.other_order.is_some() || problems.any(|problem| !problem.is_optional)
     }
 }
 
@@ -140,6 +160,16 @@ impl Checked {
     /// What each relocation asks, in their order.
     pub fn requests(&self) -> &[Result<Request, Fault>] {
         &self.requests
+    }
+
+    /// The byte orders of this program and a kernel, if they differ.
+    #[must_use]
+    pub fn other_order(&self, kernel: &Kernel) -> Option<OtherOrder> {
+        let orders = OtherOrder {
+            program: self.program.order(),
+            kernel: kernel.btf(0)?.byte_order(),
+        };
+        (orders.program != orders.kernel).then_some(orders)
     }
 
     /// Whether a kernel's modules must be asked.
@@ -246,6 +276,15 @@ impl Checked {
     #[must_use]
     pub fn check(&self, kernel: &Kernel) -> Report {
         let program = &self.program;
+        if let Some(orders) = self.other_order(kernel) {
+            let count = program.relocations.len();
+            return Report {
+                count,
+                answers: vec![Answer::Refused; count],
+                other_order: Some(orders),
+                ..Report::default()
+            };
+        }
         let outcomes = self.resolve(kernel);
         let poisoned = self.poisoned(&outcomes);
         let mut report = Report {

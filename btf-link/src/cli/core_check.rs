@@ -4,7 +4,7 @@
 //! `fails`, and `problems`, an array of objects with `number`, `section`, `insn`, `function`, `kind`, `access`, `verdict` (`refused`
 //! or `reached`), `optional`, `why`, and, where the object says it, `file`, `line`, `column`. With `--answers` there is also
 //! `answers`, an array of objects with `number` to `access` as above, and `old` and `new`, or `poison`, or `refused`. A kernel
-//! that cannot be read has `error` instead.
+//! that cannot be read has `error` instead. `why` tells that the kernel has another byte order, so that no relocation was looked at.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ Examples:
 ///
 /// Resolves every relocation as libbpf would, without loading anything: a line for each program and kernel, then what fails, with the
 /// source line. A relocation without an answer fails only if the program can get to it: questions such as
-/// `bpf_core_field_exists` are taken into account as far as constants tell. Exit status 1 means that a program fails; 2 that a file cannot be read, which does not
-/// stop the others.
+/// `bpf_core_field_exists` are taken into account as far as constants tell. In a kernel of another byte order every program fails.
+/// Exit status 1 means that a program fails; 2 that a file cannot be read, which does not stop the others.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -277,6 +277,9 @@ impl Table<'_> {
 
 /// The numbers of a report, in parentheses.
 fn details(report: &Report) -> String {
+    if let Some(orders) = report.other_order {
+        return format!(" ({orders}: the loader refuses the object)");
+    }
     let refused = |problem: &&Problem| problem.verdict == Verdict::Refused;
     let refused = report.problems.iter().filter(refused).count();
     let reached = report.problems.len() - refused;
@@ -418,27 +421,30 @@ impl<'a> Place<'a> {
 fn put_report(line: &mut JsonObject<'_>, program: &Checked, report: &Report) {
     line.number("relocations", report.count as u64)
         .number("guarded", report.guarded as u64)
-        .flag("fails", report.fails())
-        .array("problems", |array| {
-            for problem in &report.problems {
-                let Some(place) = Place::of(program, problem.number) else {
-                    continue;
-                };
-                array.object(|object| {
-                    place.put(object);
+        .flag("fails", report.fails());
+    if let Some(orders) = report.other_order {
+        line.text("why", &orders.to_string());
+    }
+    line.array("problems", |array| {
+        for problem in &report.problems {
+            let Some(place) = Place::of(program, problem.number) else {
+                continue;
+            };
+            array.object(|object| {
+                place.put(object);
+                object
+                    .text("verdict", problem.verdict.name())
+                    .flag("optional", problem.is_optional)
+                    .name("why", &problem.why);
+                if let Some(source) = place.line(program) {
                     object
-                        .text("verdict", problem.verdict.name())
-                        .flag("optional", problem.is_optional)
-                        .name("why", &problem.why);
-                    if let Some(source) = place.line(program) {
-                        object
-                            .name("file", source.file)
-                            .number("line", source.line.into())
-                            .number("column", source.column.into());
-                    }
-                });
-            }
-        });
+                        .name("file", source.file)
+                        .number("line", source.line.into())
+                        .number("column", source.column.into());
+                }
+            });
+        }
+    });
 }
 
 fn put_answers(line: &mut JsonObject<'_>, program: &Checked, report: &Report) {

@@ -70,6 +70,12 @@ pub(crate) fn run(args: &MinCoreArgs, printer: &Printer) -> Result<ExitStatus> {
     let Some(kernel) = kernel.filter(|_| !has_failed) else {
         return Ok(ExitStatus::Failed);
     };
+    let orders = programs.iter().map(|program| program.other_order(&kernel));
+    for (path, orders) in args.programs.iter().zip(orders) {
+        if let Some(orders) = orders {
+            bail!("{}: {orders}", path.display());
+        }
+    }
     let min = min_core(&kernel, &programs, args.functions)?;
     let place = |program: usize, number: usize| {
         let path = args.programs.get(program).map(|path| path.display());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use btf_core::cli::sources::{Error, warn_of_packed};
 use btf_core::cli::{ExitStatus, Printer, ThreadArgs, output, plural, size};
 use btf_core::elf;
@@ -30,7 +30,7 @@ pub(crate) struct ProgramArgs {
 
     /// Resolve all CO-RE relocations before and after in these kernels, and write nothing if one differs
     ///
-    /// Of a folder all files are taken but OUT.
+    /// Of a folder all files are taken but OUT. Kernels of another byte order prove nothing and are left out.
     #[arg(long, value_name = "KERNEL", num_args = 1.., conflicts_with = "keep")]
     pub(super) prove: Vec<PathBuf>,
 
@@ -106,17 +106,30 @@ fn prove(
     let list = KernelList::find(&without_output(&args.prove, Some(target), printer)?)?;
     warn_of_packed(TOOL, printer, &args.prove);
     all_read(list.unreadable)?;
-    let compare = |files: &KernelFiles| -> Result<Vec<usize>> {
+    // `None` if the kernel has another byte order: it would not take the program at all.
+    let compare = |files: &KernelFiles| -> Result<Option<Vec<usize>>> {
         let mut kernel = files.open()?;
+        if old.other_order(&kernel).is_some() {
+            return Ok(None);
+        }
         if old.needs_modules(&kernel) {
             all_read(files.open_modules(&mut kernel))?;
         }
-        Ok(old.differences(&new, &kernel))
+        Ok(Some(old.differences(&new, &kernel)))
     };
     let results: Vec<_> = list.kernels.par_iter().map(compare).collect();
-    let mut is_same = true;
+    let (mut is_same, mut proofs) = (true, 0);
     for (files, result) in list.kernels.iter().zip(results) {
-        for number in result? {
+        let Some(differing) = result? else {
+            let text = format!(
+                "{}: left out, as its byte order is not the program's",
+                files.path.display()
+            );
+            printer.warning(TOOL, &text);
+            continue;
+        };
+        proofs += 1;
+        for number in differing {
             is_same = false;
             let place = place_of(&old, number).unwrap_or_default();
             let text = format!(
@@ -126,11 +139,16 @@ fn prove(
             printer.failure(TOOL, &text);
         }
     }
+    if proofs == 0 {
+        bail!(
+            "nothing that `--prove` names is a kernel of the program's byte order: nothing is proved"
+        );
+    }
     if is_same {
         printer.say(&format!(
             "{} give the same in {}",
             plural(old.requests().len() as u64, "relocation"),
-            plural(list.kernels.len() as u64, "kernel")
+            plural(proofs, "kernel")
         ));
     }
     Ok(is_same)

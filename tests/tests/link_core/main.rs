@@ -8,7 +8,7 @@ mod libbpf;
 mod min_core;
 mod prune;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use btf_core::builder::{MemberSpec, WriteOptions};
@@ -26,6 +26,18 @@ use btf_tests::random::Random;
 
 fn file(name: &str) -> PathBuf {
     corpus::root().join("bpf/core").join(name)
+}
+
+/// A kernel of the corpus in the byte order of a program: those of the corpus are little-endian.
+fn kernel_for(program: &Path, kernel: &str, dir: &TestDir) -> PathBuf {
+    let program = Program::parse(&std::fs::read(program).unwrap()).unwrap();
+    let path = file(kernel);
+    if program.order() == ByteOrder::Little {
+        return path;
+    }
+    let loaded = elf::load(&std::fs::read(path).unwrap(), None).unwrap();
+    let bytes = Builder::from_btf(&loaded.btf).write(ByteOrder::Big, WriteOptions::default());
+    dir.write(&kernel.replace(".o", "-be.btf"), &bytes.unwrap())
 }
 
 fn link<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Outcome {
@@ -90,18 +102,54 @@ fn the_answers_are_those_of_libbpf() {
 
 #[test]
 fn both_byte_orders_get_the_same_answers() {
+    let dir = TestDir::new();
     // Shifts of bitfields are another matter.
     let answers = |program: &str| {
-        let outcome = check(program, &["kernel-3.o"], &["--answers"]);
-        let lines = outcome
-            .stdout
-            .lines()
-            .map(|line| line.replace("-be.o", ".o"));
+        let program = file(program);
+        let kernel = kernel_for(&program, "kernel-3.o", &dir);
+        let (program, kernel) = (program.into_os_string(), kernel.into_os_string());
+        let [check, answers, against] = ["core-check", "--answers", "--against"].map(Into::into);
+        let outcome = link([check, program, answers, against, kernel]);
+        let lines = outcome.stdout.lines().filter(|line| line.contains('#'));
+        let lines = lines.map(ToOwned::to_owned);
         let lines = lines.filter(|line| !line.contains("lshift_u64"));
         lines.collect::<Vec<_>>()
     };
     let [little, big] = ["program.clang.o", "program.clang-be.o"].map(answers);
+    assert!(little.len() > 40);
     assert_eq!(little, big);
+}
+
+#[test]
+fn no_kernel_takes_programs_of_another_byte_order() {
+    let dir = TestDir::new();
+    let text = "its byte order is big, the kernel's is little";
+    let program = file("program.clang-be.o");
+    let kernel = file("kernel-1.o");
+    let outcome = check("program.clang-be.o", &["kernel-1.o"], &[]);
+    assert_eq!(outcome.status, Some(1), "{outcome}");
+    let line = format!("kernel-1.o: fails ({text}: the loader refuses the object)");
+    assert!(outcome.stdout.contains(&line), "{outcome}");
+    let outcome = check("program.clang-be.o", &["kernel-1.o"], &["--json"]);
+    let line: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&line["fails"], &line["why"]), (&true.into(), &text.into()));
+    let out = dir.path("out");
+    let words = ["min-core", "-o", "prune", "--prove"].map(PathBuf::from);
+    let [min, o, prune, prove] = &words;
+    let outcome = link([min, &kernel, &program, o, &out]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains(text), "{outcome}");
+    let outcome = link([prune, &program, o, &out, prove, &kernel]);
+    assert_eq!(outcome.status, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains("nothing is proved"), "{outcome}");
+    assert!(!out.exists());
+    // Of several those of the program's order count.
+    let big = kernel_for(&program, "kernel-1.o", &dir);
+    let outcome = link([prune, &program, o, &out, prove, &kernel, &big]).success();
+    assert!(
+        outcome.stderr.contains("the same in 1 kernel\n"),
+        "{outcome}"
+    );
 }
 
 /// A kernel with `struct task`, and a module with `struct absent`, for which the corpus asks.
@@ -206,16 +254,17 @@ fn what_cannot_be_read_is_2() {
 #[test]
 fn damaged_files_are_answered() {
     let read = |name| std::fs::read(file(name)).unwrap();
-    let kernel_bytes = read("kernel-3.o");
+    let dir = TestDir::new();
     let kernel = |bytes: &[u8]| {
         let loaded = elf::load(bytes, None).ok()?;
         Some(Kernel::new(Arc::new(loaded.btf)))
     };
-    let whole_kernel = kernel(&kernel_bytes).unwrap();
     let mut random = Random::new(7);
     let mut checked = 0;
     for name in ["program.clang.o", "program.gcc.o", "program.clang-be.o"] {
         let bytes = read(name);
+        let kernel_bytes = std::fs::read(kernel_for(&file(name), "kernel-3.o", &dir)).unwrap();
+        let whole_kernel = kernel(&kernel_bytes).unwrap();
         let whole = [Checked::new(Program::parse(&bytes).unwrap())];
         for _ in 0..500 {
             let damaged = random.damage(&bytes);

@@ -6,7 +6,7 @@ use btf_core::validate::{Profile, validate};
 use btf_core::{Btf, TypeId};
 use btf_tests::program::TestDir;
 
-use super::{file, kernel_with_module, libbpf, link};
+use super::{file, kernel_for, kernel_with_module, libbpf, link};
 
 fn min_core(kernel: &Path, program: &Path, out: &Path, options: &[&str]) -> Btf {
     let mut args = vec!["min-core".into(), kernel.to_owned(), program.to_owned()];
@@ -29,7 +29,8 @@ fn it_gives_the_same_answers() {
     for program in ["program.clang.o", "program.gcc.o", "program.clang-be.o"] {
         for kernel in ["kernel-1.o", "kernel-2.o", "kernel-3.o"] {
             let out = dir.path("min.btf");
-            let (program, kernel) = (file(program), file(kernel));
+            let program = file(program);
+            let kernel = kernel_for(&program, kernel, &dir);
             let min = min_core(&kernel, &program, &out, &[]);
             let findings = validate(&min, Profile::User);
             assert!(findings.is_empty(), "{findings:?}");

@@ -6,14 +6,15 @@ use btf_core::validate::{Profile, check_ext, validate};
 use btf_link::program::Program;
 use btf_tests::program::{Outcome, TestDir};
 
-use super::{file, libbpf, link};
+use super::{file, kernel_for, libbpf, link};
 
 const LEVELS: [&str; 3] = ["reachable", "forward", "members"];
 const PROGRAMS: [&str; 3] = ["program.clang.o", "program.gcc.o", "program.clang-be.o"];
 
-fn prune(program: &Path, out: &Path, level: &str) -> Outcome {
+fn prune(dir: &TestDir, program: &Path, out: &Path, level: &str) -> Outcome {
     let [command, output, of, prove] = ["prune", "-o", "--level", "--prove"].map(PathBuf::from);
-    let kernels = ["kernel-1.o", "kernel-2.o", "kernel-3.o"].map(file);
+    let kernels = ["kernel-1.o", "kernel-2.o", "kernel-3.o"];
+    let kernels = kernels.map(|kernel| kernel_for(program, kernel, dir));
     let mut args = vec![command, program.to_owned(), output, out.to_owned()];
     args.extend([of, level.into(), prove]);
     args.extend(kernels);
@@ -32,7 +33,7 @@ fn every_level_takes_more_and_changes_nothing() {
         let mut before = u64::MAX;
         for level in LEVELS {
             let out = dir.path("out.o");
-            let outcome = prune(&program, &out, level).success();
+            let outcome = prune(&dir, &program, &out, level).success();
             assert!(
                 outcome.stderr.contains("give the same in 3 kernels"),
                 "{outcome}"
@@ -47,7 +48,7 @@ fn every_level_takes_more_and_changes_nothing() {
             assert!(findings.is_empty(), "{name} {level}: {findings:?}");
             // Once more changes nothing.
             let again = dir.path("again.o");
-            let _ = prune(&out, &again, level).success();
+            let _ = prune(&dir, &out, &again, level).success();
             assert!(std::fs::read(&again).unwrap() == std::fs::read(&out).unwrap());
         }
         let whole = read(&program).btf.blob_len();
@@ -60,7 +61,7 @@ fn ids_in_instructions_are_those_of_the_types() {
     let dir = TestDir::new();
     for name in PROGRAMS {
         let out = dir.path("out.o");
-        let _ = prune(&file(name), &out, "members").success();
+        let _ = prune(&dir, &file(name), &out, "members").success();
         let pruned = read(&out);
         let mut count = 0;
         for relocation in &pruned.relocations {
@@ -87,7 +88,7 @@ fn libbpf_takes_what_is_left() {
     for name in &PROGRAMS[..2] {
         for level in LEVELS {
             let out = dir.path("out.o");
-            let _ = prune(&file(name), &out, level).success();
+            let _ = prune(&dir, &file(name), &out, level).success();
             for kernel in ["kernel-1.o", "kernel-2.o", "kernel-3.o"] {
                 let kernel = file(kernel);
                 let theirs = libbpf.answers(&out, &kernel);
