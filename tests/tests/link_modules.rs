@@ -668,6 +668,62 @@ fn a_base_beside_raw_btf_is_found() {
 }
 
 #[test]
+fn beside_the_output_only_a_distilled_base_is_replaced() {
+    let dir = TestDir::new();
+    let write = |name: &str, builder: &Builder| write(&dir, name, builder, ByteOrder::Little);
+    let kernel = |types: &[&str]| {
+        let mut builder = kernel_with(types);
+        builder.ptr(TypeId(2)).unwrap();
+        builder
+    };
+    let whole = kernel(&["struct a_long_name 8"]);
+    let own = write("own", &whole);
+    let other = write("other", &kernel(&["struct b 4"]));
+    let mut module = Builder::with_base(Arc::new(whole.finish().unwrap()));
+    module.typedef(b"b_t", TypeId(2)).unwrap();
+    let split = write("split", &module);
+    let words = [flag("distill"), &split, flag("--in-place"), flag("-B")];
+    let distill = |base: &Path| link(&[&words[..], &[base]].concat());
+    let old = fs::read(&split).unwrap();
+    let beside = dir.path("split.base");
+    // Something else; another kernel's BTF; the kernel's own, which is then the base, whatever is named.
+    let is_input = "split.base: the input is also the output";
+    let is_other = "is no distilled base";
+    let kernels = [&other, &own].map(|path| fs::read(path).unwrap());
+    for (bytes, expect) in [
+        (&b"notes"[..], is_other),
+        (&kernels[0], is_other),
+        (&kernels[1], is_input),
+    ] {
+        fs::write(&beside, bytes).unwrap();
+        let outcome = distill(&own);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
+        assert_eq!(fs::read(&beside).unwrap(), bytes);
+        assert_eq!(fs::read(&split).unwrap(), old);
+    }
+    for outcome in [distill(&beside), link(&words[..3])] {
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(is_input), "{outcome}");
+    }
+    // Elsewhere the kernel beside it is a base as any other.
+    let out = dir.path("out");
+    let _ = link(&[flag("distill"), &split, flag("-o"), &out]).success();
+    assert_eq!(fs::read(&split).unwrap(), old);
+    // What an earlier run has written is replaced, and so is an empty file.
+    for bytes in [fs::read(dir.path("out.base")).unwrap(), Vec::new()] {
+        fs::write(&split, &old).unwrap();
+        fs::write(&beside, bytes).unwrap();
+        let _ = distill(&own).success();
+        assert_eq!(
+            fs::read(&beside).unwrap(),
+            fs::read(dir.path("out.base")).unwrap()
+        );
+        assert_eq!(fs::read(&split).unwrap(), fs::read(&out).unwrap());
+    }
+}
+
+#[test]
 fn what_has_a_base_of_its_own_is_shown_on_the_kernel_that_is_named() {
     let Some(bpftool) = peer("bpftool") else {
         return;

@@ -12,14 +12,16 @@
 //! owner and group; other hard links to the old file keep the old contents, and extended attributes are not carried over.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use crate::builder::Blob;
+use crate::distill::is_distilled;
 use crate::error::{Error, ErrorKind, Result};
+use crate::reader::Btf;
 
 /// The permissions of a new file, from which the process's umask takes away.
 const NEW_MODE: u32 = 0o644;
@@ -65,10 +67,12 @@ pub fn write_blob(target: &Path, blob: &Blob<'_>) -> Result<()> {
 
 /// Writes BTF to `target`, and the distilled base that it continues, if there is one, to [`base_path`].
 ///
-/// The base is there first, but what `target` itself is refused for is found before.
+/// The base is there first, but what `target` itself is refused for is found before. Nobody names that second file, so it replaces
+/// only an empty one and what an earlier run can have written: a distilled base, or the same bytes.
 ///
 /// # Errors
-/// Those of [`write()`]; if there is a base, a `target` that is there and no file: nobody looks for a file beside that.
+/// Those of [`write()`]; if there is a base, a `target` that is there and no file, as nobody looks for a file beside that, and another
+/// file in the place of the base.
 pub fn write_with_base(target: &Path, btf: &[u8], base: Option<&[u8]>) -> Result<()> {
     let is_other =
         || is_stdout(target) || std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_file());
@@ -76,12 +80,36 @@ pub fn write_with_base(target: &Path, btf: &[u8], base: Option<&[u8]>) -> Result
         let kind = ErrorKind::Io("write a base beside what is no file");
         return Err(Error::new(kind));
     }
+    let in_base = |error| {
+        let kind = ErrorKind::Io("write its base to the same name with `.base` behind it");
+        Error::new(kind).caused_by(error)
+    };
+    if let Some(base) = base {
+        check_old_base(&base_path(target), base).map_err(in_base)?;
+    }
     write_with(target, |out| {
         out.write_all(btf).map_err(failed("write the output"))?;
         let Some(base) = base else { return Ok(()) };
-        let kind = ErrorKind::Io("write its base to the same name with `.base` behind it");
-        write(&base_path(target), base).map_err(|error| Error::new(kind).caused_by(error))
+        write(&base_path(target), base).map_err(in_base)
     })
+}
+
+/// Refuses to replace a file by `base` that is something else than a distilled base.
+fn check_old_base(path: &Path, base: &[u8]) -> Result<()> {
+    // What is no file is left to whoever writes.
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut old = Vec::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_end(&mut old));
+    read.map_err(failed("read the file that is there"))?;
+    let is_replaceable =
+        old.is_empty() || old == base || Btf::parse(&old, None).is_ok_and(|old| is_distilled(&old));
+    if is_replaceable {
+        return Ok(());
+    }
+    let kind = ErrorKind::Io("replace the file that is there, as it is no distilled base");
+    Err(Error::new(kind))
 }
 
 /// Where the distilled base of the raw BTF in `target` is: beside it, with `.base` behind its name.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use btf_core::Btf;
 use btf_core::cli::sources::Base;
 use btf_core::cli::{ExitStatus, Printer, count, escape_name, output, plural};
-use btf_core::distill::{Distilled, Request};
+use btf_core::distill::{Distilled, Request, is_distilled};
 use btf_core::elf::NewSection;
 use btf_core::relocate::Refusal;
 use btf_link::ids::{self, BtfIds};
@@ -23,7 +23,8 @@ Examples:
 /// Give the BTF of a module a small base of its own, so that other builds of its kernel can load it
 ///
 /// An ELF file gets the sections `.BTF` and `.BTF.base`, and the ids in `.BTF_ids` are those of the new BTF. Of raw BTF, the output
-/// gets the split BTF and `OUT.base` its base. Kernels since 6.11 know such a base.
+/// gets the split BTF and `OUT.base` its base; a file of that name is only replaced if it is a distilled base, too. Kernels since 6.11 know
+/// such a base.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DistillArgs {
@@ -52,7 +53,9 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
     let (source, title) = (&subject.source, subject.source.title());
     match source.base {
         Base::Own => bail!("{title}: it has a `.BTF.base` already"),
-        Base::File(ref base) if *base == output::base_path(&args.module) => {
+        Base::File(ref base)
+            if source.has_own_base() && source.btf.base().is_some_and(|btf| is_distilled(btf)) =>
+        {
             bail!(
                 "{title}: it has a distilled base already: {}",
                 base.display()
