@@ -800,6 +800,53 @@ fn preflight_has_no_answer_for_what_is_no_module() {
     );
 }
 
+#[test]
+fn preflight_takes_folders_of_kernels_and_goes_on_behind_a_broken_one() {
+    let dir = TestDir::new();
+    let [own, other, split] = raw_files(&dir);
+    fs::create_dir_all(dir.path("kernels/modules")).unwrap();
+    for (path, name) in [(&own, "a"), (&other, "c"), (&split, "modules/m")] {
+        fs::copy(path, dir.path("kernels").join(name)).unwrap();
+    }
+    let kernels = dir.path("kernels");
+    let preflight = |rest: &[&Path]| {
+        let words = [flag("preflight"), &split, flag("--against")];
+        link(&[&words[..], rest].concat())
+    };
+    let titles = |outcome: &Outcome| -> Vec<String> {
+        let lines = outcome.stdout.lines().map_while(|line| {
+            let title = line.split_once("Linux ")?.1.rsplit('/').next()?;
+            Some(title.to_owned())
+        });
+        lines.collect()
+    };
+    let whole = preflight(&[&kernels]);
+    assert_eq!(titles(&whole), ["a", "c"], "{whole}");
+    assert!(matches!(whole.status, Some(0 | 1)), "{whole}");
+    let cut = dir.write("kernels/b", &fs::read(&own).unwrap()[..30]);
+    let nowhere = dir.path("nowhere");
+    for broken in [
+        &[&*kernels][..],
+        &[&own, &cut, &other],
+        &[&own, &nowhere, &other],
+    ] {
+        let outcome = preflight(broken);
+        assert_eq!(outcome.status, Some(2), "{outcome}");
+        assert_eq!(titles(&outcome).len(), 2, "{outcome}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+        let lines = preflight(&[broken, &[flag("--json")]].concat());
+        assert_eq!(lines.stdout.lines().count(), 2, "{lines}");
+    }
+    let modules = preflight(&[&kernels.join("modules")]);
+    assert_eq!(modules.status, Some(2), "{modules}");
+    assert!(
+        modules.stderr.contains("no kernel in this folder"),
+        "{modules}"
+    );
+    let none = preflight(&[&cut]);
+    assert_eq!((none.status, &*none.stdout), (Some(2), ""), "{none}");
+}
+
 /// The usage that a command shows is one that it takes.
 #[test]
 fn usage_has_the_files_before_the_kernels() {

@@ -46,7 +46,10 @@ pub(crate) struct CoreCheckArgs {
     #[arg(value_name = "PROGRAM", required = true)]
     programs: Vec<PathBuf>,
 
-    /// Kernels: raw BTF or ELF, or folders of these; modules belong to the kernel beside or above them
+    /// Kernels: raw BTF or ELF, or folders of these
+    ///
+    /// Modules among these belong to the kernel among these that is in their folder or in the nearest one above, or to the only one that is
+    /// named. Others are not looked for.
     #[arg(long, value_name = "KERNEL", required = true, num_args = 1..)]
     against: Vec<PathBuf>,
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::cli::sources::{Blob, blobs, open_one, warn_of_packed};
+use btf_core::cli::sources::{Blob, STDIN, blobs, is_split, list, open_one, warn_of_packed};
 use btf_core::cli::{ExitStatus, JsonObject, Printer, escape_name, escape_text, json_line};
 use btf_core::elf::kernel_release;
 use btf_core::validate::KernelVersion;
@@ -18,14 +18,15 @@ use super::TOOL;
 const EXAMPLES: &str = "\
 Examples:
   btf-link preflight modules/ --against vmlinux other/vmlinux
+  btf-link preflight module.ko --against kernels/
   btf-link preflight module.ko --against vmlinux.btf --kernel-version 6.12
 ";
 
 /// Tell which kernels take the BTF of which modules, and if not, why
 ///
 /// The rules are those of each kernel's version, with the mistakes that it makes. A kernel's version stands in its image; of raw BTF
-/// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it; 2 if one cannot be
-/// read, which does not stop the others.
+/// it must be told, or is taken for the newest that is known. Exit status 1 if a kernel refuses a module, or misreads it; 2 if a module or
+/// a kernel cannot be read, which does not stop the others.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -36,7 +37,7 @@ pub(crate) struct PreflightArgs {
     #[arg(value_name = "MODULE", required = true)]
     modules: Vec<PathBuf>,
 
-    /// A kernel; may be repeated
+    /// A kernel, or a folder of kernels, in which other modules are left out; may be repeated
     #[arg(long, value_name = "VMLINUX", required = true, num_args = 1..)]
     against: Vec<PathBuf>,
 
@@ -64,13 +65,16 @@ struct Named {
     tells_version: bool,
 }
 
+/// What a kernel, which need not be kept for that, says to each module.
+struct Column {
+    title: String,
+    version: KernelVersion,
+    tells_version: bool,
+    answers: Vec<Answer>,
+}
+
 /// Checks each module against each kernel.
 pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus> {
-    let kernels = args
-        .against
-        .iter()
-        .map(|path| open_kernel(path, args.kernel_version, printer));
-    let kernels = kernels.collect::<Result<Vec<_>>>()?;
     let mut modules = Vec::new();
     let mut has_failed = false;
     for module in blobs(&args.modules)? {
@@ -83,26 +87,45 @@ pub(crate) fn run(args: &PreflightArgs, printer: &Printer) -> Result<ExitStatus>
             }
         }
     }
-    warn_of_packed(TOOL, printer, &args.modules);
+    warn_of_packed(TOOL, printer, args.modules.iter().chain(&args.against));
+    let paths = kernel_paths(&args.against, printer, &mut has_failed)?;
     let bar = printer.progress("preflight");
-    let total = (modules.len() * kernels.len()) as u64;
-    let mut answers = Vec::new();
-    for (index, module) in modules.iter().enumerate() {
-        for kernel in &kernels {
-            bar.set("checking", answers.len() as u64, total);
+    let total = (modules.len() * paths.len()) as u64;
+    let mut columns = Vec::with_capacity(paths.len());
+    for (index, path) in paths.iter().enumerate() {
+        let named = match open_kernel(path, args.kernel_version, printer) {
+            Ok(named) => named,
+            Err(error) => {
+                printer.error(TOOL, &*error);
+                has_failed = true;
+                continue;
+            }
+        };
+        let check = |(number, module): (usize, &Blob)| {
+            bar.set("checking", (index * modules.len() + number) as u64, total);
             let btf = ModuleBtf {
                 btf: &module.btf,
                 base: module.base.as_deref(),
             };
-            answers.push((index, preflight(&btf, &kernel.kernel)));
-        }
+            preflight(&btf, &named.kernel)
+        };
+        columns.push(Column {
+            answers: modules.iter().enumerate().map(check).collect(),
+            version: named.kernel.version,
+            title: named.title,
+            tells_version: named.tells_version,
+        });
     }
     bar.finish();
-    let is_bad = answers.iter().any(|(_, answer)| !answer.verdict.is_good());
+    if columns.is_empty() || modules.is_empty() {
+        return Ok(ExitStatus::Failed);
+    }
+    let mut answers = columns.iter().flat_map(|column| &column.answers);
+    let is_bad = answers.any(|answer| !answer.verdict.is_good());
     let text = if args.json {
-        to_json(&modules, &kernels, &answers)
+        to_json(&modules, &columns)
     } else {
-        to_table(&modules, &kernels, &answers)
+        to_table(&modules, &columns)
     };
     let written = printer.answer(&text);
     written.context("cannot write to standard output")?;
@@ -131,6 +154,36 @@ fn is_cut(module: &Blob, printer: &Printer) -> bool {
         printer.error(TOOL, &*error);
     }
     is_cut
+}
+
+/// The kernels that are named, and those in folders, in their order; one that cannot be read is told.
+fn kernel_paths(
+    named: &[PathBuf],
+    printer: &Printer,
+    has_failed: &mut bool,
+) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            paths.push(path.clone());
+            continue;
+        }
+        let (before, failed_before) = (paths.len(), *has_failed);
+        for file in list(path)? {
+            match is_split(&file) {
+                Ok(false) => paths.push(file),
+                Ok(true) => {}
+                Err(error) => {
+                    printer.error(TOOL, &error);
+                    *has_failed = true;
+                }
+            }
+        }
+        if paths.len() == before && *has_failed == failed_before {
+            bail!("{}: no kernel in this folder, only modules", path.display());
+        }
+    }
+    Ok(paths)
 }
 
 fn open_kernel(path: &Path, default: KernelVersion, printer: &Printer) -> Result<Named> {
@@ -162,6 +215,9 @@ fn version_of(path: &Path) -> Result<Option<KernelVersion>> {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
         return Ok(release.ok().and_then(|release| release.parse().ok()));
     }
+    if path == Path::new(STDIN) {
+        return Ok(None);
+    }
     let cache = ReadCache::new(File::open(path).context("cannot open the file")?);
     let release = kernel_release(&cache)?;
     Ok(release.and_then(|release| release.parse().ok()))
@@ -176,16 +232,16 @@ fn title_of(module: &Blob) -> String {
 }
 
 /// A row for each module, a column for each kernel, and then what is in the way.
-fn to_table(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) -> String {
+fn to_table(modules: &[Blob], columns: &[Column]) -> String {
     let mut out = String::new();
-    for (kernel, number) in kernels.iter().zip(1..) {
-        let title = escape_text(&kernel.title).into_owned();
-        let taken = if kernel.tells_version {
+    for (column, number) in columns.iter().zip(1..) {
+        let title = escape_text(&column.title).into_owned();
+        let taken = if column.tells_version {
             ""
         } else {
             "taken for "
         };
-        let version = kernel.kernel.version;
+        let version = column.version;
         let _ = writeln!(out, "[{number}] {taken}Linux {version}, {title}");
     }
     let titles: Vec<_> = modules.iter().map(title_of).collect();
@@ -194,14 +250,12 @@ fn to_table(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) ->
         .map(|title| title.chars().count())
         .max()
         .unwrap_or(0);
-    let heads = (1..=kernels.len()).map(|number| format!(" {:<8}", format!("[{number}]")));
+    let heads = (1..=columns.len()).map(|number| format!(" {:<8}", format!("[{number}]")));
     let head = format!("{:width$} {}", "", heads.collect::<String>());
     out.push_str(head.trim_end());
     out.push('\n');
-    for (row, title) in answers.chunks(kernels.len()).zip(&titles) {
-        let cells = row
-            .iter()
-            .map(|(_, answer)| format!(" {:<8}", answer.verdict.word()));
+    for (index, title) in titles.iter().enumerate() {
+        let cells = row(columns, index).map(|(_, answer)| format!(" {:<8}", answer.verdict.word()));
         let line = format!(
             "{:width$} {}",
             escape_text(title),
@@ -210,23 +264,25 @@ fn to_table(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) ->
         out.push_str(line.trim_end());
         out.push('\n');
     }
-    for (at, (module, answer)) in answers.iter().enumerate() {
-        if answer.obstacles.is_empty() {
-            continue;
-        }
-        let number = at % kernels.len() + 1;
-        let title = &titles[*module];
-        let _ = writeln!(
-            out,
-            "\n{} [{number}]: {}",
-            escape_text(title),
-            answer.verdict.word()
-        );
-        for obstacle in &answer.obstacles {
-            push_obstacle(&mut out, obstacle);
+    for (index, title) in titles.iter().enumerate() {
+        for ((_, answer), number) in row(columns, index).zip(1..) {
+            if answer.obstacles.is_empty() {
+                continue;
+            }
+            let word = answer.verdict.word();
+            let _ = writeln!(out, "\n{} [{number}]: {word}", escape_text(title));
+            for obstacle in &answer.obstacles {
+                push_obstacle(&mut out, obstacle);
+            }
         }
     }
     out
+}
+
+/// What each kernel says to a module.
+fn row(columns: &[Column], module: usize) -> impl Iterator<Item = (&Column, &Answer)> {
+    let answers = columns.iter();
+    answers.filter_map(move |column| Some((column, column.answers.get(module)?)))
 }
 
 fn push_obstacle(out: &mut String, obstacle: &Obstacle) {
@@ -244,22 +300,23 @@ fn push_obstacle(out: &mut String, obstacle: &Obstacle) {
 }
 
 /// A line for each module and kernel.
-fn to_json(modules: &[Blob], kernels: &[Named], answers: &[(usize, Answer)]) -> String {
+fn to_json(modules: &[Blob], columns: &[Column]) -> String {
     let mut out = String::new();
-    for (at, (module, answer)) in answers.iter().enumerate() {
-        let kernel = &kernels[at % kernels.len()];
-        out.push_str(&json_line("preflight", |object| {
-            object
-                .text("module", &modules[*module].path.to_string_lossy())
-                .text("kernel", &kernel.title)
-                .text("version", &kernel.kernel.version.to_string())
-                .text("verdict", answer.verdict.word())
-                .array("obstacles", |array| {
-                    for obstacle in &answer.obstacles {
-                        array.object(|object| obstacle_to_json(object, obstacle));
-                    }
-                });
-        }));
+    for (index, module) in modules.iter().enumerate() {
+        for (column, answer) in row(columns, index) {
+            out.push_str(&json_line("preflight", |object| {
+                object
+                    .text("module", &module.path.to_string_lossy())
+                    .text("kernel", &column.title)
+                    .text("version", &column.version.to_string())
+                    .text("verdict", answer.verdict.word())
+                    .array("obstacles", |array| {
+                        for obstacle in &answer.obstacles {
+                            array.object(|object| obstacle_to_json(object, obstacle));
+                        }
+                    });
+            }));
+        }
     }
     out
 }
