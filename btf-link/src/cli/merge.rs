@@ -13,7 +13,9 @@ use btf_core::cli::{
     ExitStatus, JsonObject, Printer, ProgressBar, ThreadArgs, escape_text, json_line, output,
     peak_memory_bytes, phase_tree, plural, seconds, size,
 };
+use btf_core::overlap::BoundedStrings;
 use btf_core::reader::Memory;
+use btf_core::types::Type;
 use btf_core::{Btf, Builder, ByteOrder, Info, Kind};
 use btf_link::merge::explain::{self, Definition};
 use btf_link::merge::{Failure, MergedBtf, Options, merge};
@@ -65,7 +67,7 @@ pub(crate) struct MergeArgs {
     /// Tell why a name has several definitions: where they differ first, and which inputs have which; may be repeated
     ///
     /// `*`, `?`, `[…]`, `{…}` or `/regular expression/` ask for all such names that have several definitions. Without `-o` nothing else
-    /// is written. Exit status 1 if nothing has the name.
+    /// is written. Exit status 1 if nothing is called so, as of `grep`; that no name has several definitions is no failure.
     #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
     explain: Vec<Pattern>,
 
@@ -279,19 +281,30 @@ fn explain(
             };
             super::print(&text)?;
         }
-        if !is_found {
-            let text = match pattern.name() {
-                Some(_) => format!("nothing is called `{}`", pattern.text()),
-                None => format!(
-                    "no name with several definitions matches `{}`",
-                    pattern.text()
-                ),
-            };
-            printer.failure(TOOL, &text);
+        if is_found {
+            continue;
+        }
+        let text = escape_text(pattern.text());
+        if pattern.name().is_none() && has_name(&merged.btf, pattern) {
+            printer.say(&format!(
+                "no name that matches `{text}` has several definitions"
+            ));
+        } else {
+            printer.failure(TOOL, &format!("nothing is called `{text}`"));
             is_unknown = true;
         }
     }
     Ok(is_unknown)
+}
+
+/// Whether a type is called by a name that matches.
+fn has_name(btf: &Btf, pattern: &Pattern) -> bool {
+    let mut strings = BoundedStrings::new(btf);
+    btf.types().any(|(_, ty)| {
+        let is_text = matches!(ty, Type::DeclTag { .. } | Type::TypeTag { .. });
+        let name = strings.get(ty.name()).ok().filter(|_| !is_text);
+        name.is_some_and(|name| !name.is_empty() && pattern.matches(name))
+    })
 }
 
 fn definitions_to_text(
