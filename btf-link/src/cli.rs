@@ -61,7 +61,6 @@ const MAN_SECTIONS: &[ManSection] = &[
     after_help = EXAMPLES,
     max_term_width = 100,
     subcommand_help_heading = "Commands",
-    disable_help_subcommand = true,
     arg_required_else_help = true
 )]
 pub(crate) struct Args {

@@ -847,6 +847,19 @@ fn preflight_takes_folders_of_kernels_and_goes_on_behind_a_broken_one() {
     assert_eq!((none.status, &*none.stdout), (Some(2), ""), "{none}");
 }
 
+/// Whoever knows cargo or git asks so.
+#[test]
+fn help_is_a_command_too() {
+    let whole = link(&[flag("help")]).success();
+    assert_eq!(whole.stdout, link(&[flag("--help")]).success().stdout);
+    let merge = link(&[flag("help"), flag("merge")]).success();
+    let words = [flag("merge"), flag("--help")];
+    assert_eq!(merge.stdout, link(&words).success().stdout);
+    let unknown = link(&[flag("help"), flag("mrege")]);
+    assert_eq!(unknown.status, Some(2), "{unknown}");
+    assert!(unknown.stderr.contains("subcommand 'mrege'"), "{unknown}");
+}
+
 /// The usage that a command shows is one that it takes.
 #[test]
 fn usage_has_the_files_before_the_kernels() {
