@@ -49,7 +49,7 @@ const LAST: usize = 900;
 pub struct CommonArgs {
     /// Print errors and results only: no warnings, no progress and no verdicts
     ///
-    /// What a command finds right, wrong or different then shows in its exit status alone.
+    /// What a command finds right, wrong or different then shows in its exit status alone; JSON, where it is asked for, is written.
     #[arg(short, long, global = true, display_order = LAST)]
     pub quiet: bool,
     /// Print more; twice for even more

@@ -565,6 +565,8 @@ fn the_answer_is_the_status_whoever_listens() {
         let quiet = diff(&["-q"], &old, new);
         assert_eq!(quiet.status, Some(status), "{quiet}");
         assert_eq!(quiet.stdout + &quiet.stderr, "");
+        let json = diff(&["-q", "--json"], &old, new);
+        assert_eq!(json.stdout, diff(&["--json"], &old, new).stdout);
         let words = [Path::new("diff"), &old, new];
         assert_eq!(unheard(&ours("btf-dump"), words), Some(status));
     }

@@ -836,6 +836,8 @@ fn preflight_takes_folders_of_kernels_and_goes_on_behind_a_broken_one() {
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
         let lines = preflight(&[broken, &[flag("--json")]].concat());
         assert_eq!(lines.stdout.lines().count(), 2, "{lines}");
+        let quiet = preflight(&[broken, &[flag("--json"), flag("-q")]].concat());
+        assert_eq!(quiet.stdout, lines.stdout);
     }
     let modules = preflight(&[&kernels.join("modules")]);
     assert_eq!(modules.status, Some(2), "{modules}");

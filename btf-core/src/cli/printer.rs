@@ -82,10 +82,16 @@ impl Style {
 }
 
 /// Prints what a program has to say.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of its own"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Printer {
     /// None if nothing but errors is printed.
     verbosity: Option<u8>,
+    /// Whether standard output is for JSON, which is printed even then.
+    is_json: bool,
     colors_out: bool,
     colors_err: bool,
     shows_progress: bool,
@@ -94,7 +100,7 @@ pub struct Printer {
 
 impl Printer {
     /// Decides from the options and the environment. `is_json` says that the output is for a program, so that nobody waits
-    /// in front of it.
+    /// in front of it, and that it was asked for in so many words.
     #[must_use]
     pub fn new(args: &CommonArgs, environment: Environment, is_json: bool) -> Self {
         let colors = |is_terminal: bool| match args.color {
@@ -104,6 +110,7 @@ impl Printer {
         };
         Self {
             verbosity: (!args.quiet).then_some(args.verbose),
+            is_json,
             colors_out: colors(environment.stdout_is_terminal),
             colors_err: colors(environment.stderr_is_terminal),
             shows_progress: environment.stderr_is_terminal
@@ -158,13 +165,20 @@ impl Printer {
         ProgressBar::new(what, self.shows_progress)
     }
 
-    /// Prints a part of an answer to standard output. The exit status tells the answer as well, so with `-q` nothing is printed,
-    /// and a reader that has gone away is no error.
+    /// Whether answers are printed to standard output. The exit status tells them as well, so with `-q` they are not, unless they
+    /// are JSON.
+    #[must_use]
+    pub fn prints_answers(&self) -> bool {
+        self.is_json || !self.is_quiet()
+    }
+
+    /// Prints a part of an answer to standard output, if [answers are printed](Self::prints_answers). A reader that has gone away
+    /// is no error.
     ///
     /// # Errors
     /// If standard output cannot be written to.
     pub fn answer(&self, text: &str) -> std::io::Result<()> {
-        if self.is_quiet() {
+        if !self.prints_answers() {
             return Ok(());
         }
         let mut stdout = std::io::stdout().lock();

@@ -207,10 +207,10 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<ExitStatus> {
         );
     }
     let parts = report.out.iter().map(Vec::as_slice);
-    let written = if printer.is_quiet() && args.to.output == Path::new("-") {
-        Ok(())
-    } else {
+    let written = if printer.prints_answers() || args.to.output != Path::new("-") {
         ignore_broken_pipe(output::write_parts(&args.to.output, parts))
+    } else {
+        Ok(())
     };
     written.with_context(|| args.to.output.display().to_string())?;
     let is_missing = warn_of_missing(&args.names, &old, &new, printer);

@@ -76,6 +76,12 @@ fn json_says_the_same() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["fails"], false);
     assert_eq!(lines[1]["fails"], true);
+    let quiet = check(
+        "program.gcc.o",
+        &["kernel-1.o", "kernel-3.o"],
+        &["--json", "-q"],
+    );
+    assert_eq!(quiet.stdout, outcome.stdout);
     let problem = &lines[1]["problems"][0];
     assert_eq!(problem["verdict"], "reached");
     assert_eq!(problem["function"], "unguarded");
