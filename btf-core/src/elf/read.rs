@@ -207,3 +207,8 @@ fn load_with<'a, B>(
 pub(crate) fn as_words(bytes: &[u8]) -> Option<&[u32]> {
     object::pod::slice_from_all_bytes(bytes).ok()
 }
+
+/// Words as the bytes that they are in this machine's byte order.
+pub(crate) fn as_bytes_mut(words: &mut [u32]) -> &mut [u8] {
+    object::pod::bytes_of_slice_mut(words)
+}

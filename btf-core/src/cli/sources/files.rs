@@ -299,10 +299,9 @@ impl Plain {
     fn read(self, file: &File, memory: &mut Memory) -> Option<Btf> {
         let types = self.types();
         // What was there before is overwritten, not cleared.
-        memory.bytes.resize(self.header.type_len as usize, 0);
-        file.read_exact_at(&mut memory.bytes, types.start).ok()?;
-        let words = std::mem::take(&mut memory.words);
-        let words = self.order.words_into(&memory.bytes, words);
+        let mut words = std::mem::take(&mut memory.words);
+        words.resize(self.header.type_len as usize / 4, 0);
+        read_words_at(file, self.order, types.start, &mut words)?;
         let mut strings = std::mem::take(&mut memory.strings);
         strings.resize(self.header.str_len as usize, 0);
         file.read_exact_at(&mut strings, types.end).ok()?;
@@ -331,19 +330,19 @@ fn read_words(file: &File, order: ByteOrder, part: Range<u64>) -> Option<Vec<u32
     let mut words = vec![0; usize::try_from(len).ok()?];
     let starts = part.step_by(PIECE).collect::<Vec<_>>();
     let pieces = words.par_chunks_mut(PIECE / 4).zip(starts);
-    let read = pieces.try_for_each_init(
-        || vec![0; PIECE],
-        |bytes, (words, start)| {
-            let bytes = bytes.get_mut(..words.len() * 4)?;
-            file.read_exact_at(bytes, start).ok()?;
-            let (chunks, _) = bytes.as_chunks::<4>();
-            for (word, &chunk) in words.iter_mut().zip(chunks) {
-                *word = order.u32(chunk);
-            }
-            Some(())
-        },
-    );
-    read.map(|()| words)
+    pieces.try_for_each(|(words, start)| read_words_at(file, order, start, words))?;
+    Some(words)
+}
+
+/// Reads as many words as there is room for, from an offset in bytes.
+fn read_words_at(file: &File, order: ByteOrder, start: u64, words: &mut [u32]) -> Option<()> {
+    file.read_exact_at(elf::as_bytes_mut(words), start).ok()?;
+    if order != ByteOrder::NATIVE {
+        for word in words {
+            *word = word.swap_bytes();
+        }
+    }
+    Some(())
 }
 
 /// Takes the bytes of a whole file.
