@@ -4,7 +4,8 @@
 //! whoever adds keys one by one waits for memory each time, and longer where another thread writes, too.
 //!
 //! Method: keys come in rows. Those of a row that are in one shard are looked up under one lock, one behind the other, so that the
-//! processor waits for several at a time.
+//! processor waits for several at a time. A shard's keys lie side by side in the order in which they came, and what is hashed to is
+//! only where: a place that nobody uses costs little, and new keys follow each other.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,9 +14,6 @@ use hashbrown::{HashTable, hash_table};
 
 /// Enough that threads seldom want the same one, and few enough that a row has several keys in each; a power of two.
 const MAX_SHARDS: usize = 16;
-
-/// The number of a key that is being added.
-const UNNUMBERED: u32 = u32::MAX;
 
 /// Keys with their numbers, each with a value. A key is a hash: it must be as good as random.
 #[derive(Debug)]
@@ -27,13 +25,52 @@ pub struct SharedTable<V> {
 /// A key by its halves, which are not aligned to 16 bytes.
 type Key = [u64; 2];
 
-type Shard<V> = HashTable<Entry<V>>;
+/// Some of the keys, in the order in which they came: in three lists, so that no gaps are between them.
+#[derive(Debug)]
+struct Shard<V> {
+    /// Where each is in the lists, by its hash.
+    places: HashTable<u32>,
+    keys: Vec<Key>,
+    numbers: Vec<u32>,
+    values: Vec<V>,
+}
 
-#[derive(Clone, Copy, Debug)]
-struct Entry<V> {
-    key: Key,
-    number: u32,
-    value: V,
+impl<V: Copy> Shard<V> {
+    fn with_capacity(keys: usize) -> Self {
+        Self {
+            places: HashTable::with_capacity(keys),
+            keys: Vec::with_capacity(keys),
+            numbers: Vec::with_capacity(keys),
+            values: Vec::with_capacity(keys),
+        }
+    }
+
+    fn find(&self, key: Key) -> Option<u32> {
+        let is_it = |&place: &u32| self.keys[place as usize] == key;
+        self.places.find(key[0], is_it).copied()
+    }
+
+    /// Where a key is, which is added without a number if it is not known.
+    fn place(&mut self, key: Key, value: V, join: impl Fn(&mut V, V)) -> u32 {
+        let keys = &self.keys;
+        let is_it = |&place: &u32| keys[place as usize] == key;
+        let hash = |&place: &u32| keys[place as usize][0];
+        match self.places.entry(key[0], is_it, hash) {
+            hash_table::Entry::Occupied(known) => {
+                let place = *known.get();
+                join(&mut self.values[place as usize], value);
+                place
+            }
+            hash_table::Entry::Vacant(entry) => {
+                // There are no more keys than numbers.
+                let place = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+                entry.insert(place);
+                self.keys.push(key);
+                self.values.push(value);
+                place
+            }
+        }
+    }
 }
 
 /// Keys that a thread looks up at once, with what it knows of each.
@@ -42,6 +79,8 @@ pub struct Row<V> {
     all: Vec<(Key, V)>,
     /// Their indices, those of each shard side by side.
     order: Vec<u32>,
+    /// Where those of one shard are in it.
+    places: Vec<u32>,
 }
 
 impl<V> Default for Row<V> {
@@ -49,6 +88,7 @@ impl<V> Default for Row<V> {
         Self {
             all: Vec::new(),
             order: Vec::new(),
+            places: Vec::new(),
         }
     }
 }
@@ -78,7 +118,7 @@ impl<V: Copy> SharedTable<V> {
     }
 
     fn with_shards(count: usize, capacity: usize, first: u32) -> Self {
-        let shard = |_| Mutex::new(HashTable::with_capacity(capacity));
+        let shard = |_| Mutex::new(Shard::with_capacity(capacity));
         Self {
             shards: (0..count).map(shard).collect(),
             next: AtomicU32::new(first),
@@ -97,7 +137,7 @@ impl<V: Copy> SharedTable<V> {
         join: impl Fn(&mut V, V),
         mut found: impl FnMut(usize, u32, bool),
     ) {
-        let Row { all, order } = row;
+        let Row { all, order, places } = row;
         let ends = self.sort(all, order);
         // Threads begin at different shards, so that they do not wait for each other at each.
         let first = all.first().map_or(0, |(key, _)| self.shard_of(key));
@@ -108,35 +148,24 @@ impl<V: Copy> SharedTable<V> {
                 continue;
             }
             let mut shard = lock(&self.shards[shard]);
-            let mut new = 0;
-            for &index in of_shard {
+            let mut next_place = shard.keys.len();
+            places.clear();
+            places.extend(of_shard.iter().map(|&index| {
                 let (key, value) = all[index as usize];
-                let is_it = |entry: &Entry<V>| entry.key == key;
-                match shard.entry(key[0], is_it, |entry| entry.key[0]) {
-                    hash_table::Entry::Occupied(known) => join(&mut known.into_mut().value, value),
-                    hash_table::Entry::Vacant(place) => {
-                        let number = UNNUMBERED;
-                        place.insert(Entry { key, number, value });
-                        new += 1;
-                    }
-                }
+                shard.place(key, value, &join)
+            }));
+            let new = shard.keys.len() - next_place;
+            if new > 0 {
+                let new = u32::try_from(new).unwrap_or(u32::MAX);
+                let first = self.next.fetch_add(new, Ordering::Relaxed);
+                shard.numbers.extend((first..).take(new as usize));
             }
-            // Now they are in the cache, and the lock is still held.
-            let mut next = match new {
-                0 => UNNUMBERED,
-                new => self.next.fetch_add(new, Ordering::Relaxed),
-            };
-            for &index in of_shard {
-                let (key, _) = all[index as usize];
-                let Some(entry) = shard.find_mut(key[0], |entry| entry.key == key) else {
-                    continue;
-                };
-                let is_new = entry.number == UNNUMBERED;
-                if is_new {
-                    entry.number = next;
-                    next += 1;
-                }
-                found(index as usize, entry.number, is_new);
+            for (&index, &place) in of_shard.iter().zip(&*places) {
+                let place = place as usize;
+                // A key that is there several times is new once.
+                let is_new = place == next_place;
+                next_place += usize::from(is_new);
+                found(index as usize, shard.numbers[place], is_new);
             }
         }
         all.clear();
@@ -183,14 +212,20 @@ impl<V: Copy> SharedTable<V> {
     pub fn has(&self, key: u128) -> bool {
         let key = halves(key);
         let shard = lock(&self.shards[self.shard_of(&key)]);
-        shard.find(key[0], |entry| entry.key == key).is_some()
+        shard.find(key).is_some()
     }
 
     /// Calls `visit` with each key, its number and its value.
     pub fn for_each(&self, mut visit: impl FnMut(u128, u32, V)) {
         for shard in &self.shards {
-            for entry in &*lock(shard) {
-                visit(whole(entry.key), entry.number, entry.value);
+            let Shard {
+                keys,
+                numbers,
+                values,
+                ..
+            } = &*lock(shard);
+            for ((&key, &number), &value) in keys.iter().zip(numbers).zip(values) {
+                visit(whole(key), number, value);
             }
         }
     }
