@@ -29,6 +29,7 @@ use super::fragment::{Fragment, for_each_type_word, u32_len};
 use super::graph::Graph;
 use super::homonyms;
 use super::key::{Key, Label};
+use super::verbatim::reference_to;
 use crate::ids::TypeId;
 use crate::shared::halves;
 use crate::wire::Info;
@@ -292,7 +293,8 @@ impl Taking<'_> {
             for_each_type_word(kind, record.len(), |at| {
                 let target = record[at].checked_sub(1).filter(|_| taken.is_whole);
                 let target = target.and_then(|target| places.get(&target));
-                gathered.words[start as usize + at] = target.map_or(0, |target| target + 1);
+                let reference = reference_to(target.copied(), &mut gathered.targets);
+                gathered.words[start as usize + at] = reference;
             });
             let of_class = base.types(taken.in_base).iter();
             types.extend(of_class.map(|&id| (id, place)));

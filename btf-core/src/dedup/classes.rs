@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
 use super::key::{Key, Keys, Label};
-use super::verbatim::{Readings, Verbatim};
+use super::verbatim::{Readings, Verbatim, reference_to, set_targets, unsaid_targets};
 use crate::kind::Kind;
 use crate::shared::{Row, SharedTable, halves, whole};
 use crate::wire::Info;
@@ -246,8 +246,11 @@ pub struct Worker<'t> {
 pub struct Gathered {
     /// For each class that the thread knows, its number in the table.
     pub(crate) known: Vec<ClassId>,
-    /// Records with the thread's number of each target's class plus 1 in place of its id, 0 for `void`.
+    /// Records, in which what a reference counts as stands in place of each id (`verbatim`), or since `renumber` the target's class
+    /// plus 1, and 0 for `void`.
     pub(crate) words: Vec<u32>,
+    /// The thread's numbers of the targets that these do not say, in the order of `classes`.
+    pub(crate) targets: Vec<u32>,
     /// Each class created, its label and where in `words` its record begins; not those that the base has.
     pub(crate) classes: Vec<(ClassId, Label, u32)>,
     /// Each class created that the base has, and its number there.
@@ -301,7 +304,7 @@ impl<'t> Worker<'t> {
         let rehash = |&index: &u32| keys[index as usize][0];
         self.known.by_key.reserve(types, rehash);
         self.created.classes.reserve(types);
-        self.created.words.reserve(words);
+        self.readings.words.reserve(words);
         self.new.reserve(types);
     }
 
@@ -323,9 +326,15 @@ impl<'t> Worker<'t> {
             let Some(kind) = info.kind() else { continue };
             let record = &fragment.words[start..start + kind.record_words(info.vlen())];
             let label = self.keys.labels[local as usize];
-            let ids = record;
-            self.created
-                .store(class, label, (kind, record), ids, &members);
+            let words = &mut self.readings.words;
+            let to = words.len();
+            words.extend_from_slice(record);
+            let targets = &mut self.created.targets;
+            for_each_type_word(kind, record.len(), |at| {
+                let target = (record[at] as usize).checked_sub(1);
+                words[to + at] = reference_to(target.map(|target| members[target]), targets);
+            });
+            self.created.classes.push((class, label, u32_len(to)));
         }
         let first_home = self.created.homes.len();
         for &(id, home) in &fragment.homes {
@@ -359,13 +368,14 @@ impl<'t> Worker<'t> {
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
             let reading = self.known.all[members[local as usize] as usize].reading;
-            let Some((kind, ids)) = types.record(local) else {
+            let Some(record) = types.record(local) else {
                 continue;
             };
-            let record = self.readings.record(reading, ids.len());
             let label = self.readings.label(local);
-            self.created
-                .store(class, label, (kind, record), ids, &members);
+            self.created.classes.push((class, label, reading));
+            let targets = &mut self.created.targets;
+            self.readings
+                .say_targets(reading, record, &members, targets);
         }
         let first_home = self.created.homes.len();
         self.created.fragments.push(Members {
@@ -397,6 +407,7 @@ impl<'t> Worker<'t> {
         let reported = self.known.reported.iter();
         Gathered {
             known: reported.map(|reported| reported.class).collect(),
+            words: self.readings.words,
             ..self.created
         }
     }
@@ -474,39 +485,45 @@ impl Gathered {
         for (class, _) in &mut self.homes {
             *class = known[*class as usize];
         }
+        let mut targets = self.targets.iter().copied();
         for (class, _, start) in &mut self.classes {
             *class = numbers[*class as usize];
-            let start = *start as usize;
-            let info = Info(self.words[start + 1]);
-            // Only records of a known kind are stored.
-            let Some(kind) = info.kind() else { continue };
-            let record = &mut self.words[start..start + kind.record_words(info.vlen())];
-            for_each_type_word(kind, record.len(), |at| {
-                if let Some(target) = record[at].checked_sub(1) {
-                    record[at] = known[target as usize] + 1;
-                }
-            });
+            let (kind, record) = record_at(&self.words, *start);
+            let len = record.len();
+            let record = &mut self.words[*start as usize..][..len];
+            set_targets((kind, record), &mut targets, |at| known[at as usize]);
         }
     }
 
-    /// Keeps the record of a class that a fragment has brought first; `ids` is the same record with local ids.
-    fn store(
-        &mut self,
-        class: ClassId,
-        label: Label,
-        (kind, record): (Kind, &[u32]),
-        ids: &[u32],
-        members: &[u32],
-    ) {
-        let to = self.words.len();
-        self.classes.push((class, label, u32_len(to)));
-        self.words.extend_from_slice(record);
-        for_each_type_word(kind, record.len(), |at| {
-            let target = ids[at] as usize;
-            self.words[to + at] = match target.checked_sub(1) {
-                Some(target) => members[target] + 1,
-                None => 0,
-            };
+    /// Keeps those of the classes created for which `is_kept` says so.
+    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(ClassId) -> bool) {
+        let Self {
+            words,
+            classes,
+            targets,
+            ..
+        } = self;
+        let (mut next, mut kept) = (0, 0);
+        classes.retain(|&(class, _, start)| {
+            let end = next + unsaid_targets(record_at(words, start));
+            let is_kept = is_kept(class);
+            if is_kept {
+                targets.copy_within(next..end, kept);
+                kept += end - next;
+            }
+            next = end;
+            is_kept
         });
+        targets.truncate(kept);
     }
+}
+
+/// The record that begins at an index.
+#[inline]
+pub(super) fn record_at(words: &[u32], start: u32) -> (Kind, &[u32]) {
+    let words = &words[start as usize..];
+    let info = Info(words[1]);
+    // Only records of a known kind are stored.
+    let kind = info.kind().unwrap_or(Kind::Fwd);
+    (kind, &words[..kind.record_words(info.vlen())])
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::base::{Base, import};
 use super::classes::{
-    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
+    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position, record_at,
 };
 use super::fragment::{FragmentIndex, Name, for_each_name_word, for_each_type_word, u32_len};
 use super::grouped::Grouped;
@@ -120,11 +120,7 @@ impl Graph {
     #[inline]
     pub(crate) fn record(&self, class: ClassId) -> (Kind, &[u32]) {
         let (worker, start) = self.records[class as usize];
-        let words = &self.gathered[worker as usize].words[start as usize..];
-        let info = Info(words[1]);
-        // Only records of a known kind are stored.
-        let kind = info.kind().unwrap_or(Kind::Fwd);
-        (kind, &words[..kind.record_words(info.vlen())])
+        record_at(&self.gathered[worker as usize].words, start)
     }
 
     /// Calls `visit` with each class that the record of `class` refers to, in order, `void` left out.

@@ -55,15 +55,14 @@ impl Part {
             keys.resize(keys.len().max(class + 1), 0);
             keys[class] = key;
         });
-        for Gathered {
-            classes, of_base, ..
-        } in gathered
-        {
-            classes.retain(|&(class, ..)| {
+        for gathered in gathered {
+            let mut of_base = std::mem::take(&mut gathered.of_base);
+            gathered.retain(|class| {
                 let in_base = part.base.class(keys[class as usize]);
                 of_base.extend(in_base.map(|in_base| (class, in_base)));
                 in_base.is_none()
             });
+            gathered.of_base = of_base;
         }
         part
     }

@@ -61,15 +61,55 @@ impl<'a> Verbatim<'a> {
     }
 }
 
-/// What a reference counts as: that is not known yet; it is being found out; `void`.
-const UNKNOWN: u32 = 0;
-const OPEN: u32 = 1;
-const VOID: u32 = 2;
+/// What a reference counts as, which is what stands for it in the records that a thread keeps: `void`; that is not known yet; it is
+/// being found out.
+const VOID: u32 = 0;
+const UNKNOWN: u32 = 1;
+const OPEN: u32 = 2;
 /// From here on the index among the known of a class without a label.
 const FIRST_CLASS: u32 = 3;
 /// From here on a label: its upper half in the two upper bits, the name below.
 const FIRST_LABEL: u32 = 1 << NAME_BITS;
 const NAME_BITS: u32 = 30;
+
+/// What stands for a reference to a class, or to `void`; if that does not say which, the class is put to `targets`.
+pub(super) fn reference_to(class: Option<u32>, targets: &mut Vec<u32>) -> u32 {
+    match class {
+        None => VOID,
+        Some(class) if class < FIRST_LABEL - FIRST_CLASS => FIRST_CLASS + class,
+        Some(class) => {
+            targets.push(class);
+            FIRST_LABEL
+        }
+    }
+}
+
+/// Puts the class of each target plus 1, or 0 for `void`, in place of what references count as in a record that is kept; `targets`
+/// are those that these do not say.
+#[inline]
+pub(super) fn set_targets(
+    (kind, record): (Kind, &mut [u32]),
+    targets: &mut impl Iterator<Item = u32>,
+    class: impl Fn(u32) -> u32,
+) {
+    for_each_type_word(kind, record.len(), |at| {
+        let target = match record[at] {
+            reference @ FIRST_CLASS..FIRST_LABEL => Some(reference - FIRST_CLASS),
+            FIRST_LABEL.. => targets.next(),
+            _ => None,
+        };
+        record[at] = target.map_or(0, |target| class(target) + 1);
+    });
+}
+
+/// How many targets the references of a record that is kept do not say.
+pub(super) fn unsaid_targets((kind, record): (Kind, &[u32])) -> usize {
+    let mut count = 0;
+    for_each_type_word(kind, record.len(), |at| {
+        count += usize::from(record[at] >= FIRST_LABEL);
+    });
+    count
+}
 
 /// The label that a reference counts as, 0 for none.
 fn label_of(reference: u32) -> Label {
@@ -129,8 +169,8 @@ const COMPARISONS: [Comparison; NUMBERS] = {
 /// The readings of the classes that a thread has met, and the types of the fragment that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    /// All readings, one behind the other.
-    words: Vec<u32>,
+    /// All readings, one behind the other, and the records that are kept and are none.
+    pub(super) words: Vec<u32>,
     /// What a reference to each local id counts as.
     references: Vec<u32>,
     /// For each type the index of its class among the known.
@@ -204,9 +244,21 @@ impl Readings {
         locals.len()
     }
 
-    /// The words of the reading that begins at an index.
-    pub(super) fn record(&self, reading: u32, len: usize) -> &[u32] {
-        &self.words[reading as usize..reading as usize + len]
+    /// Puts to `targets` the classes of those that a reading does not say; `record` is the same with local ids, and `members` has the
+    /// class of each type.
+    pub(super) fn say_targets(
+        &self,
+        reading: u32,
+        (kind, record): (Kind, &[u32]),
+        members: &[u32],
+        targets: &mut Vec<u32>,
+    ) {
+        let reading = &self.words[reading as usize..][..record.len()];
+        for_each_type_word(kind, record.len(), |at| {
+            if reading[at] >= FIRST_LABEL {
+                targets.push(members[record[at] as usize - 1]);
+            }
+        });
     }
 
     /// The label of the `local`-th type of the fragment that was read last.
