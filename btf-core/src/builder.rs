@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{StrOffset, TypeId};
 use crate::kind::Kind;
+use crate::pieces::for_each_mut;
 use crate::reader::{Btf, Opened, OwnParts, Parts, SECTION};
 use crate::strings::StringTable;
 use crate::wire::{
@@ -69,6 +70,47 @@ pub struct MemberSpec<'a> {
     pub bit_offset: u32,
     /// The number of bits of a bitfield, else 0.
     pub bitfield_size: u8,
+}
+
+/// The size of records that are added together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartSize {
+    /// How many records there are.
+    pub types: usize,
+    /// How many words they have in all.
+    pub words: usize,
+}
+
+/// The room for records that are added together.
+struct Part<'r> {
+    index: usize,
+    first_id: TypeId,
+    /// Where `words` begins among the words of all.
+    start: usize,
+    starts: &'r mut [u32],
+    words: &'r mut [u32],
+}
+
+impl Part<'_> {
+    /// Puts the records there, and finds where each begins.
+    fn fill(&mut self, fill: &impl Fn(usize, &mut [u32]) -> Result<()>) -> Result<()> {
+        fill(self.index, self.words)?;
+        let (mut start, mut rest) = (self.start, &*self.words);
+        for (id, own_start) in (self.first_id.0..).map(TypeId).zip(&mut *self.starts) {
+            let len = record_len(rest, id)?;
+            rest = rest
+                .get(len..)
+                .ok_or_else(|| wrong_length(rest.len(), id))?;
+            // It fits: see `check_room`.
+            *own_start = u32::try_from(start).unwrap_or(u32::MAX);
+            start += len;
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong_length(rest.len(), self.first_id))
+        }
+    }
 }
 
 impl Default for Builder {
@@ -212,37 +254,53 @@ impl Builder {
         Ok(id)
     }
 
-    /// Adds records as [`Builder::push_record`] does, one behind the other in `words`; the first ones are not copied.
+    /// Adds records as [`Builder::push_record`] does, part by part, on the threads of rayon's current pool: `fill` is given the index of
+    /// a part and as many zeros as that has words, and puts its records there, one behind the other.
     ///
     /// # Errors
-    /// Those of [`Builder::push_record`]; no record is added then.
-    pub fn push_records(&mut self, words: Vec<u32>) -> Result<()> {
-        self.check_room(words.len())?;
-        let count = self.starts.len();
-        let (mut start, mut rest) = (self.words.len(), &words[..]);
-        while !rest.is_empty() {
-            let id = self.next_id();
-            let behind = record_len(rest, id).and_then(|len| {
-                let behind = rest.get(len..);
-                Ok((len, behind.ok_or_else(|| wrong_length(rest.len(), id))?))
-            });
-            match behind {
-                Ok((len, behind)) => {
-                    self.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
-                    (start, rest) = (start + len, behind);
-                }
-                Err(error) => {
-                    self.starts.truncate(count);
-                    return Err(error);
-                }
-            }
-        }
-        if self.words.is_empty() {
-            self.words = words;
+    /// Those of [`Builder::push_record`], and those of `fill`; no record is added then.
+    pub fn push_parts(
+        &mut self,
+        parts: &[PartSize],
+        fill: impl Fn(usize, &mut [u32]) -> Result<()> + Send + Sync,
+    ) -> Result<()> {
+        let total = |size: fn(&PartSize) -> usize| parts.iter().map(size).sum::<usize>();
+        let (types, words) = (total(|part| part.types), total(|part| part.words));
+        self.check_room(words)?;
+        let (old_types, old_words) = (self.starts.len(), self.words.len());
+        let mut first_id = self.next_id();
+        self.starts.resize(old_types + types, 0);
+        if old_words == 0 {
+            // Nobody has to write these zeros.
+            self.words = vec![0; words];
         } else {
-            self.words.extend_from_slice(&words);
+            self.words.resize(old_words + words, 0);
         }
-        Ok(())
+        let mut rest = (&mut self.starts[old_types..], &mut self.words[old_words..]);
+        let mut start = old_words;
+        let mut rooms: Vec<(Part<'_>, Result<()>)> = Vec::with_capacity(parts.len());
+        for (index, size) in parts.iter().enumerate() {
+            let (starts, starts_behind) = rest.0.split_at_mut(size.types);
+            let (words, words_behind) = rest.1.split_at_mut(size.words);
+            rest = (starts_behind, words_behind);
+            let part = Part {
+                index,
+                first_id,
+                start,
+                starts,
+                words,
+            };
+            rooms.push((part, Ok(())));
+            start += size.words;
+            first_id.0 += u32::try_from(size.types).unwrap_or(u32::MAX);
+        }
+        for_each_mut(&mut rooms, |(part, done)| *done = part.fill(&fill));
+        let done: Result<()> = rooms.into_iter().map(|(_, done)| done).collect();
+        if done.is_err() {
+            self.starts.truncate(old_types);
+            self.words.truncate(old_words);
+        }
+        done
     }
 
     /// Checks that so many more words fit 32 bits, in bytes and in ids; each type takes three words at least.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::{Builder, WriteOptions};
 use crate::wire::{ByteOrder, Header, LayoutEntry};
 
-/// The size in bytes of the pieces that are written, at least: they stay in the processor's cache.
+/// The size in bytes of the pieces in which types are written: they stay in the processor's cache.
 const PIECE: usize = if cfg!(test) { 64 } else { 1 << 17 };
 
 /// BTF that can be written.
@@ -53,41 +53,31 @@ impl Blob<'_> {
     /// # Errors
     /// Those of `out`.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut piece = Vec::with_capacity(2 * PIECE);
-        self.put(&mut piece, |piece| {
-            if piece.len() >= PIECE {
-                out.write_all(piece)?;
-                piece.clear();
-            }
-            Ok::<_, io::Error>(())
-        })?;
-        out.write_all(&piece)
+        self.put(|piece| out.write_all(piece))
     }
 
     /// All of it.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0));
-        let Ok(()) = self.put(&mut all, |_| Ok::<_, Infallible>(()));
+        let Ok(()) = self.put(|piece| {
+            all.extend_from_slice(piece);
+            Ok::<_, Infallible>(())
+        });
         all
     }
 
-    /// Appends all of it to `to`, and calls `grown` whenever that has become longer by up to [`PIECE`] bytes.
-    fn put<E>(
-        &self,
-        to: &mut Vec<u8>,
-        mut grown: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.header.put(self.order, to);
+    /// Calls `put` with all of it, piece by piece.
+    fn put<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut piece = Vec::with_capacity(2 * PIECE);
+        self.header.put(self.order, &mut piece);
         for words in self.builder.words.chunks(PIECE / 4) {
-            self.order.put_words(words, to);
-            grown(to)?;
+            self.order.put_words(words, &mut piece);
+            put(&piece)?;
+            piece.clear();
         }
-        to.extend(self.layout.iter().flat_map(|entry| entry.bytes(self.order)));
-        for bytes in self.builder.strings.bytes().chunks(PIECE) {
-            to.extend_from_slice(bytes);
-            grown(to)?;
-        }
-        Ok(())
+        piece.extend(self.layout.iter().flat_map(|entry| entry.bytes(self.order)));
+        put(&piece)?;
+        put(self.builder.strings.bytes())
     }
 }

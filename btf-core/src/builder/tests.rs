@@ -55,15 +55,45 @@ fn many_records_are_as_one_by_one() {
     for _ in 0..100 {
         let (mut one_by_one, mut at_once) = (Builder::new(), Builder::new());
         for _ in 0..random.below(4) {
-            let mut words = Vec::new();
-            for _ in 0..random.below(20) {
-                let record = random_record(&mut random, 50, &[StrOffset::EMPTY]);
-                one_by_one.push_record(&record).unwrap();
-                words.extend(record);
+            let (mut sizes, mut parts) = (Vec::new(), Vec::new());
+            for _ in 0..random.below(4) {
+                let (types, mut words) = (random.below(20) as usize, Vec::new());
+                for _ in 0..types {
+                    let record = random_record(&mut random, 50, &[StrOffset::EMPTY]);
+                    one_by_one.push_record(&record).unwrap();
+                    words.extend(record);
+                }
+                sizes.push(PartSize {
+                    types,
+                    words: words.len(),
+                });
+                parts.push(words);
             }
-            at_once.push_records(words.clone()).unwrap();
-            if words.pop().is_some() {
-                assert!(at_once.push_records(words).is_err(), "a record is cut");
+            let fill = |part: usize, to: &mut [u32]| {
+                to.copy_from_slice(&parts[part]);
+                Ok(())
+            };
+            at_once.push_parts(&sizes, fill).unwrap();
+            let refuse = |_: usize, _: &mut [u32]| Err(ErrorKind::UnknownKind(0).into());
+            assert_eq!(
+                at_once.push_parts(&sizes, refuse).is_err(),
+                !sizes.is_empty()
+            );
+            let Some(last) = parts.iter().rposition(|words| !words.is_empty()) else {
+                continue;
+            };
+            for (types, words) in [(0, -1), (1, 0), (-1, 0), (0, 3)] {
+                let mut sizes = sizes.clone();
+                let size = &mut sizes[last];
+                size.types = size.types.strict_add_signed(types);
+                size.words = size.words.strict_add_signed(words);
+                let fill = |part: usize, to: &mut [u32]| {
+                    let len = to.len().min(parts[part].len());
+                    to[..len].copy_from_slice(&parts[part][..len]);
+                    Ok(())
+                };
+                let error = at_once.push_parts(&sizes, fill);
+                assert!(error.is_err(), "{types} types and {words} words more");
             }
         }
         assert_eq!(at_once.words, one_by_one.words);

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::base::{Base, import};
 use super::classes::{
-    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position, record_at,
+    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
+    record_at,
 };
 use super::fragment::{FragmentIndex, Name, for_each_name_word, for_each_type_word, u32_len};
 use super::grouped::Grouped;

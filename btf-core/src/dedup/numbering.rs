@@ -222,6 +222,21 @@ impl Numbering<'_> {
         self.ids[output.0 as usize]
     }
 
+    /// How many words the records of some of the types have, by index from 0.
+    ///
+    /// # Panics
+    /// If there are not as many types.
+    #[must_use]
+    pub fn words_of(&self, range: Range<usize>) -> usize {
+        let Merged {
+            graph, meanings, ..
+        } = self.merged;
+        let nodes = self.order[range].iter();
+        nodes
+            .map(|&node| graph.record(meanings.classes[node as usize]).1.len())
+            .sum()
+    }
+
     /// Calls `visit` with the record of each type, in the order of ids: type words hold ids, name words hold
     /// [`Name`](super::Name)s.
     pub fn for_each_record(&self, visit: impl FnMut(Kind, &mut [u32])) {

@@ -4,9 +4,9 @@
 //! order in which the types stand; those of other types come behind. Then each thread writes a part of the types. Where the result
 //! continues other BTF, that has most strings, and all wait for what is known in the end.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use btf_core::builder::PartSize;
 use btf_core::dedup::{LateTypes, NamesInOrder, Numbering};
 use btf_core::types::rewrite_refs;
 use btf_core::{Btf, Builder, Error, ErrorKind, Result, StrOffset};
@@ -119,25 +119,25 @@ pub(super) fn build(numbering: &Numbering<'_>, placed: &mut Placed) -> Result<Bu
     let offsets = &placed.offsets[..];
     let count = rayon::current_num_threads();
     let bound = |part: usize| numbering.len() * part / count;
-    let records = |range: Range<usize>| {
-        let mut words = Vec::new();
+    let range = |part| bound(part)..bound(part + 1);
+    let size = |part| PartSize {
+        types: range(part).len(),
+        words: numbering.words_of(range(part)),
+    };
+    let sizes: Vec<_> = (0..count).into_par_iter().map(size).collect();
+    builder.push_parts(&sizes, |part, mut into| {
         let mut failed = None::<ErrorKind>;
-        numbering.for_each_record_of(range, |_, record| {
+        numbering.for_each_record_of(range(part), |_, record| {
             // All that is written is surely written, or was asked for its names late.
             let missing = ErrorKind::StringOutOfRange;
             let offset = |name: StrOffset| offsets[name.0 as usize].ok_or_else(|| missing(name.0));
             let done = rewrite_refs(record, offset, Ok);
             failed = failed.take().or(done.err());
-            words.extend_from_slice(record);
+            let (to, behind) = std::mem::take(&mut into).split_at_mut(record.len());
+            to.copy_from_slice(record);
+            into = behind;
         });
-        failed.map_or(Ok(words), |kind| Err(kind.into()))
-    };
-    let parts = (0..count).into_par_iter();
-    let parts: Vec<Result<Vec<u32>>> = parts
-        .map(|part| records(bound(part)..bound(part + 1)))
-        .collect();
-    for part in parts {
-        builder.push_records(part?)?;
-    }
+        failed.map_or(Ok(()), |kind| Err(kind.into()))
+    })?;
     Ok(builder)
 }
