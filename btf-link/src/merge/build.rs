@@ -65,7 +65,7 @@ impl Placed {
             if slot.is_none() {
                 // If it does not fit, `add_new_strings` fails.
                 *slot = Some(StrOffset(u32::try_from(end).unwrap_or(u32::MAX)));
-                end += strings.len_of(name.0) as u64 + 1;
+                end += strings.get(name.0).len() as u64 + 1;
                 order.push(name.0);
             }
         });

@@ -1,6 +1,6 @@
 //! Numbers for strings: equal strings of all inputs have one number.
 //!
-//! The strings of an input are looked at once, not once for each use. They are known by a hash of 128 bits and not compared, as
+//! The strings of an input are looked at once, not once for each use. Threads know them by a hash of 128 bits and do not compare them, as
 //! the types of the merge are; its seed is random, so that nobody can make two strings of one hash.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -33,17 +33,17 @@ impl Names {
         }
     }
 
+    fn hash(&self, string: &[u8]) -> u128 {
+        xxh3_128_with_seed(string, self.seed)
+    }
+
     /// All strings by their numbers, from what the threads have met first.
     pub(crate) fn strings(&self, created: Vec<Created>) -> Strings {
         let mut places = vec![Place::default(); self.by_hash.end() as usize];
         for (arena, created) in (0..).zip(&created) {
             for &index in &created.first {
-                let start = created.starts[index as usize];
-                let end = created.starts[index as usize + 1] - 1;
-                // No section is longer than its offsets of 32 bits reach, so no string is.
-                let len = u32::try_from(end - start).unwrap_or(u32::MAX);
                 let number = created.numbers[index as usize];
-                places[number as usize] = Place { start, len, arena };
+                places[number as usize] = Place { arena, index };
             }
         }
         let arenas = created.into_iter().map(|created| created.arena);
@@ -57,8 +57,7 @@ impl Names {
 /// The strings of a thread, as in [`LocalNames`].
 #[derive(Debug)]
 pub(crate) struct Created {
-    arena: Vec<u8>,
-    starts: Vec<usize>,
+    arena: Arena,
     numbers: Vec<u32>,
     /// The indices of those that it has met first.
     first: Vec<u32>,
@@ -67,16 +66,49 @@ pub(crate) struct Created {
 /// All strings by their numbers.
 #[derive(Debug)]
 pub(crate) struct Strings {
-    arenas: Vec<Vec<u8>>,
+    arenas: Vec<Arena>,
     places: Vec<Place>,
 }
 
-/// Where a string is.
+/// Where a string is: in which arena, and the how manieth there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    start: usize,
-    len: u32,
     arena: u32,
+    index: u32,
+}
+
+/// Strings one behind the other, each with its NUL.
+#[derive(Debug)]
+struct Arena {
+    bytes: Vec<u8>,
+    /// Where each starts, and where the last one ends.
+    starts: Vec<usize>,
+}
+
+impl Arena {
+    /// Where a string starts, and where its NUL ends.
+    #[inline]
+    fn place(&self, index: u32) -> [usize; 2] {
+        [self.starts[index as usize], self.starts[index as usize + 1]]
+    }
+
+    /// The string of an index.
+    #[inline]
+    fn get(&self, index: u32) -> &[u8] {
+        let [start, end] = self.place(index);
+        &self.bytes[start..end - 1]
+    }
+
+    /// The number of strings.
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn push(&mut self, string: &[u8]) {
+        self.bytes.extend_from_slice(string);
+        self.bytes.push(0);
+        self.starts.push(self.bytes.len());
+    }
 }
 
 impl Strings {
@@ -85,20 +117,12 @@ impl Strings {
         self.places.len()
     }
 
-    /// The length of the string of a number, in bytes.
-    pub(crate) fn len_of(&self, number: u32) -> usize {
-        self.places
-            .get(number as usize)
-            .map_or(0, |place| place.len as usize)
-    }
-
     /// The string of a number; empty if there is none.
     pub(crate) fn get(&self, number: u32) -> &[u8] {
         let place = self.places.get(number as usize);
-        let Place { arena, start, len } = place.copied().unwrap_or_default();
+        let Place { arena, index } = place.copied().unwrap_or_default();
         let arena = self.arenas.get(arena as usize);
-        let string = arena.and_then(|arena| arena.get(start..start + len as usize));
-        string.unwrap_or_default()
+        arena.map_or(&[], |arena| arena.get(index))
     }
 }
 
@@ -113,13 +137,10 @@ const MAX_NEW: usize = 1 << 12;
 #[derive(Debug)]
 pub(crate) struct LocalNames<'n> {
     names: &'n Names,
-    /// The bytes of all strings, each with its NUL, in the order in which they were met.
-    arena: Vec<u8>,
-    /// Where each starts in `arena`, and where the last one ends.
-    starts: Vec<usize>,
+    /// All strings, in the order in which they were met.
+    arena: Arena,
     /// The number of each, of the last ones only after [`LocalNames::number_new`].
     numbers: Vec<u32>,
-    hashes: Vec<u128>,
     /// The index of each, by its hash.
     by_hash: HashTable<u32>,
     /// For each the indices of those that followed it last and before that, where those are not the next ones anyway.
@@ -138,10 +159,11 @@ impl<'n> LocalNames<'n> {
         Self {
             names,
             // The empty string, which is number 0.
-            arena: vec![0],
-            starts: vec![0, 1],
+            arena: Arena {
+                bytes: vec![0],
+                starts: vec![0, 1],
+            },
             numbers: vec![0],
-            hashes: vec![0],
             by_hash: HashTable::new(),
             next: vec![[0; 2]],
             new: Row::default(),
@@ -153,8 +175,8 @@ impl<'n> LocalNames<'n> {
 
     /// Makes room to look so many strings up.
     pub(crate) fn reserve(&mut self, strings: usize) {
-        let hashes = &self.hashes;
-        let rehash = |&index: &u32| halves(hashes[index as usize])[0];
+        let (arena, names) = (&self.arena, self.names);
+        let rehash = |&index: &u32| halves(names.hash(arena.get(index)))[0];
         self.by_hash.reserve(strings, rehash);
     }
 
@@ -162,7 +184,6 @@ impl<'n> LocalNames<'n> {
     pub(crate) fn finish(self) -> Created {
         Created {
             arena: self.arena,
-            starts: self.starts,
             numbers: self.numbers,
             first: self.created,
         }
@@ -188,14 +209,14 @@ impl<'n> LocalNames<'n> {
     fn number_new(&mut self) {
         let Self {
             names,
+            arena,
             numbers,
-            hashes,
             new,
             created,
             ..
         } = self;
         let first = numbers.len();
-        numbers.resize(hashes.len(), NO_NAME);
+        numbers.resize(arena.len(), NO_NAME);
         let join = |(): &mut (), ()| ();
         names.by_hash.number_all(new, join, |at, number, is_new| {
             let index = first + at;
@@ -207,35 +228,27 @@ impl<'n> LocalNames<'n> {
         });
     }
 
-    /// Where a string starts in `arena`, and where its NUL ends.
-    #[inline]
-    fn place(&self, index: u32) -> [usize; 2] {
-        [self.starts[index as usize], self.starts[index as usize + 1]]
-    }
-
     /// The index of a string.
     fn index(&mut self, string: &[u8]) -> u32 {
         if string.is_empty() {
             return 0;
         }
-        let hash = xxh3_128_with_seed(string, self.names.seed);
-        let hashes = &self.hashes;
-        let is_it = |&index: &u32| hashes[index as usize] == hash;
-        let rehash = |&index: &u32| halves(hashes[index as usize])[0];
+        let (arena, names) = (&self.arena, self.names);
+        let hash = names.hash(string);
+        // The arena has what is asked for next, so that a look at the string itself costs nothing, and no hash has to be kept.
+        let is_it = |&index: &u32| arena.get(index) == string;
+        let rehash = |&index: &u32| halves(names.hash(arena.get(index)))[0];
         let place = match self.by_hash.entry(halves(hash)[0], is_it, rehash) {
             hash_table::Entry::Occupied(known) => return *known.get(),
             hash_table::Entry::Vacant(place) => place,
         };
         // There are no more strings than numbers.
-        let index = u32::try_from(self.hashes.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.arena.len()).unwrap_or(u32::MAX);
         place.insert(index);
-        self.hashes.push(hash);
         self.new.push(hash, ());
-        self.arena.extend_from_slice(string);
-        self.arena.push(0);
-        self.starts.push(self.arena.len());
+        self.arena.push(string);
         self.next.push([0; 2]);
-        if self.hashes.len() - self.numbers.len() == MAX_NEW {
+        if self.arena.len() - self.numbers.len() == MAX_NEW {
             self.number_new();
         }
         index
@@ -247,8 +260,8 @@ impl<'n> LocalNames<'n> {
     fn run_behind(&mut self, last: u32, rest: &[u8]) -> (u32, usize) {
         let [first, second] = self.next[last as usize];
         let run = |index| {
-            let [start, end] = self.place(index);
-            let len = common_len(rest, &self.arena[start..]);
+            let [start, end] = self.arena.place(index);
+            let len = common_len(rest, &self.arena.bytes[start..]);
             (start + len >= end).then_some((index, len))
         };
         if let Some(run) = run(first) {
@@ -273,7 +286,7 @@ impl<'n> LocalNames<'n> {
         while let Some(rest) = section.get(start..).filter(|rest| !rest.is_empty()) {
             let (first, len) = self.run_behind(last, rest);
             let by_start = &mut by_start[start..];
-            let starts = &self.starts[first as usize..];
+            let starts = &self.arena.starts[first as usize..];
             let mut behind = starts.iter().skip(1).map(|end| end - starts[0]);
             let Some(numbers) = self.numbers.get(first as usize..).filter(|n| !n.is_empty()) else {
                 new.push((start, first));
