@@ -369,9 +369,6 @@ impl Readings {
             stack,
             ..
         } = self;
-        let start = words.len();
-        words.extend_from_slice(record);
-        let reading = &mut words[start..];
         let (mut is_complete, mut is_odd) = (true, false);
         for_each_type_word(kind, record.len(), |at| {
             match references.get(record[at] as usize) {
@@ -380,13 +377,18 @@ impl Readings {
                     stack.push(record[at] - 1);
                 }
                 Some(&OPEN) | None => is_odd = true,
-                Some(&reference) => reading[at] = reference,
+                Some(_) => {}
             }
         });
         if is_odd || !is_complete {
-            words.truncate(start);
             return (!is_odd).then_some(false);
         }
+        let start = words.len();
+        words.extend_from_slice(record);
+        let reading = &mut words[start..];
+        for_each_type_word(kind, record.len(), |at| {
+            reading[at] = references[record[at] as usize];
+        });
         for_each_name_word(kind, record.len(), |at| {
             reading[at] = types.name(record[at]);
             is_odd |= reading[at] >= FIRST_LABEL;
