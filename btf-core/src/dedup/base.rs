@@ -23,9 +23,10 @@
 
 use hashbrown::HashTable;
 
-use super::classes::{ClassId, ClassTable, FastMap, FastSet, Gathered, Members, Worker, local_id};
+use super::classes::{ClassId, ClassTable, FastMap, FastSet, Worker, local_id};
 use super::environment::Limits;
 use super::fragment::{Fragment, for_each_type_word, u32_len};
+use super::gathered::Gathered;
 use super::graph::Graph;
 use super::homonyms;
 use super::key::{Key, Label};
@@ -300,14 +301,8 @@ impl Taking<'_> {
             types.extend(of_class.map(|&id| (id, place)));
         }
         types.sort_unstable_by_key(|&(id, _)| id);
-        let members = types.iter().map(|&(_, place)| place).collect();
-        gathered.members.push(members);
-        gathered.fragments.push(Members {
-            index: 0,
-            list: 0,
-            first_weak: usize::MAX,
-            homes: (0, 0),
-        });
+        let members: Vec<u32> = types.iter().map(|&(_, place)| place).collect();
+        gathered.add_fragment(0, usize::MAX, &members, std::iter::empty());
         Import {
             gathered,
             ids: types.into_iter().map(|(id, _)| id).collect(),

@@ -10,9 +10,9 @@ use hashbrown::HashTable;
 
 use super::base::Base;
 use super::fragment::{Fragment, FragmentIndex, for_each_type_word, u32_len};
-use super::key::{Key, Keys, Label};
-use super::verbatim::{Readings, Verbatim, reference_to, set_targets, unsaid_targets};
-use crate::kind::Kind;
+use super::gathered::Gathered;
+use super::key::{Key, Keys};
+use super::verbatim::{Readings, Verbatim, reference_to};
 use crate::shared::{Row, SharedTable, halves, whole};
 use crate::wire::Info;
 
@@ -238,43 +238,6 @@ pub struct Worker<'t> {
     new: Vec<(u32, ClassId, Key)>,
 }
 
-/// The records of the classes that one thread met first, and the classes of all types that it saw.
-///
-/// A thread numbers the classes that it knows by itself, in the order in which it met them. `renumber` puts the numbers of
-/// the graph in place of those, and of those of the table.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    /// For each class that the thread knows, its number in the table.
-    pub(crate) known: Vec<ClassId>,
-    /// Records, in which what a reference counts as stands in place of each id (`verbatim`), or since `renumber` the target's class
-    /// plus 1, and 0 for `void`.
-    pub(crate) words: Vec<u32>,
-    /// The thread's numbers of the targets that these do not say, in the order of `classes`.
-    pub(crate) targets: Vec<u32>,
-    /// Each class created, its label and where in `words` its record begins; not those that the base has.
-    pub(crate) classes: Vec<(ClassId, Label, u32)>,
-    /// Each class created that the base has, and its number there.
-    pub(crate) of_base: Vec<(ClassId, ClassId)>,
-    /// Each fragment that was added.
-    pub(crate) fragments: Vec<Members>,
-    /// The thread's number of the class of each type, for each fragment a list of its own, which stays where it is when more come.
-    pub(crate) members: Vec<Vec<u32>>,
-    /// The [`Fragment::homes`] of each fragment, by the thread's numbers of classes.
-    pub(crate) homes: Vec<(u32, FragmentIndex)>,
-}
-
-/// Where the classes of one fragment's types are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Members {
-    pub(crate) index: FragmentIndex,
-    /// The index of their list in `members`.
-    pub(crate) list: usize,
-    /// The first weak type, counted from 0.
-    pub(crate) first_weak: usize,
-    /// The indices in `homes` of the first and one past the last.
-    pub(crate) homes: (usize, usize),
-}
-
 impl<'t> Worker<'t> {
     /// `first` is the number within the merge of the first fragment that is added.
     pub(crate) fn new(table: &'t ClassTable, base: Option<&'t Base>, first: FragmentIndex) -> Self {
@@ -316,8 +279,10 @@ impl<'t> Worker<'t> {
         let index = index + self.first;
         self.keys.compute(fragment);
         let first_weak = fragment.first_weak.map_or(usize::MAX, |id| id as usize - 1);
+        let mut members = std::mem::take(&mut self.readings.indices);
+        members.clear();
         let keys = self.keys.all.iter();
-        let members: Vec<u32> = keys.map(|&key| self.known.index_of(halves(key))).collect();
+        members.extend(keys.map(|&key| self.known.index_of(halves(key))));
         self.report(index, first_weak, &members);
         self.find_in_base();
         for (local, class, _) in self.new.drain(..) {
@@ -336,19 +301,11 @@ impl<'t> Worker<'t> {
             });
             self.created.classes.push((class, label, u32_len(to)));
         }
-        let first_home = self.created.homes.len();
-        for &(id, home) in &fragment.homes {
-            let class = members[id as usize - 1];
-            let home = home + self.first;
-            self.created.homes.push((class, home));
-        }
-        self.created.fragments.push(Members {
-            index,
-            list: self.created.members.len(),
-            first_weak,
-            homes: (first_home, self.created.homes.len()),
-        });
-        self.created.members.push(members);
+        let homes = fragment.homes.iter();
+        let homes = homes.map(|&(id, home)| (members[id as usize - 1], home + self.first));
+        self.created
+            .add_fragment(index, first_weak, &members, homes);
+        self.readings.indices = members;
     }
 
     /// As [`Worker::add`], for types as they stand in BTF, of which none is weak; faster where others like them came before.
@@ -377,14 +334,9 @@ impl<'t> Worker<'t> {
             self.readings
                 .say_targets(reading, record, &members, targets);
         }
-        let first_home = self.created.homes.len();
-        self.created.fragments.push(Members {
-            index,
-            list: self.created.members.len(),
-            first_weak: usize::MAX,
-            homes: (first_home, first_home),
-        });
-        self.created.members.push(members);
+        self.created
+            .add_fragment(index, usize::MAX, &members, std::iter::empty());
+        self.readings.indices = members;
         true
     }
 
@@ -395,8 +347,7 @@ impl<'t> Worker<'t> {
     #[must_use]
     pub fn class(&self, id: crate::TypeId) -> u32 {
         let index = (id.0 as usize).wrapping_sub(1);
-        let last = self.created.members.last();
-        let known = last.and_then(|members| members.get(index));
+        let known = self.created.last_members().get(index);
         let class = known.and_then(|&known| self.known.reported.get(known as usize));
         class.map_or(u32::MAX, |reported| reported.class)
     }
@@ -404,12 +355,11 @@ impl<'t> Worker<'t> {
     /// What this worker has gathered, for [`super::Merger::finish`].
     #[must_use]
     pub fn finish(self) -> Gathered {
+        let mut gathered = self.created;
         let reported = self.known.reported.iter();
-        Gathered {
-            known: reported.map(|reported| reported.class).collect(),
-            words: self.readings.words,
-            ..self.created
-        }
+        gathered.known = reported.map(|reported| reported.class).collect();
+        gathered.words = self.readings.words;
+        gathered
     }
 
     /// Reports the types of a fragment, for each of which there is an index among the known.
@@ -469,61 +419,4 @@ impl<'t> Worker<'t> {
             in_base.is_none()
         });
     }
-}
-
-impl Gathered {
-    /// Replaces the numbers of classes; `numbers` has the new one for each of the table. What the base has was taken before.
-    pub(super) fn renumber(&mut self, numbers: &[ClassId]) {
-        for class in &mut self.known {
-            // One of which no type was added has none.
-            *class = numbers.get(*class as usize).copied().unwrap_or(0);
-        }
-        let known = &self.known[..];
-        for class in self.members.iter_mut().flatten() {
-            *class = known[*class as usize];
-        }
-        for (class, _) in &mut self.homes {
-            *class = known[*class as usize];
-        }
-        let mut targets = self.targets.iter().copied();
-        for (class, _, start) in &mut self.classes {
-            *class = numbers[*class as usize];
-            let (kind, record) = record_at(&self.words, *start);
-            let len = record.len();
-            let record = &mut self.words[*start as usize..][..len];
-            set_targets((kind, record), &mut targets, |at| known[at as usize]);
-        }
-    }
-
-    /// Keeps those of the classes created for which `is_kept` says so.
-    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(ClassId) -> bool) {
-        let Self {
-            words,
-            classes,
-            targets,
-            ..
-        } = self;
-        let (mut next, mut kept) = (0, 0);
-        classes.retain(|&(class, _, start)| {
-            let end = next + unsaid_targets(record_at(words, start));
-            let is_kept = is_kept(class);
-            if is_kept {
-                targets.copy_within(next..end, kept);
-                kept += end - next;
-            }
-            next = end;
-            is_kept
-        });
-        targets.truncate(kept);
-    }
-}
-
-/// The record that begins at an index.
-#[inline]
-pub(super) fn record_at(words: &[u32], start: u32) -> (Kind, &[u32]) {
-    let words = &words[start as usize..];
-    let info = Info(words[1]);
-    // Only records of a known kind are stored.
-    let kind = info.kind().unwrap_or(Kind::Fwd);
-    (kind, &words[..kind.record_words(info.vlen())])
 }

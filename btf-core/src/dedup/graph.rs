@@ -6,11 +6,9 @@
 use std::ops::Range;
 
 use super::base::{Base, import};
-use super::classes::{
-    ClassId, ClassTable, Gathered, Members, NOWHERE, Position, WEAK, first_fragment, position,
-    record_at,
-};
+use super::classes::{ClassId, ClassTable, NOWHERE, Position, WEAK, first_fragment, position};
 use super::fragment::{FragmentIndex, Name, for_each_name_word, for_each_type_word, u32_len};
+use super::gathered::{Gathered, Members, record_at};
 use super::grouped::Grouped;
 use super::key::{Label, is_forward};
 use crate::ids::TypeId;
@@ -53,7 +51,7 @@ impl Graph {
             let import = import(base, &gathered, u32_len(positions.len()));
             positions.resize(import.class_count as usize, NOWHERE);
             let known = &import.gathered.known;
-            for (local, &place) in (0..).zip(import.gathered.members.iter().flatten()) {
+            for (local, &place) in (0..).zip(import.gathered.last_members()) {
                 let least = &mut positions[known[place as usize] as usize];
                 *least = position(0, local, false).min(*least);
             }
@@ -194,9 +192,9 @@ impl Graph {
     /// The classes of the types of a fragment, and the index of the first weak one.
     pub(crate) fn members(&self, fragment: FragmentIndex) -> (&[ClassId], usize) {
         match self.fragments.get(fragment as usize) {
-            Some(&Some((worker, members))) => {
-                let all = &self.gathered[worker as usize].members;
-                (&all[members.list], members.first_weak)
+            Some(Some((worker, members))) => {
+                let of_worker = &self.gathered[*worker as usize];
+                (of_worker.members(members), members.first_weak)
             }
             _ => (&[], usize::MAX),
         }

@@ -46,6 +46,7 @@ mod division;
 mod environment;
 mod follow;
 mod fragment;
+mod gathered;
 mod graph;
 mod grouped;
 mod homes;
@@ -64,8 +65,9 @@ mod unread;
 mod verbatim;
 
 pub use base::Base;
-pub use classes::{FastMap, FastSet, Gathered, MulHasher, Worker};
+pub use classes::{FastMap, FastSet, MulHasher, Worker};
 pub use fragment::{Fragment, FragmentIndex, Name};
+pub use gathered::Gathered;
 pub use homonyms::Reload;
 pub use numbering::{Merged, Numbering, Output};
 pub use unread::{NameWords, Outline, Unread};

@@ -1,8 +1,9 @@
 //! Needed: what of a base that is not indexed can equal a type of the fragments, as far as one record alone can tell.
 #![expect(clippy::cast_possible_truncation, reason = "a shape is half of a hash")]
 
-use super::classes::{FastMap, FastSet, Gathered};
+use super::classes::{FastMap, FastSet};
 use super::fragment::{Name, for_each_name_word, for_each_type_word};
+use super::gathered::Gathered;
 use super::key::{Label, tag_label};
 use super::unread::NameWords;
 use crate::kind::Kind;

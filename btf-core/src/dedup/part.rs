@@ -15,8 +15,9 @@
 //! The result is that of a merge with the whole base, as far as [`Unread`] says; tests compare the two.
 
 use super::base::Base;
-use super::classes::{ClassTable, FastMap, Gathered};
+use super::classes::{ClassTable, FastMap};
 use super::fragment::{Fragment, for_each_name_word, for_each_type_word, u32_len};
+use super::gathered::Gathered;
 use super::key::{Key, contribution_of, key_of, tag_label};
 use super::needed::{HashBits, Needed, is_rare};
 use super::unread::Unread;
