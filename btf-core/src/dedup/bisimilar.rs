@@ -70,29 +70,36 @@ fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanin
         starts: vec![0],
         targets: Vec::new(),
     };
-    let mut groups: FastMap<Vec<u64>, u32> = FastMap::default();
     let mut group = Vec::with_capacity(nodes.len());
-    let mut signature = Vec::new();
-    for &(class, node) in nodes {
-        signature.clear();
-        signature.push(u64::from(class));
-        meanings.for_each_own_reference(graph, node, |_, target| {
-            let index = index_of[target as usize];
-            edges.targets.push(index);
-            signature.push(if index == Edges::FIXED {
-                u64::from(target)
-            } else {
-                1 << 32 | u64::from(meanings.classes[target as usize])
+    let mut next = 0;
+    // What the records of one class lead to, one behind the other: as many words for each of its nodes.
+    let mut signatures: Vec<u64> = Vec::new();
+    for of_class in nodes.chunk_by(|a, b| a.0 == b.0) {
+        signatures.clear();
+        for &(_, node) in of_class {
+            meanings.for_each_own_reference(graph, node, |_, target| {
+                let index = index_of[target as usize];
+                edges.targets.push(index);
+                signatures.push(if index == Edges::FIXED {
+                    u64::from(target)
+                } else {
+                    1 << 32 | u64::from(meanings.classes[target as usize])
+                });
             });
-        });
-        edges.starts.push(u32_len(edges.targets.len()));
-        let next = u32_len(groups.len());
-        group.push(if let Some(&group) = groups.get(&signature) {
-            group
-        } else {
-            groups.insert(signature.clone(), next);
-            next
-        });
+            edges.starts.push(u32_len(edges.targets.len()));
+        }
+        let len = signatures.len() / of_class.len();
+        let signature = |index: &u32| &signatures[*index as usize * len..][..len];
+        let mut order: Vec<u32> = (0..).take(of_class.len()).collect();
+        order.sort_unstable_by_key(signature);
+        let first = group.len();
+        group.resize(first + of_class.len(), 0);
+        for same in order.chunk_by(|a, b| signature(a) == signature(b)) {
+            for &index in same {
+                group[first + index as usize] = next;
+            }
+            next += 1;
+        }
     }
     partition::refine(&mut group, &edges);
     let mut order: Vec<(u32, Position, NodeId)> = nodes
@@ -134,7 +141,10 @@ fn join_forwards(
         return false;
     }
     for target in &mut meanings.targets {
-        if let Some(&only) = joined.get(target) {
+        // Few are one, and that is asked faster.
+        if definitions.is_forward_node(*target)
+            && let Some(&only) = joined.get(target)
+        {
             *target = only;
         }
     }

@@ -127,6 +127,12 @@ impl Definitions {
         self.is_forward[class as usize]
     }
 
+    /// Whether a node is a class of which `is_forward` says so.
+    #[inline]
+    pub(super) fn is_forward_node(&self, node: NodeId) -> bool {
+        self.is_forward.get(node as usize) == Some(&true)
+    }
+
     /// As `is_forward`, of a type of `fragment`: to what continues a base, the base's forward declarations are forward declarations.
     #[inline]
     pub(super) fn is_forward_in(

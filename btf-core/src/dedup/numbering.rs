@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::LateTypes;
-use super::classes::{WEAK, local_id};
+use super::classes::{ClassId, WEAK, local_id};
 use super::fragment::{FragmentIndex, Name, for_each_type_word, u32_len};
 use super::graph::{Graph, is_in_base};
 use super::homonyms::{Meanings, NodeId};
@@ -202,11 +202,15 @@ impl Numbering<'_> {
         let Merged {
             graph, meanings, ..
         } = self.merged;
-        for &node in &self.order {
-            let class = meanings.classes[node as usize];
-            if types.is_none_or(|types| types.0[class as usize]) {
-                graph.for_each_name(class, &mut visit);
-            }
+        let is_late = |&class: &ClassId| types.is_none_or(|types| types.0[class as usize]);
+        let late = |piece: Range<usize>| {
+            let classes = self.order[piece].iter();
+            let classes = classes.map(|&node| meanings.classes[node as usize]);
+            classes.filter(is_late).collect::<Vec<_>>()
+        };
+        let late = in_pieces(0..self.order.len(), PIECE, &late);
+        for class in late.into_iter().flatten() {
+            graph.for_each_name(class, &mut visit);
         }
     }
 
