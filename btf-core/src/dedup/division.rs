@@ -178,6 +178,11 @@ impl Division {
         self.plan_of[class as usize] != 0
     }
 
+    /// Whether a class occurs in environments, and is one node in all of them.
+    pub(super) fn has_one_node(&self, class: ClassId) -> bool {
+        self.plan(class).is_some_and(|plan| plan.nodes.len() == 1)
+    }
+
     /// The node of a class where it occurs in this environment.
     pub(super) fn node_of(&self, class: ClassId, environment: EnvironmentId) -> Option<NodeId> {
         let number = self.number_of(class, environment)?;

@@ -18,6 +18,8 @@ pub(super) struct Targets<'a> {
     pub(super) alone: Vec<NodeId>,
     /// For each class that never occurs in an environment the number of its nodes that stand alone.
     alone_of: FastMap<ClassId, u32>,
+    /// Whether a reference to a class leads to its only node, whatever it comes from.
+    is_plain: Vec<bool>,
 }
 
 impl<'a> Targets<'a> {
@@ -27,6 +29,15 @@ impl<'a> Targets<'a> {
         division: &'a mut Division,
         meanings: &'a mut Meanings,
     ) -> Self {
+        let Homonyms {
+            definitions, reach, ..
+        } = homonyms;
+        let is_plain = |(class, &set): (ClassId, &u32)| {
+            definitions.homonym(class).is_none()
+                && definitions.plain[class as usize] == class
+                && (set == 0 || division.has_one_node(class))
+        };
+        let is_plain = (0..).zip(&reach.set_of).map(is_plain).collect();
         let mut targets = Self {
             homonyms,
             scan,
@@ -34,6 +45,7 @@ impl<'a> Targets<'a> {
             meanings,
             alone: Vec::new(),
             alone_of: FastMap::default(),
+            is_plain,
         };
         targets.add_alone();
         targets
@@ -89,7 +101,14 @@ impl<'a> Targets<'a> {
         let class = self.meanings.classes[node as usize];
         let mut targets = std::mem::take(&mut self.meanings.targets);
         self.meanings.begin_targets(node, targets.len());
-        graph.for_each_target(class, |target| targets.push(self.lead(target, environment)));
+        graph.for_each_target(class, |target| {
+            // Nearly all are.
+            targets.push(if self.is_plain[target as usize] {
+                target
+            } else {
+                self.lead(target, environment)
+            });
+        });
         self.meanings.targets = targets;
     }
 
