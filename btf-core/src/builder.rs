@@ -295,7 +295,7 @@ impl Builder {
             first_id.0 += u32::try_from(size.types).unwrap_or(u32::MAX);
         }
         for_each_mut(&mut rooms, |(part, done)| *done = part.fill(&fill));
-        let done: Result<()> = rooms.into_iter().map(|(_, done)| done).collect();
+        let done = rooms.into_iter().try_for_each(|(_, done)| done);
         if done.is_err() {
             self.starts.truncate(old_types);
             self.words.truncate(old_words);
