@@ -18,6 +18,9 @@ use crate::wire::{
     ByteOrder, HEADER_LEN, HEADER_LEN_LAYOUT, Header, Info, LayoutEntry, MAX_VLEN, MAX_VLEN_16,
 };
 
+/// The words of the shortest record.
+const MIN_WORDS: usize = 3;
+
 /// The largest bit offset of a member in a structure with bitfields, which leaves 24 bits for it.
 const MAX_BITFIELD_OFFSET: u32 = 0x00ff_ffff;
 
@@ -96,19 +99,23 @@ impl Part<'_> {
     fn fill(&mut self, fill: &impl Fn(usize, &mut [u32]) -> Result<()>) -> Result<()> {
         fill(self.index, self.words)?;
         let (mut start, mut rest) = (self.start, &*self.words);
-        for (id, own_start) in (self.first_id.0..).map(TypeId).zip(&mut *self.starts) {
+        let mut id = self.first_id;
+        for own_start in &mut *self.starts {
+            let wrong_length = || wrong_length(rest.len(), id);
+            if rest.len() < MIN_WORDS {
+                return Err(wrong_length());
+            }
             let len = record_len(rest, id)?;
-            rest = rest
-                .get(len..)
-                .ok_or_else(|| wrong_length(rest.len(), id))?;
-            // It fits: see `check_room`.
+            rest = rest.get(len..).ok_or_else(wrong_length)?;
+            // They fit: see `check_room`.
             *own_start = u32::try_from(start).unwrap_or(u32::MAX);
             start += len;
+            id.0 += 1;
         }
         if rest.is_empty() {
             Ok(())
         } else {
-            Err(wrong_length(rest.len(), self.first_id))
+            Err(wrong_length(rest.len(), id))
         }
     }
 }
@@ -264,8 +271,14 @@ impl Builder {
         parts: &[PartSize],
         fill: impl Fn(usize, &mut [u32]) -> Result<()> + Send + Sync,
     ) -> Result<()> {
-        let total = |size: fn(&PartSize) -> usize| parts.iter().map(size).sum::<usize>();
-        let (types, words) = (total(|part| part.types), total(|part| part.words));
+        let (mut types, mut words) = (0, 0_usize);
+        for part in parts {
+            if part.types > part.words / MIN_WORDS {
+                return Err(wrong_length(part.words, self.next_id()));
+            }
+            words = words.saturating_add(part.words);
+            types = part.types.saturating_add(types);
+        }
         self.check_room(words)?;
         let (old_types, old_words) = (self.starts.len(), self.words.len());
         let mut first_id = self.next_id();
@@ -305,8 +318,9 @@ impl Builder {
 
     /// Checks that so many more words fit 32 bits, in bytes and in ids; each type takes three words at least.
     fn check_room(&self, words: usize) -> Result<()> {
-        let end = (self.words.len() as u64 + words as u64) * 4;
-        let end_id = u64::from(self.next_id().0) + words as u64 / 3;
+        let end = (self.words.len() as u64).saturating_add(words as u64);
+        let end = end.saturating_mul(4);
+        let end_id = u64::from(self.next_id().0) + (words / MIN_WORDS) as u64;
         if end.max(end_id) > u32::MAX.into() {
             return Err(Error::new(too_large("type section in bytes", end)).in_type(self.next_id()));
         }

@@ -14,8 +14,10 @@ mod release;
 mod write;
 
 pub use plan::Plan;
+pub(crate) use read::as_words;
 pub use read::{Loaded, Places, Sections, Tables, load, open_static, places, sections, tables};
-pub(crate) use read::{as_bytes_mut, as_words, out_of_file};
+#[cfg(feature = "cli")]
+pub(crate) use read::{as_bytes_mut, out_of_file};
 pub use release::{kernel_release, module_release};
 pub use write::{NewSection, put_sections};
 

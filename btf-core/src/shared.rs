@@ -4,8 +4,8 @@
 //! whoever adds keys one by one waits for memory each time, and longer where another thread writes, too.
 //!
 //! Method: keys come in rows. Those of a row that are in one shard are looked up under one lock, one behind the other, so that the
-//! processor waits for several at a time. A shard's keys lie side by side in the order in which they came, and what is hashed to is
-//! only where: a place that nobody uses costs little, and new keys follow each other.
+//! processor waits for several at a time. A shard's keys lie side by side in the order in which they came, and its hash table holds only
+//! their places there: an entry that nobody uses costs little, and new keys follow each other.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 
 use super::{Builder, WriteOptions};
-use crate::wire::{ByteOrder, Header, LayoutEntry};
+use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header, LayoutEntry};
 
 /// The size in bytes of the pieces in which types are written: they stay in the processor's cache.
 const PIECE: usize = if cfg!(test) { 64 } else { 1 << 17 };
@@ -69,7 +69,7 @@ impl Blob<'_> {
 
     /// Calls `put` with all of it, piece by piece.
     fn put<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let mut piece = Vec::with_capacity(2 * PIECE);
+        let mut piece = Vec::with_capacity(PIECE + HEADER_LEN_LAYOUT as usize);
         self.header.put(self.order, &mut piece);
         for words in self.builder.words.chunks(PIECE / 4) {
             self.order.put_words(words, &mut piece);
@@ -77,7 +77,9 @@ impl Blob<'_> {
             piece.clear();
         }
         piece.extend(self.layout.iter().flat_map(|entry| entry.bytes(self.order)));
-        put(&piece)?;
+        if !piece.is_empty() {
+            put(&piece)?;
+        }
         put(self.builder.strings.bytes())
     }
 }

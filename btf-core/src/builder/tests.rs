@@ -102,6 +102,72 @@ fn many_records_are_as_one_by_one() {
 }
 
 #[test]
+fn what_is_wrong_with_many_records_is_told_of_the_right_one() {
+    let record = [0, Info::new(Kind::Ptr, 0, false).0, 0];
+    let size = |types| PartSize { types, words: 6 };
+    let error = |sizes: &[PartSize], bad: usize| {
+        let mut builder = Builder::new();
+        builder.push_record(&record).unwrap();
+        let fill = |part: usize, to: &mut [u32]| {
+            for to in to.chunks_mut(3).rev().skip(usize::from(part == bad)) {
+                to.copy_from_slice(&record);
+            }
+            Ok(())
+        };
+        let error = builder.push_parts(sizes, fill).unwrap_err();
+        assert_eq!(builder.next_id(), TypeId(2));
+        error.to_string()
+    };
+    assert_eq!(
+        error(&[size(2), size(2), size(2)], 1),
+        "type [5]: unknown kind: 0, and no layout section describes it"
+    );
+    // What is behind the last one, and a record that is none.
+    assert_eq!(
+        error(&[size(2), size(1)], 9),
+        "type [5]: invalid record length in words: 0x3"
+    );
+    assert_eq!(
+        error(&[size(2), size(3)], 9),
+        "type [2]: invalid record length in words: 0x6"
+    );
+    let endless = PartSize {
+        types: 1,
+        words: usize::MAX,
+    };
+    assert!(error(&[endless, endless], 9).contains("too large"));
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    struct Full(usize);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self
+                .0
+                .checked_sub(bytes.len())
+                .ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut builder = Builder::new();
+    for _ in 0..100 {
+        builder.int(b"int", 4, 0).unwrap();
+    }
+    let blob = builder.blob(ByteOrder::Big, WriteOptions::default());
+    let blob = blob.unwrap();
+    let len = usize::try_from(blob.len()).unwrap();
+    for room in 0..len {
+        let error = blob.write_to(&mut Full(room)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{room}");
+    }
+    blob.write_to(&mut Full(len)).unwrap();
+}
+
+#[test]
 fn the_bytes_are_those_of_the_format() {
     let mut builder = Builder::new();
     builder.int(b"int", 4, int::SIGNED).unwrap();

@@ -72,7 +72,7 @@ fn merge_nodes(graph: &Graph, nodes: &[(ClassId, NodeId)], meanings: &mut Meanin
     };
     let mut group = Vec::with_capacity(nodes.len());
     let mut next = 0;
-    // What the records of one class lead to, one behind the other: as many words for each of its nodes.
+    // What the nodes of one class lead to, one behind the other: all have the record of the class, so each as many references.
     let mut signatures: Vec<u64> = Vec::new();
     for of_class in nodes.chunk_by(|a, b| a.0 == b.0) {
         signatures.clear();

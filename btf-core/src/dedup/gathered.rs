@@ -7,8 +7,13 @@ use super::verbatim::{set_targets, unsaid_targets};
 use crate::kind::Kind;
 use crate::wire::Info;
 
-/// For how many types there is room in a list, at least: to ask the system for memory again and again would cost as much as to fill it.
-const LIST_LEN: usize = if cfg!(test) { 16 } else { 1 << 17 };
+/// For how many types there is room in the first list, and in each at most, but for fragments that are larger. To ask the system for
+/// memory again and again would cost as much as to fill it, and so would more than a small merge needs.
+const LIST_LENS: [usize; 2] = if cfg!(test) {
+    [4, 16]
+} else {
+    [1 << 10, 1 << 17]
+};
 
 /// The records of the classes that one thread met first, and the classes of all types that it saw.
 ///
@@ -18,8 +23,8 @@ const LIST_LEN: usize = if cfg!(test) { 16 } else { 1 << 17 };
 pub struct Gathered {
     /// For each class that the thread knows, its number in the table.
     pub(super) known: Vec<ClassId>,
-    /// Records, in which what a reference counts as stands in place of each id (`verbatim`), or since `renumber` the target's class
-    /// plus 1, and 0 for `void`.
+    /// Records, in which what a reference counts as stands in place of each id (`verbatim`); in those of `classes` since `renumber` the
+    /// target's class plus 1, and 0 for `void`. Empty until the thread has finished, as is `known`.
     pub(super) words: Vec<u32>,
     /// The thread's numbers of the targets that these do not say, in the order of `classes`.
     pub(super) targets: Vec<u32>,
@@ -60,7 +65,9 @@ impl Gathered {
     ) {
         let has_room = |list: &Vec<u32>| list.capacity() - list.len() >= members.len();
         if !self.lists.last().is_some_and(has_room) {
-            let len = members.len().max(LIST_LEN);
+            let [first, most] = LIST_LENS;
+            let next = self.lists.last().map_or(first, |last| 2 * last.capacity());
+            let len = members.len().max(next.min(most));
             self.lists.push(Vec::with_capacity(len));
         }
         let list = self.lists.len() - 1;

@@ -18,7 +18,7 @@ pub(super) struct Targets<'a> {
     pub(super) alone: Vec<NodeId>,
     /// For each class that never occurs in an environment the number of its nodes that stand alone.
     alone_of: FastMap<ClassId, u32>,
-    /// Whether a reference to a class leads to its only node, whatever it comes from.
+    /// Whether a reference to a class leads to the node with the number of the class, whatever it comes from.
     is_plain: Vec<bool>,
 }
 

@@ -209,6 +209,7 @@ pub(crate) fn as_words(bytes: &[u8]) -> Option<&[u32]> {
 }
 
 /// Words as the bytes that they are in this machine's byte order.
+#[cfg(feature = "cli")]
 pub(crate) fn as_bytes_mut(words: &mut [u32]) -> &mut [u8] {
     object::pod::bytes_of_slice_mut(words)
 }

@@ -1,13 +1,13 @@
 //! Numbers for strings: equal strings of all inputs have one number.
 //!
-//! The strings of an input are looked at once, not once for each use. Threads know them by a hash of 128 bits and do not compare them, as
-//! the types of the merge are; its seed is random, so that nobody can make two strings of one hash.
+//! The strings of an input are looked at once, not once for each use. Between threads they are known by a hash of 128 bits and not
+//! compared, as the types of the merge are; its seed is random, so that nobody can make two strings of one hash.
 
 use std::hash::{BuildHasher as _, RandomState};
 
 use btf_core::dedup::{NO_NAME, Name};
 use btf_core::overlap::BoundedStrings;
-use btf_core::shared::{Row, SharedTable, halves};
+use btf_core::shared::{Row, SharedTable};
 use btf_core::{Btf, Result, StrOffset};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -70,7 +70,7 @@ pub(crate) struct Strings {
     places: Vec<Place>,
 }
 
-/// Where a string is: in which arena, and the how manieth there.
+/// Where a string is: in which arena, and its index there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     arena: u32,
@@ -141,7 +141,9 @@ pub(crate) struct LocalNames<'n> {
     arena: Arena,
     /// The number of each, of the last ones only after [`LocalNames::number_new`].
     numbers: Vec<u32>,
-    /// The index of each, by its hash.
+    /// Of each as much of its hash as `by_hash` needs when it grows.
+    hashes: Vec<u32>,
+    /// The index of each, by that.
     by_hash: HashTable<u32>,
     /// For each the indices of those that followed it last and before that, where those are not the next ones anyway.
     next: Vec<[u32; 2]>,
@@ -164,6 +166,7 @@ impl<'n> LocalNames<'n> {
                 starts: vec![0, 1],
             },
             numbers: vec![0],
+            hashes: vec![0],
             by_hash: HashTable::new(),
             next: vec![[0; 2]],
             new: Row::default(),
@@ -175,8 +178,8 @@ impl<'n> LocalNames<'n> {
 
     /// Makes room to look so many strings up.
     pub(crate) fn reserve(&mut self, strings: usize) {
-        let (arena, names) = (&self.arena, self.names);
-        let rehash = |&index: &u32| halves(names.hash(arena.get(index)))[0];
+        let hashes = &self.hashes;
+        let rehash = |&index: &u32| spread(hashes[index as usize]);
         self.by_hash.reserve(strings, rehash);
     }
 
@@ -233,18 +236,20 @@ impl<'n> LocalNames<'n> {
         if string.is_empty() {
             return 0;
         }
-        let (arena, names) = (&self.arena, self.names);
-        let hash = names.hash(string);
-        // The arena has what is asked for next, so that a look at the string itself costs nothing, and no hash has to be kept.
+        let (arena, hashes) = (&self.arena, &self.hashes);
+        let hash = self.names.hash(string);
+        let part = part_of(hash);
+        // What follows the string in the arena is asked for next, so that it is compared itself, not all of its hash.
         let is_it = |&index: &u32| arena.get(index) == string;
-        let rehash = |&index: &u32| halves(names.hash(arena.get(index)))[0];
-        let place = match self.by_hash.entry(halves(hash)[0], is_it, rehash) {
+        let rehash = |&index: &u32| spread(hashes[index as usize]);
+        let place = match self.by_hash.entry(spread(part), is_it, rehash) {
             hash_table::Entry::Occupied(known) => return *known.get(),
             hash_table::Entry::Vacant(place) => place,
         };
         // There are no more strings than numbers.
         let index = u32::try_from(self.arena.len()).unwrap_or(u32::MAX);
         place.insert(index);
+        self.hashes.push(part);
         self.new.push(hash, ());
         self.arena.push(string);
         self.next.push([0; 2]);
@@ -311,6 +316,18 @@ impl<'n> LocalNames<'n> {
         self.new_starts = new;
         by_start
     }
+}
+
+/// The part of a hash that is kept.
+#[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+fn part_of(hash: u128) -> u32 {
+    hash as u32
+}
+
+/// A hash for a table, which looks at the upper and the lower bits, of that part.
+#[inline]
+fn spread(part: u32) -> u64 {
+    u64::from(part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// How many bytes at the start of two slices are equal.

@@ -15,6 +15,25 @@ fn whole(prefix: &str, count: usize, order: ByteOrder) -> Vec<u8> {
     builder.write(order, WriteOptions::default()).unwrap()
 }
 
+#[test]
+fn simple_btf_of_either_order_is_read_to_where_it_stays() {
+    // More words than are read at once.
+    let count = 10_000;
+    let read = [ByteOrder::Little, ByteOrder::Big].map(|order| {
+        let folder = folder(&[("btf", &whole("number", count, order))]);
+        let path = folder.path().join("btf");
+        let mut memory = crate::reader::Memory::default();
+        let (_, again) = files::read_again(&path, &mut memory).unwrap();
+        assert!(memory.bytes.is_empty(), "it is not so simple");
+        let plain = files::read_plain(&path).unwrap();
+        assert_eq!(plain.words(), again.words());
+        assert_eq!(again.byte_order(), order);
+        again.words().to_vec()
+    });
+    assert_eq!(read[0], read[1]);
+    assert_eq!(read[0].len(), 4 * count);
+}
+
 /// BTF that continues `base`: typedefs of its last integer.
 fn continuation(base: &[u8]) -> Vec<u8> {
     let base = Arc::new(Btf::parse(base, None).unwrap());

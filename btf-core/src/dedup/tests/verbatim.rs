@@ -42,6 +42,23 @@ fn what_is_added_verbatim_is_what_is_added() {
 }
 
 #[test]
+fn what_is_known_is_kept_once() {
+    // Behind other types each time, so that no guess is right.
+    let others = [6, 7, 8].map(|name| fragment(|f| _ = f.int(name)));
+    let words = |fragments: &[&Fragment]| {
+        let merger = Merger::new();
+        let mut worker = merger.worker();
+        for (index, fragment) in (0..).zip(fragments) {
+            assert!(add_verbatim(&mut worker, index, fragment));
+        }
+        worker.finish().words
+    };
+    let [a, b, c] = &others;
+    let expect = words(&[a, &mixed(), b, c]);
+    assert_eq!(words(&[a, &mixed(), b, &mixed(), c, &mixed()]), expect);
+}
+
+#[test]
 fn what_cannot_be_added_verbatim_leaves_nothing_behind() {
     let cycle = fragment(|f| {
         f.int(3);
