@@ -392,6 +392,65 @@ fn what_is_only_named_is_its_definition() {
 }
 
 #[test]
+fn what_is_read_is_not_replaced() {
+    let dir = TestDir::new();
+    std::fs::create_dir(dir.path("in")).unwrap();
+    write(&dir, "in/a", &list(b"int"));
+    let object = btf_tests::corpus::root().join("bpf/clang/user.o");
+    std::fs::copy(object, dir.path("in/user.o")).unwrap();
+    let numbers = {
+        let mut builder = Builder::new();
+        builder.int(b"int", 4, int::SIGNED).unwrap();
+        builder
+    };
+    write(&dir, "split.base", &numbers);
+    let base = read(&dir.path("split.base"), None);
+    let mut split = Builder::with_base(Arc::new(base));
+    split.typedef(b"number", TypeId(1)).unwrap();
+    let split = write(&dir, "split", &split);
+    let text = format!("{}\n{}\n", dir.path("in/a").display(), split.display());
+    let names = dir.write("names", text.as_bytes());
+    let at_names = format!("@{}", names.display());
+    let [folder, a] = ["in", "in/a"].map(|name| dir.path(name));
+    // An object in a folder is no output of an earlier run; the base is found, not named.
+    let cases: [(&[&std::ffi::OsStr], &str); 5] = [
+        (&["merge".as_ref(), folder.as_ref()], "in/user.o"),
+        (&["merge".as_ref(), split.as_ref()], "split.base"),
+        (
+            &[
+                "prune".as_ref(),
+                split.as_ref(),
+                "--keep".as_ref(),
+                "number".as_ref(),
+            ],
+            "split.base",
+        ),
+        (
+            &[
+                "merge".as_ref(),
+                a.as_ref(),
+                "--files-from".as_ref(),
+                names.as_ref(),
+            ],
+            "names",
+        ),
+        (&["merge".as_ref(), at_names.as_ref()], "names"),
+    ];
+    for (args, name) in cases {
+        let out = dir.path(name);
+        let before = std::fs::read(&out).unwrap();
+        let refused = link(args.iter().copied().chain(["-o".as_ref(), out.as_ref()]));
+        assert_eq!(refused.status, Some(2), "{args:?}: {refused}");
+        assert!(
+            refused.stderr.contains("would replace")
+                || refused.stderr.contains("would be replaced"),
+            "{refused}"
+        );
+        assert!(std::fs::read(&out).unwrap() == before, "{args:?}");
+    }
+}
+
+#[test]
 fn what_an_earlier_run_wrote_into_a_folder_is_no_input() {
     let dir = TestDir::new();
     let folder = dir.path("in");

@@ -686,14 +686,14 @@ fn beside_the_output_only_a_distilled_base_is_replaced() {
     let distill = |base: &Path| link(&[&words[..], &[base]].concat());
     let old = fs::read(&split).unwrap();
     let beside = dir.path("split.base");
-    // Something else; another kernel's BTF; the kernel's own, which is then the base, whatever is named.
+    // Something else; another kernel's BTF; the kernel's own, which is no base by itself, wherever it is.
     let is_input = "split.base: the input is also the output";
     let is_other = "is no distilled base";
     let kernels = [&other, &own].map(|path| fs::read(path).unwrap());
     for (bytes, expect) in [
         (&b"notes"[..], is_other),
         (&kernels[0], is_other),
-        (&kernels[1], is_input),
+        (&kernels[1], is_other),
     ] {
         fs::write(&beside, bytes).unwrap();
         let outcome = distill(&own);
@@ -702,13 +702,25 @@ fn beside_the_output_only_a_distilled_base_is_replaced() {
         assert_eq!(fs::read(&beside).unwrap(), bytes);
         assert_eq!(fs::read(&split).unwrap(), old);
     }
-    for outcome in [distill(&beside), link(&words[..3])] {
+    let is_not_found = "what it continues is not found";
+    for (outcome, expect) in [
+        (distill(&beside), is_input),
+        (link(&words[..3]), is_not_found),
+    ] {
         assert_eq!(outcome.status, Some(2), "{outcome}");
-        assert!(outcome.stderr.contains(is_input), "{outcome}");
+        assert!(outcome.stderr.contains(expect), "{outcome}");
     }
-    // Elsewhere the kernel beside it is a base as any other.
+    // If it is named, it is a base as any other.
     let out = dir.path("out");
-    let _ = link(&[flag("distill"), &split, flag("-o"), &out]).success();
+    let _ = link(&[
+        flag("distill"),
+        &split,
+        flag("-o"),
+        &out,
+        flag("-B"),
+        &beside,
+    ])
+    .success();
     assert_eq!(fs::read(&split).unwrap(), old);
     // What an earlier run has written is replaced, and so is an empty file.
     for bytes in [fs::read(dir.path("out.base")).unwrap(), Vec::new()] {

@@ -385,6 +385,33 @@ fn of_archives_only_what_is_needed_is_taken() {
 }
 
 #[test]
+fn an_archive_that_is_cut_off_is_refused_wherever_that_is() {
+    let unused = read("clang", "unused");
+    // The first is a table of symbols, which may be empty.
+    let members: [(&str, &[u8]); 2] = [("", &[0; 4]), ("unused.o", &unused.bytes)];
+    let whole = archive(&members);
+    let second = archive(&members[..1]).len();
+    link_files(
+        &[read("clang", "user"), in_memory("lib.a", whole.clone())],
+        &Options::default(),
+    );
+    for len in (9..whole.len()).filter(|&len| len != second) {
+        let files = [
+            read("clang", "user"),
+            in_memory("lib.a", whole[..len].to_vec()),
+        ];
+        let Err(Failure::Unreadable(errors)) = link(&files, &Options::default()) else {
+            panic!("{len}: it is taken");
+        };
+        let problem = errors[0].1.to_string();
+        let start = if len < second { 8 } else { second };
+        let expect = format!("damaged archive of {len} bytes: expected ");
+        assert!(problem.contains(&expect), "{len}: {problem}");
+        assert!(problem.ends_with(&format!(" at {start:#x}")), "{problem}");
+    }
+}
+
+#[test]
 fn members_of_thin_archives_are_files_beside_them() {
     let dir = TestDir::new();
     dir.write("unused.o", &read("clang", "unused").bytes);

@@ -188,7 +188,9 @@ pub fn write_with(target: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>
     }
 }
 
-fn is_stdout(target: &Path) -> bool {
+/// Whether a target is standard output.
+#[must_use]
+pub fn is_stdout(target: &Path) -> bool {
     STDOUT.iter().any(|name| target == Path::new(name))
 }
 

@@ -50,6 +50,9 @@ impl Pattern {
     /// assert!(matches("/tcp/", "mptcp_sock"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Err(Error("empty: nothing is called so".to_owned()));
+        }
         let expression = text
             .strip_prefix('/')
             .and_then(|text| text.strip_suffix('/'));
@@ -107,6 +110,11 @@ mod tests {
         for name in no {
             assert!(!pattern.matches(name.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn nothing_has_no_name() {
+        assert!(Pattern::parse("").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Finds BTF and reads it: from raw files, ELF files, `/sys/kernel/btf`, folders and standard input, each with its base.
 //!
 //! A blob does not say whether it continues another one, nor which. What does not stand alone gets the first of these
-//! that fits: the `.BTF.base` beside it, or behind raw BTF in `FILE` that in `FILE.base`; what the caller names; another of the files; a `vmlinux` in a folder above it; the
+//! that fits: the `.BTF.base` beside it, or behind raw BTF in `FILE` a distilled one in `FILE.base`; what the caller names; another of the files; a `vmlinux` in a folder above it; the
 //! running kernel's. Fitting means that all ids exist, and that names are own
 //! strings or the base's and start where strings do, which no wrong base achieves.
 //!
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::distill::is_distilled;
 use crate::ext::BtfExt;
 use crate::pieces::in_pieces;
 use crate::reader::Btf;
@@ -101,7 +102,10 @@ impl Source {
         match &self.base {
             Base::None => false,
             Base::Own => true,
-            Base::File(base) => *base == base_path(&self.path),
+            Base::File(base) => {
+                *base == base_path(&self.path)
+                    && self.btf.base().is_some_and(|btf| is_distilled(btf))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use btf_core::Btf;
 use btf_core::cli::sources::Base;
 use btf_core::cli::{ExitStatus, Printer, count, escape_name, output, plural};
-use btf_core::distill::{Distilled, Request, is_distilled};
+use btf_core::distill::{Distilled, Request};
 use btf_core::elf::NewSection;
 use btf_core::relocate::Refusal;
 use btf_link::ids::{self, BtfIds};
@@ -53,9 +53,7 @@ pub(crate) fn run(args: &DistillArgs, printer: &Printer) -> Result<ExitStatus> {
     let (source, title) = (&subject.source, subject.source.title());
     match source.base {
         Base::Own => bail!("{title}: it has a `.BTF.base` already"),
-        Base::File(ref base)
-            if source.has_own_base() && source.btf.base().is_some_and(|btf| is_distilled(btf)) =>
-        {
+        Base::File(ref base) if source.has_own_base() => {
             bail!(
                 "{title}: it has a distilled base already: {}",
                 base.display()

@@ -1,5 +1,6 @@
 //! The arguments that say what goes in; commands that take many files share them.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use btf_core::cli::Printer;
 use btf_core::cli::output::check_target;
 use btf_core::cli::sources::{STDIN, list};
-
-use super::TOOL;
+use btf_core::elf::is_elf;
 
 /// Where BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -28,8 +28,8 @@ impl InputArgs {
     pub(crate) fn paths(&self, base: Option<&Path>, output: Option<&Path>) -> Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
         for path in &self.files {
-            match path.as_os_str().as_bytes().strip_prefix(b"@") {
-                Some(list) => read_list(Path::new(std::ffi::OsStr::from_bytes(list)), &mut paths)?,
+            match list_of(path) {
+                Some(list) => read_list(list, &mut paths)?,
                 None => paths.push(path.clone()),
             }
         }
@@ -40,20 +40,61 @@ impl InputArgs {
             bail!("no input: the list names no file");
         }
         if let Some(output) = output {
-            check_target(output, paths.iter().map(PathBuf::as_path).chain(base))?;
+            let lists = self.files.iter().filter_map(|path| list_of(path));
+            let lists = lists.chain(self.files_from.iter().map(PathBuf::as_path));
+            let paths = paths.iter().map(PathBuf::as_path);
+            check_target(output, paths.chain(base).chain(lists))?;
         }
         Ok(paths)
     }
 }
 
-/// `paths` to read for a command that writes to `output`: if that is there, each folder has become its files with BTF but that one,
-/// which is told. What an earlier run has written into a folder is no input of the next; a file that is named is left alone.
+/// The list that an argument names.
+fn list_of(path: &Path) -> Option<&Path> {
+    let list = path.as_os_str().as_bytes().strip_prefix(b"@")?;
+    Some(Path::new(OsStr::from_bytes(list)))
+}
+
+/// What a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    RawBtf,
+    BpfObject,
+}
+
+impl Output {
+    /// Whether a file can be what an earlier run has written; one that cannot be read is not.
+    fn may_be(self, path: &Path) -> bool {
+        const EM_BPF: u16 = 247;
+        let mut start = [0; 20];
+        let mut file = std::fs::File::open(path);
+        let read = file.as_mut().map(|file| file.read(&mut start));
+        let Ok(Ok(_)) = read else { return false };
+        match self {
+            Self::RawBtf => !is_elf(&start),
+            // The byte order is in the sixth byte, the machine in the last two.
+            Self::BpfObject => {
+                let machine = [start[18], start[19]];
+                let machine = match start[5] {
+                    1 => u16::from_le_bytes(machine),
+                    _ => u16::from_be_bytes(machine),
+                };
+                is_elf(&start) && machine == EM_BPF
+            }
+        }
+    }
+}
+
+/// `paths` to read for a command that writes this to `target`: if that is there, each folder has become its files with BTF but that one,
+/// which is told. What an earlier run has written into a folder is no input of the next; a file that is named is left alone, and one
+/// that no run has written is refused.
 pub(crate) fn without_output(
     paths: &[PathBuf],
-    output: Option<&Path>,
+    output: Output,
+    target: Option<&Path>,
     printer: &Printer,
 ) -> Result<Vec<PathBuf>> {
-    let Some(output) = output.filter(|output| output.is_file()) else {
+    let Some(target) = target.filter(|target| target.is_file()) else {
         return Ok(paths.to_vec());
     };
     let mut others = Vec::with_capacity(paths.len());
@@ -64,11 +105,16 @@ pub(crate) fn without_output(
         }
         let before = others.len();
         for file in list(path)? {
-            if check_target(output, [&*file]).is_ok() {
+            if check_target(target, [&*file]).is_ok() {
                 others.push(file);
-            } else {
+            } else if output.may_be(&file) {
                 let text = format!("{}: left out, as it is the output", file.display());
-                printer.warning(TOOL, &text);
+                printer.say(&text);
+            } else {
+                bail!(
+                    "{}: this input would be replaced by the output; name another output",
+                    file.display()
+                );
             }
         }
         if others.len() == before {
@@ -93,6 +139,6 @@ fn read_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let names = names.split(|&byte| byte == b'\n');
     let names = names.map(|name| name.strip_suffix(b"\r").unwrap_or(name));
     let names = names.filter(|name| !name.is_empty());
-    paths.extend(names.map(|name| PathBuf::from(std::ffi::OsStr::from_bytes(name))));
+    paths.extend(names.map(|name| PathBuf::from(OsStr::from_bytes(name))));
     Ok(())
 }

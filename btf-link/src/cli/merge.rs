@@ -22,7 +22,7 @@ use btf_link::merge::{Failure, MergedBtf, Options, merge};
 
 use super::TOOL;
 
-use super::inputs::{InputArgs, without_output};
+use super::inputs::{InputArgs, Output, without_output};
 use super::target::has_wide_vlen;
 
 const EXAMPLES: &str = "\
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
 
     let (base, output) = (args.base.as_deref(), args.output.as_deref());
     let named = args.inputs.paths(base, output)?;
-    let paths = without_output(&named, output, printer)?;
+    let paths = without_output(&named, Output::RawBtf, output, printer)?;
     let result = match merge_unkept(args, &paths, &bar) {
         Some(result) => result,
         None => merge_kept(args, &paths, &bar)?,
@@ -193,6 +193,9 @@ fn merge_unkept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Optio
 /// Merges whatever there is.
 fn merge_kept(args: &MergeArgs, paths: &[PathBuf], bar: &ProgressBar) -> Result<Outcome> {
     let sources = open_with(paths, args.base.as_deref(), args.threads.count())?;
+    if let Some(output) = &args.output {
+        output::check_target(output, sources.iter().flat_map(Source::files))?;
+    }
     let base = args.base.as_ref().map(|path| open_base(path, &sources));
     let base = base.transpose()?;
     let order = byte_order(&sources, base.as_ref())?;

@@ -15,7 +15,7 @@ use btf_link::min_core::{differences, min_core};
 
 use super::TOOL;
 use super::core_check::{Programs, open_programs, place_of};
-use super::inputs::without_output;
+use super::inputs::{Output, without_output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -135,7 +135,12 @@ fn open_kernel(
         .chain(&args.modules)
         .cloned()
         .collect();
-    let list = KernelList::find(&without_output(&paths, Some(&args.output), printer)?)?;
+    let target = Some(&*args.output);
+    let list = KernelList::find(&without_output(&paths, Output::RawBtf, target, printer)?)?;
+    // Raw modules may bring a base.
+    let bases = list.kernels.iter().flat_map(|files| &files.modules);
+    let bases: Vec<_> = bases.map(|module| output::base_path(module)).collect();
+    output::check_target(&args.output, bases.iter().map(PathBuf::as_path))?;
     warn_of_packed(TOOL, printer, &paths);
     let tell = |unreadable: &[Error]| {
         for error in unreadable {

@@ -5,9 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use btf_core::builder::WriteOptions;
 use btf_core::cli::pattern::Pattern;
-use btf_core::cli::sources::{STDIN, Source, open_one_onto};
+use btf_core::cli::sources::{Source, open_one_onto};
 use btf_core::cli::{
     ExitStatus, JsonObject, Printer, count, escape_name, json_line, output, plural, size,
 };
@@ -19,7 +18,7 @@ use btf_link::prune::{Cost, Kept};
 
 use super::TOOL;
 use super::prune_program::{self, ProgramArgs};
-use super::target::{bytes_of, has_wide_vlen};
+use super::target::{bytes_of, options_of};
 
 /// How many types of one name are blamed: each takes a walk over all that is kept. Kernels have a handful at most.
 const MAX_BLAMED: usize = 64;
@@ -106,6 +105,9 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
         return prune_program::run(&args.file, output, &args.program, printer);
     }
     let source = open_one_onto(&args.file, args.base.as_deref())?;
+    if let Some(output) = &args.output {
+        output::check_target(output, source.files())?;
+    }
     let (btf, title) = (&*source.btf, source.title());
     let own_base = own_base(args, &source)?;
     let roots = find_roots(btf, &args.keep, printer).with_context(|| title.clone())?;
@@ -120,13 +122,9 @@ pub(crate) fn run(args: &PruneArgs, printer: &Printer) -> Result<ExitStatus> {
     let before = btf.blob_len();
     if let Some(target) = &args.output {
         let (builder, ids) = kept.build().with_context(|| title.clone())?;
-        let options = WriteOptions {
-            layout: btf.layout().is_some(),
-            wide_vlen: has_wide_vlen(btf),
-        };
         let order = btf.byte_order();
         let bytes = builder
-            .write(order, options)
+            .write(order, options_of(btf))
             .with_context(|| title.clone())?;
         let base = own_base.map(|base| bytes_of(base, order)).transpose()?;
         output::write_with_base(target, &bytes, base.as_deref())
@@ -161,7 +159,7 @@ fn own_base<'s>(args: &PruneArgs, source: &'s Source) -> Result<Option<&'s Btf>>
         return Ok(None);
     };
     if let Some(output) = &args.output {
-        if output == Path::new(STDIN) {
+        if output::is_stdout(output) {
             bail!(
                 "{}: its distilled base goes along, so it is two files: name the first with `-o`",
                 source.title()

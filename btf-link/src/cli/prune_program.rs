@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::TOOL;
 use super::core_check::place_of;
-use super::inputs::without_output;
+use super::inputs::{Output, without_output};
 use super::link::{LevelArg, link_bytes};
 
 /// What `prune` does to BPF objects.
@@ -103,7 +103,12 @@ fn prove(
         Checked::new(Program::parse(old)?),
         Checked::new(Program::parse(new)?),
     );
-    let list = KernelList::find(&without_output(&args.prove, Some(target), printer)?)?;
+    let list = KernelList::find(&without_output(
+        &args.prove,
+        Output::BpfObject,
+        Some(target),
+        printer,
+    )?)?;
     warn_of_packed(TOOL, printer, &args.prove);
     all_read(list.unreadable)?;
     // `None` if the kernel has another byte order: it would not take the program at all.

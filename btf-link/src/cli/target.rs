@@ -118,13 +118,17 @@ impl Subject {
 
 /// The bytes of BTF, as wide as it is.
 pub(crate) fn bytes_of(btf: &Btf, order: ByteOrder) -> Result<Vec<u8>> {
-    let options = WriteOptions {
+    Builder::from_btf(btf)
+        .write(order, options_of(btf))
+        .context("the result")
+}
+
+/// What it takes to write BTF as it is.
+pub(crate) fn options_of(btf: &Btf) -> WriteOptions {
+    WriteOptions {
         layout: btf.layout().is_some(),
         wide_vlen: has_wide_vlen(btf),
-    };
-    Builder::from_btf(btf)
-        .write(order, options)
-        .context("the result")
+    }
 }
 
 /// Whether a type has more elements than kernels before 7.2 know.

@@ -83,7 +83,7 @@ const REFUSED: [(&[&str], &str); 11] = [
         "sections of an object have no addresses",
     ),
     (
-        &["shared", "Bshareable", "pie", "pic-executable"],
+        &["shared", "Bshareable", "pie", "pic-executable", "soname"],
         "the output is always an object",
     ),
     (
@@ -124,6 +124,9 @@ const REFUSED: [(&[&str], &str); 11] = [
         "nothing is listed",
     ),
 ];
+
+/// The letters of refused options that have a value, which may stand in the same word.
+const REFUSED_WITH_VALUE: &[u8] = b"TcuRb";
 
 /// Words behind `-z` that are the same as a refused option.
 const KEYWORDS: [(&[u8], &str); 2] = [
@@ -238,7 +241,7 @@ fn option(word: &[u8]) -> Option<(Meaning, Option<&[u8]>)> {
         }
     }
     let meaning = known(letter).filter(|_| is_short)?;
-    let takes_rest = meaning.has_value() || matches!(meaning, Meaning::Refused(_));
+    let takes_rest = meaning.has_value() || REFUSED_WITH_VALUE.contains(&letter[0]);
     let behind = Some(behind).filter(|behind| !behind.is_empty());
     (takes_rest || behind.is_none()).then_some((meaning, behind))
 }
@@ -484,6 +487,10 @@ mod tests {
             ("a.o -o", "`-o` needs a value"),
             ("--nothing a.o", "unknown option: `--nothing`"),
             ("-rx a.o", "unknown option: `-rx`"),
+            ("-color a.o", "`-color` cannot be followed: scripts"),
+            ("-sort a.o", "unknown option: `-sort`"),
+            ("-static-pie a.o", "unknown option: `-static-pie`"),
+            ("-soname x a.o", "the output is always an object"),
             ("-m elf_x86_64 a.o", "is not for BPF"),
         ] {
             let error = parsed(bad).unwrap_err().to_string();

@@ -71,7 +71,37 @@ fn parse_archive(bytes: &[u8]) -> Result<Option<ArchiveFile<'_>>> {
     if !bytes.starts_with(b"!<arch>\n") && !bytes.starts_with(b"!<thin>\n") {
         return Ok(None);
     }
+    check_members(bytes)?;
     ArchiveFile::parse(bytes).map(Some).map_err(archive_error)
+}
+
+/// Checks that each member is there as a whole: what is cut off at the first one, the table of symbols, would pass for empty.
+fn check_members(bytes: &[u8]) -> Result<()> {
+    /// The name, what nobody needs here, the size, and an end.
+    const HEADER_LEN: usize = 60;
+    let is_thin = bytes.starts_with(b"!<thin>");
+    let mut at = 8;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let damaged = |expected: String| {
+            let len = bytes.len();
+            let text = format!("damaged archive of {len} bytes: expected {expected} at {at:#x}");
+            Err(ErrorKind::Elf(text).into())
+        };
+        let header = rest.get(..HEADER_LEN);
+        let size = header.and_then(|header| std::str::from_utf8(header.get(48..58)?).ok());
+        let size = size.and_then(|size| size.trim_end().parse::<usize>().ok());
+        let (Some(header), Some(size)) = (header, size) else {
+            return damaged("the header of a member".to_owned());
+        };
+        // Members of a thin archive are elsewhere, but for the tables of symbols and of names.
+        let is_here = !is_thin || matches!(header, [b'/', b' ' | b'/' | b'S', ..]);
+        let size = if is_here { size } else { 0 };
+        if rest.len() - HEADER_LEN < size {
+            return damaged(format!("a member of {size} bytes"));
+        }
+        at += HEADER_LEN + size + size % 2;
+    }
+    Ok(())
 }
 
 fn archive_error(error: object::read::Error) -> Error {

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::distill::is_distilled;
 use crate::reader::{Btf, Memory, Parts};
 use crate::wire::{ByteOrder, HEADER_LEN_LAYOUT, Header};
 use crate::{ErrorKind, elf};
@@ -159,7 +160,7 @@ fn base_beside(path: &Path, split: &[u8]) -> Option<(PathBuf, Vec<u8>)> {
     ByteOrder::of_magic(&start)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
-    let base = Btf::parse(&bytes, None).ok()?;
+    let base = Btf::parse(&bytes, None).ok().filter(is_distilled)?;
     let split = Btf::parse(split, Some(base.into())).ok()?;
     bases::fit(&split).ok()?;
     Some((path, bytes))

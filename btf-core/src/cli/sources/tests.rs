@@ -34,6 +34,27 @@ fn simple_btf_of_either_order_is_read_to_where_it_stays() {
     assert_eq!(read[0].len(), 4 * count);
 }
 
+#[test]
+fn beside_raw_btf_only_a_distilled_base_is_its_own() {
+    let numbers = whole("number", 3, ByteOrder::Little);
+    let kernel = {
+        let mut builder = Builder::from_owned(Btf::parse(&numbers, None).unwrap());
+        builder.ptr(TypeId(1)).unwrap();
+        let options = WriteOptions::default();
+        builder.write(ByteOrder::Little, options).unwrap()
+    };
+    for (base, is_own) in [(&numbers, true), (&kernel, false)] {
+        let split = continuation(base);
+        let folder = folder(&[("split", &split), ("split.base", base), ("kernel", base)]);
+        let [split, kernel] = ["split", "kernel"].map(|name| folder.path().join(name));
+        let found = open(std::slice::from_ref(&split), Some(&kernel)).unwrap();
+        assert_eq!(found[0].has_own_base(), is_own);
+        if !is_own {
+            assert_eq!(found[0].base, Base::File(kernel));
+        }
+    }
+}
+
 /// BTF that continues `base`: typedefs of its last integer.
 fn continuation(base: &[u8]) -> Vec<u8> {
     let base = Arc::new(Btf::parse(base, None).unwrap());
