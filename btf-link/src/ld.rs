@@ -76,7 +76,9 @@ fn run(words: impl Iterator<Item = OsString>, printer: &Printer) -> Result<ExitS
     if let Some(order) = request.order {
         check_order(&files, order)?;
     }
-    let entry = request.entry.as_ref().map(|entry| {
+    let entry = request.entry.as_ref();
+    let entry = entry.filter(|entry| request.gc && !entry.is_empty());
+    let entry = entry.map(|entry| {
         let pattern = entry.to_str().and_then(|entry| Pattern::parse(entry).ok());
         pattern.with_context(|| format!("no name of a symbol: `{}`", entry.display()))
     });
@@ -90,7 +92,8 @@ fn run(words: impl Iterator<Item = OsString>, printer: &Printer) -> Result<ExitS
 
 /// Checks that all objects are of this byte order.
 fn check_order(files: &[PathBuf], order: ByteOrder) -> Result<()> {
-    for path in files {
+    // What is in a pipe can be read once only.
+    for path in files.iter().filter(|path| path.is_file()) {
         let mut start = [0; 6];
         // Who links them tells of those that cannot be read.
         let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));

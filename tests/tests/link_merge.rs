@@ -408,13 +408,15 @@ fn what_is_read_is_not_replaced() {
     let mut split = Builder::with_base(Arc::new(base));
     split.typedef(b"number", TypeId(1)).unwrap();
     let split = write(&dir, "split", &split);
+    std::fs::copy(&split, dir.path("in/split")).unwrap();
     let text = format!("{}\n{}\n", dir.path("in/a").display(), split.display());
     let names = dir.write("names", text.as_bytes());
     let at_names = format!("@{}", names.display());
     let [folder, a] = ["in", "in/a"].map(|name| dir.path(name));
-    // An object in a folder is no output of an earlier run; the base is found, not named.
-    let cases: [(&[&std::ffi::OsStr], &str); 5] = [
+    // An object in a folder is no output of an earlier run, nor is what needs a base; the base is found, not named.
+    let cases: [(&[&std::ffi::OsStr], &str); 6] = [
         (&["merge".as_ref(), folder.as_ref()], "in/user.o"),
+        (&["merge".as_ref(), folder.as_ref()], "in/split"),
         (&["merge".as_ref(), split.as_ref()], "split.base"),
         (
             &[

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use btf_core::Btf;
 use btf_core::cli::Printer;
 use btf_core::cli::output::check_target;
 use btf_core::cli::sources::{STDIN, list};
@@ -58,7 +59,10 @@ fn list_of(path: &Path) -> Option<&Path> {
 /// What a command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
-    RawBtf,
+    /// Raw BTF that stands alone.
+    WholeBtf,
+    /// Raw BTF that continues other BTF.
+    SplitBtf,
     BpfObject,
 }
 
@@ -66,12 +70,15 @@ impl Output {
     /// Whether a file can be what an earlier run has written; one that cannot be read is not.
     fn may_be(self, path: &Path) -> bool {
         const EM_BPF: u16 = 247;
+        let Ok(bytes) = std::fs::read(path) else {
+            return false;
+        };
         let mut start = [0; 20];
-        let mut file = std::fs::File::open(path);
-        let read = file.as_mut().map(|file| file.read(&mut start));
-        let Ok(Ok(_)) = read else { return false };
+        let len = bytes.len().min(start.len());
+        start[..len].copy_from_slice(&bytes[..len]);
         match self {
-            Self::RawBtf => !is_elf(&start),
+            Self::WholeBtf => Btf::parse(&bytes, None).is_ok(),
+            Self::SplitBtf => !is_elf(&bytes) && Btf::parse(&bytes, None).is_err(),
             // The byte order is in the sixth byte, the machine in the last two.
             Self::BpfObject => {
                 let machine = [start[18], start[19]];

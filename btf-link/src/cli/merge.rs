@@ -112,7 +112,11 @@ pub(crate) fn run(args: &MergeArgs, printer: &Printer) -> Result<ExitStatus> {
 
     let (base, output) = (args.base.as_deref(), args.output.as_deref());
     let named = args.inputs.paths(base, output)?;
-    let paths = without_output(&named, Output::RawBtf, output, printer)?;
+    let written = match base {
+        Some(_) => Output::SplitBtf,
+        None => Output::WholeBtf,
+    };
+    let paths = without_output(&named, written, output, printer)?;
     let result = match merge_unkept(args, &paths, &bar) {
         Some(result) => result,
         None => merge_kept(args, &paths, &bar)?,

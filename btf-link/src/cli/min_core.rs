@@ -136,7 +136,7 @@ fn open_kernel(
         .cloned()
         .collect();
     let target = Some(&*args.output);
-    let list = KernelList::find(&without_output(&paths, Output::RawBtf, target, printer)?)?;
+    let list = KernelList::find(&without_output(&paths, Output::WholeBtf, target, printer)?)?;
     // Raw modules may bring a base.
     let bases = list.kernels.iter().flat_map(|files| &files.modules);
     let bases: Vec<_> = bases.map(|module| output::base_path(module)).collect();
