@@ -10,7 +10,10 @@ use btf_core::Btf;
 use btf_core::cli::Printer;
 use btf_core::cli::output::check_target;
 use btf_core::cli::sources::{STDIN, list};
-use btf_core::elf::is_elf;
+use btf_core::elf::{is_elf, tables};
+use object::Endianness;
+use object::elf::{EM_BPF, FileHeader64};
+use object::read::elf::FileHeader as _;
 
 /// Where BTF comes from.
 #[derive(Debug, clap::Args)]
@@ -69,25 +72,15 @@ pub(crate) enum Output {
 impl Output {
     /// Whether a file can be what an earlier run has written; one that cannot be read is not.
     fn may_be(self, path: &Path) -> bool {
-        const EM_BPF: u16 = 247;
         let Ok(bytes) = std::fs::read(path) else {
             return false;
         };
-        let mut start = [0; 20];
-        let len = bytes.len().min(start.len());
-        start[..len].copy_from_slice(&bytes[..len]);
+        let whole = || Btf::parse(&bytes, None);
         match self {
-            Self::WholeBtf => Btf::parse(&bytes, None).is_ok(),
-            Self::SplitBtf => !is_elf(&bytes) && Btf::parse(&bytes, None).is_err(),
-            // The byte order is in the sixth byte, the machine in the last two.
-            Self::BpfObject => {
-                let machine = [start[18], start[19]];
-                let machine = match start[5] {
-                    1 => u16::from_le_bytes(machine),
-                    _ => u16::from_be_bytes(machine),
-                };
-                is_elf(&start) && machine == EM_BPF
-            }
+            Self::WholeBtf => whole().is_ok(),
+            Self::SplitBtf => !is_elf(&bytes) && whole().is_err(),
+            Self::BpfObject => tables::<FileHeader64<Endianness>, _>(&*bytes)
+                .is_ok_and(|(header, endian, _)| header.e_machine(endian) == EM_BPF),
         }
     }
 }
