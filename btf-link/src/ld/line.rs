@@ -72,7 +72,7 @@ const WITHOUT: [&str; 44] = [
     "no-print-gc-sections",
 ];
 
-/// Options that would make another object than is made, and why they cannot be followed.
+/// Options that would make another object than is made, or a listing, and why they cannot be followed.
 const REFUSED: [(&[&str], &str); 11] = [
     (
         &["T", "script", "dT", "default-script", "c", "mri-script"],
@@ -378,7 +378,7 @@ Accepted, as they mean nothing for such an object, or say what is done anyhow:
         &mut out,
         names.chain(WITHOUT.iter().map(|name| dashed(name))),
     );
-    out.push_str("\nRefused, as they ask for another object than is made:\n");
+    out.push_str("\nRefused, as they ask for another object than is made, or for a listing:\n");
     for (names, why) in REFUSED {
         put_list(&mut out, names.iter().map(|name| dashed(name)));
         let _ = writeln!(out, "      {why}");
